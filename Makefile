@@ -1,0 +1,26 @@
+# The front door. Every word is one job; CONTRIBUTING.md says when to use which.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install demo test check models clean
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[workers,dev]'
+	touch $@
+
+demo: install
+	$(BIN)/canary demo
+
+test: install
+	$(BIN)/pytest
+
+check: install
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+clean:
+	rm -rf .venv artefacts build *.egg-info

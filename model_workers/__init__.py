@@ -1,0 +1,1 @@
+"""Plain HTTP servers around scikit-learn models; they know nothing of the gateway."""

@@ -1,0 +1,1 @@
+"""Watches, judges, and edits ``routing.yaml``; the gateway serves without it."""
