@@ -1,1 +1,3 @@
-"""The request path: reads ``routing.yaml``, splits traffic over model versions, records what they answer."""
+"""The request path: reads ``routing.yaml``, splits traffic over model versions, records what they
+answer.
+"""

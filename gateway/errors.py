@@ -5,8 +5,9 @@
       StaleEdit(expected, found)  somebody else edited the file first
       Refusal(status, reason)     blame is the client's: the request cannot be served as it is
 
-A failure of a *worker* is no exception but a word, a :class:`Reason`: it travels through callbacks, stands in the
-JSON body the client gets, and is the metric label ``reason``. One word for one thing in all three places.
+A failure of a *worker* is no exception but a word, a :class:`Reason`: it travels through
+callbacks, stands in the JSON body the client gets, and is the metric label ``reason``. One word
+for one thing in all three places.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ class GatewayError(Exception):
 class Problem:
     """One thing wrong (or not acted on) in a file.
 
-    ``line`` and ``column`` count from 1; ``path`` is dotted (``routes.iris.versions.v2.weight``), empty for the
-    whole file; ``message`` says what was found, the rule, and what to do.
+    ``line`` and ``column`` count from 1; ``path`` is dotted (``routes.iris.versions.v2.weight``),
+    empty for the whole file; ``message`` says what was found, the rule, and what to do.
     """
 
     line: int
@@ -65,7 +66,9 @@ class Problem:
 
 
 class ConfigError(GatewayError):
-    """A file that was refused whole. ``problems`` holds all of them, in the order of the file; never empty."""
+    """A file that was refused whole. ``problems`` holds all of them, in the order of the file;
+    never empty.
+    """
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         self.problems = problems
@@ -82,15 +85,16 @@ class StaleEdit(GatewayError):
         self.expected = expected
         self.found = found
         super().__init__(
-            f"the file changed in between (expected {expected}, found {found}); nothing was written: "
-            "look at it again and repeat the command"
+            f"the file changed in between (expected {expected}, found {found}); "
+            "nothing was written: look at it again and repeat the command"
         )
 
 
 class Refusal(GatewayError):
     """A request the gateway answers itself because of what the client sent.
 
-    ``status`` is an HTTP status, ``reason`` the machine-readable code, the message one sentence for a person.
+    ``status`` is an HTTP status, ``reason`` the machine-readable code, the message one sentence
+    for a person.
     """
 
     def __init__(self, status: int, reason: str, sentence: str) -> None:

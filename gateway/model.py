@@ -1,8 +1,9 @@
-"""The nouns of ``routing.yaml`` as frozen values. Whoever holds one need not check it: ``config`` did.
+"""The nouns of ``routing.yaml`` as frozen values. Whoever holds one need not check it: ``config``
+did.
 
-Units: weights are basis points (int, 0 to 10,000, one is 0.01 %), durations are seconds (float), sizes are bytes (int),
-shares named ``*_points`` are basis points too. Mappings are tuples in the order of the file, so every value is
-hashable and comparable by content.
+Units: weights are basis points (int, 0 to 10,000, one is 0.01 %), durations are seconds (float),
+sizes are bytes (int), shares named ``*_points`` are basis points too. Mappings are tuples in the
+order of the file, so every value is hashable and comparable by content.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class Assignment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One address of a version: ``http://host:port`` or ``unix:/path`` (then ``host`` is empty and ``port`` 0)."""
+    """One address of a version: ``http://host:port`` or ``unix:/path`` (then ``host`` is empty and
+    ``port`` 0).
+    """
 
     url: str
     host: str = ""
@@ -43,7 +46,9 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One model version. ``weight`` is 0 for stable, whose share is whatever the candidates leave."""
+    """One model version. ``weight`` is 0 for stable, whose share is whatever the candidates
+    leave.
+    """
 
     name: str
     endpoints: tuple[Endpoint, ...]
@@ -54,8 +59,9 @@ class Version:
 class Match:
     """Which requests a route takes; all given parts must agree.
 
-    ``path`` is a prefix that ends at a segment border (``/predict`` takes ``/predict/x``, not ``/predictor``);
-    ``headers`` are (lower-case name, exact value) pairs; ``host`` is compared lower-case without the port.
+    ``path`` is a prefix that ends at a segment border (``/predict`` takes ``/predict/x``, not
+    ``/predictor``); ``headers`` are (lower-case name, exact value) pairs; ``host`` is compared
+    lower-case without the port.
     """
 
     path: str = "/"
@@ -72,7 +78,9 @@ class StickyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sticky:
-    """The key that keeps a client on its version, and the salt that shuffles keys anew for each experiment."""
+    """The key that keeps a client on its version, and the salt that shuffles keys anew for each
+    experiment.
+    """
 
     kind: StickyKind
     name: str
@@ -89,7 +97,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Where the prediction stands in an answer: JSON Pointers (RFC 6901), and the labels that are known."""
+    """Where the prediction stands in an answer: JSON Pointers (RFC 6901), and the labels that are
+    known.
+    """
 
     label: str | None
     score: str | None
@@ -118,7 +128,9 @@ class OnSuccess(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a rollout: the weight in basis points, then the pause in seconds (None: forever)."""
+    """One step of a rollout: the weight in basis points, then the pause in seconds (None:
+    forever).
+    """
 
     weight: int
     pause: float | None
@@ -143,7 +155,8 @@ class ShiftAction(StrEnum):
 class Analysis:
     """How a candidate is judged. Shares are basis points; None means that signal is not compared.
 
-    ``max_false_rollback`` is the chance that a healthy candidate is ever rolled back, however often one looks.
+    ``max_false_rollback`` is the chance that a healthy candidate is ever rolled back, however
+    often one looks.
     """
 
     max_false_rollback: int = 100
@@ -171,7 +184,9 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One endpoint's rules. ``versions`` contains ``stable``; candidates are the others, in the order of the file."""
+    """One endpoint's rules. ``versions`` contains ``stable``; candidates are the others, in the
+    order of the file.
+    """
 
     name: str
     stable: str
