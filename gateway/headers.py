@@ -1,0 +1,147 @@
+"""Message heads, rebuilt from the parsed list and never copied: framing is always our own.
+
+A request that reaches a worker carries only end-to-end fields, one Content-Length or one
+Transfer-Encoding, and forwarding fields that tell the truth; an answer that reaches a client says
+who gave it. All functions here turn values into values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Final
+
+FieldList = Sequence[tuple[bytes, bytes]]
+
+# RFC 9110, section 7.6.1, with the de-facto ones. They end at each hop.
+HOP_BY_HOP: Final = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"http2-settings",
+    }
+)
+
+# What the gateway writes itself, so the client's own is not passed on: framing, expectations it has
+# answered, forwarding claims nobody checked.
+_REQUEST_OWN: Final = HOP_BY_HOP | {
+    b"host",
+    b"content-length",
+    b"expect",
+    b"x-request-id",
+    b"x-forwarded-for",
+    b"x-forwarded-proto",
+    b"x-forwarded-host",
+    b"x-forwarded-port",
+    b"x-forwarded-server",
+    b"forwarded",
+    b"x-real-ip",
+}
+
+_REPLY_OWN: Final = HOP_BY_HOP | {
+    b"content-length",
+    b"x-model-version",
+    b"x-model-route",
+    b"x-assignment",
+    b"x-request-id",
+}
+
+_STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+}
+
+
+class RequestHead:
+    """What is needed of a request's header fields.
+
+    ``fields`` maps lower-case names to values (the last one); ``lines`` are the end-to-end lines to
+    pass on; ``hosts`` counts Host fields.
+    """
+
+    __slots__ = ("fields", "hosts", "lines")
+
+    def __init__(self, parsed: FieldList) -> None:
+        fields: dict[bytes, bytes] = {}
+        lines: list[bytes] = []
+        hosts = 0
+        for name, value in parsed:
+            lower = name.lower()
+            if lower not in _REQUEST_OWN:
+                lines.append(b"%b: %b\r\n" % (name, value))
+            elif lower == b"host":
+                hosts += 1
+            elif lower == b"x-forwarded-for" and lower in fields:
+                value = fields[lower] + b", " + value
+            if lower == b"cookie" and lower in fields:
+                value = fields[lower] + b"; " + value
+            fields[lower] = value
+        named = _nominated(fields)
+        if named:
+            lines = [line for line in lines if line.partition(b":")[0].lower() not in named]
+        self.fields = fields
+        self.lines = lines
+        self.hosts = hosts
+
+    def forwarded(self, peer: bytes, scheme: bytes) -> bytes:
+        """Host and forwarding lines; X-Forwarded-For ends in the address we saw."""
+        host = self.fields.get(b"host", b"")
+        chain = self.fields.get(b"x-forwarded-for")
+        seen = b"%b, %b" % (chain, peer) if chain else peer
+        return (
+            b"Host: %b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n"
+            % (host, seen, scheme, host)
+        )
+
+
+class ReplyHead:
+    """What is needed of an answer's status and header fields.
+
+    ``length`` is the declared Content-Length (None without one); ``framed`` says whether the end of
+    the body can be told without the end of the connection; ``endless`` marks an event stream.
+    """
+
+    __slots__ = ("endless", "framed", "length", "lines", "status")
+
+    def __init__(self, status: int, parsed: FieldList) -> None:
+        lines: list[bytes] = []
+        fields: dict[bytes, bytes] = {}
+        for name, value in parsed:
+            lower = name.lower()
+            fields[lower] = value
+            if lower not in _REPLY_OWN:
+                lines.append(b"%b: %b\r\n" % (name, value))
+        named = _nominated(fields)
+        if named:
+            lines = [line for line in lines if line.partition(b":")[0].lower() not in named]
+        declared = fields.get(b"content-length")
+        self.status = status
+        self.lines = lines
+        self.length = int(declared) if declared is not None else None
+        self.framed = declared is not None or b"transfer-encoding" in fields
+        self.endless = fields.get(b"content-type", b"").startswith(b"text/event-stream")
+
+
+def status_line(status: int) -> bytes:
+    """``HTTP/1.1 200 OK`` with its line end."""
+    line = _STATUS_LINES.get(status)
+    return line if line is not None else b"HTTP/1.1 %d Unknown\r\n" % status
+
+
+def has_no_body(status: int, method: bytes) -> bool:
+    """Whether an answer never has a body (RFC 9112, section 6.3), whatever its fields declare."""
+    return method == b"HEAD" or status in (204, 304) or 100 <= status < 200
+
+
+def _nominated(fields: dict[bytes, bytes]) -> frozenset[bytes]:
+    """The fields that Connection declares to be hop-by-hop as well."""
+    connection = fields.get(b"connection")
+    if connection is None or connection.lower() in (b"keep-alive", b"close"):
+        return frozenset()
+    return frozenset(token.strip().lower() for token in connection.split(b","))

@@ -1,0 +1,38 @@
+"""The finished fact of an exchange, and who is told of it.
+
+An :class:`Outcome` is made once, where a version's part in an exchange ends: when its answer was
+written to the client, when the client left, or when another version took over. Observers (the
+counters, tests) run after the answer was written and cannot fail a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from gateway.errors import Reason
+from gateway.table import Decision
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """What came of one version's part in one request.
+
+    ``status`` is the HTTP status the client got, or 0 when this version gave way to ``fallback``;
+    ``reason`` is the version's failure (None: it did its part); ``gone`` says that the client left
+    before the answer was whole, which is nobody's failure; ``seconds`` is what the client waited
+    and ``upstream_seconds`` what the worker took; ``body`` is the whole body of a good answer, for
+    reading the prediction (None: failed or streamed).
+    """
+
+    # A msgspec Struct and not a dataclass: 0.1 us against 0.6, once per request.
+    decision: Decision
+    status: int
+    reason: Reason | None
+    gone: bool
+    seconds: float
+    upstream_seconds: float
+    body: bytes | None
+
+
+Observer = Callable[[Outcome], None]

@@ -1,0 +1,58 @@
+"""The answers the gateway makes itself, as bytes: one JSON shape, no internals.
+
+``{"error": "<one sentence>", "reason": "<code>", "request_id": "..."}``; ``reason`` is the same
+word as the metric label.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from gateway.errors import Reason
+from gateway.headers import status_line
+
+RETRY_AFTER_SECONDS: Final = 1
+
+_SENTENCES: Final = {
+    Reason.CONNECT: "the model cannot be reached; try again in a moment",
+    Reason.RESET: "the model broke off before its answer was whole; try again",
+    Reason.TIMEOUT: "no whole answer of the model within the deadline of this route",
+    Reason.BAD_RESPONSE: "the model's answer is not valid HTTP",
+    Reason.UPSTREAM_5XX: "the model failed",
+    Reason.SHED: "as many requests as this model may handle at once are under way; try again",
+}
+
+
+def failure_sentence(reason: Reason) -> str:
+    """One sentence for the client; nothing about addresses or versions of software."""
+    return _SENTENCES[reason]
+
+
+def error_reply(
+    status: int,
+    reason: str,
+    sentence: str,
+    request_id: bytes,
+    *,
+    headers: bytes = b"",
+    keep_alive: bool = True,
+    head_only: bool = False,
+) -> bytes:
+    """A whole HTTP answer. ``headers`` are finished lines put before ours."""
+    body = json.dumps(
+        {"error": sentence, "reason": reason, "request_id": request_id.decode("latin-1")}
+    ).encode()
+    retry = b"Retry-After: %d\r\n" % RETRY_AFTER_SECONDS if status == 503 else b""
+    close = b"" if keep_alive else b"Connection: close\r\n"
+    return b"".join(
+        (
+            status_line(status),
+            headers,
+            b"X-Request-Id: %b\r\nContent-Type: application/json\r\n" % request_id,
+            retry,
+            close,
+            b"Content-Length: %d\r\n\r\n" % len(body),
+            b"" if head_only else body,
+        )
+    )

@@ -1,0 +1,229 @@
+"""The compiled form of ``routing.yaml``: from what is known of a request to a decision, without
+I/O.
+
+Everything that can be worked out once per file is: the lanes of each split, and one finished
+:class:`Decision` per version and way of assignment, its response headers included. Choosing for a
+request is then a dictionary look-up, a hash or a draw, and an index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from gateway.errors import Refusal
+from gateway.model import Assignment, Role, Route, RoutingConfig, Sticky, StickyKind
+from gateway.split import BUCKETS, bucket_of, lanes_of
+
+Fields = Mapping[bytes, bytes]
+"""Request headers: lower-case name to value (the last one, where a name stands twice)."""
+
+Draw = Callable[[], float]
+"""A uniform draw from [0, 1)."""
+
+# Distinct paths remembered with the routes that take them; paths come from clients, so this is
+# bounded and simply forgotten when full.
+_REMEMBERED_PATHS: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """Where a request goes and why. Made once per table, shared by all requests it applies to.
+
+    ``index`` numbers the version within the whole table; ``headers`` are the response headers that
+    say who answered; ``fallback`` is the decision that takes over when this version gives no good
+    answer.
+    """
+
+    route: Route
+    version: str
+    role: Role
+    assignment: Assignment
+    index: int
+    headers: bytes
+    fallback: Decision | None = None
+
+    @property
+    def counts_as_evidence(self) -> bool:
+        """Only draws are evidence: never an override, never an answer given in another's place."""
+        return self.assignment in (Assignment.WEIGHTED, Assignment.STICKY)
+
+    def __repr__(self) -> str:
+        return f"<Decision {self.route.name} -> {self.version} ({self.assignment})>"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One version of one route, numbered through the whole table."""
+
+    route: Route
+    version: str
+    role: Role
+    index: int
+
+
+class CompiledRoute:
+    """One route with its lanes and decisions ready."""
+
+    __slots__ = ("_forced", "_lanes", "_salt", "_sticky", "_weighted", "rules", "sticky_cookie")
+
+    def __init__(self, rules: Route, first_index: int) -> None:
+        self.rules = rules
+        order = [rules.stable, *(version.name for version in rules.candidates)]
+        places = {name: first_index + i for i, name in enumerate(order)}
+        fallback = _decision(rules, rules.stable, Assignment.FALLBACK, places[rules.stable], None)
+
+        def decisions(assignment: Assignment) -> list[Decision]:
+            return [
+                _decision(
+                    rules,
+                    name,
+                    assignment,
+                    places[name],
+                    fallback if rules.fallback and name != rules.stable else None,
+                )
+                for name in order
+            ]
+
+        self._weighted = decisions(Assignment.WEIGHTED)
+        self._sticky = decisions(Assignment.STICKY)
+        # Who names a version wants that version's own answer, failures included: no fallback.
+        self._forced = {
+            name.encode(): _decision(rules, name, Assignment.FORCED, places[name], None)
+            for name in order
+        }
+        self._lanes = lanes_of([version.weight for version in rules.candidates])
+        self._salt = rules.sticky.salt.encode() if rules.sticky else b""
+        self.sticky_cookie = _cookie_name(rules.sticky)
+
+    def takes(self, fields: Fields) -> bool:
+        """Whether host and header conditions agree (the path was compared before)."""
+        match = self.rules.match
+        if match.host is not None and _host(fields) != match.host.encode():
+            return False
+        return all(fields.get(name.encode()) == value.encode() for name, value in match.headers)
+
+    def key(self, fields: Fields) -> bytes | None:
+        """The sticky key the client sent; None if the route has none or the client sent none."""
+        sticky = self.rules.sticky
+        if sticky is None:
+            return None
+        if sticky.kind is StickyKind.HEADER:
+            return fields.get(sticky.name.encode()) or None
+        return cookie(fields.get(b"cookie", b""), sticky.name.encode()) or None
+
+    def assign(self, fields: Fields, key: bytes | None, draw: Draw) -> Decision:
+        """Override first, then the sticky key, then a draw of its own.
+
+        Raises :class:`Refusal` (400) when the override names a version the route does not have.
+        """
+        override = self.rules.override
+        if override is not None:
+            wanted = fields.get(override.encode())
+            if wanted:
+                return self._force(wanted)
+        if key is not None:
+            return self._sticky[self._lanes[bucket_of(self._salt, key)]]
+        return self._weighted[self._lanes[int(draw() * BUCKETS)]]
+
+    def _force(self, wanted: bytes) -> Decision:
+        decision = self._forced.get(wanted)
+        if decision is None:
+            known = ", ".join(version.name for version in self.rules.versions)
+            sentence = (
+                f"route {self.rules.name!r} has no version {wanted.decode('latin-1')!r}; "
+                f"name one of {known}, or leave the header away"
+            )
+            raise Refusal(400, "unknown_version", sentence)
+        return decision
+
+    def decision(self, version: str, assignment: Assignment) -> Decision:
+        """The finished decision for a version; KeyError if the route has no such version."""
+        if assignment is Assignment.FORCED:
+            return self._forced[version.encode()]
+        for decision in self._sticky if assignment is Assignment.STICKY else self._weighted:
+            if decision.version == version:
+                return decision
+        raise KeyError(version)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RoutingTable:
+    """All routes of one file, compiled. Nobody changes one: a new file makes a new table."""
+
+    config: RoutingConfig
+    routes: tuple[CompiledRoute, ...]
+    places: tuple[Place, ...]
+    _paths: dict[bytes, tuple[CompiledRoute, ...]] = field(default_factory=dict, repr=False)
+
+    def match(self, path: bytes, fields: Fields) -> CompiledRoute:
+        """The first route of the file that takes the request. Raises :class:`Refusal` (404)."""
+        found = self._paths.get(path)
+        if found is None:
+            found = self._remember(path)
+        for route in found:
+            if route.takes(fields):
+                return route
+        raise Refusal(404, "no_route", "no route takes this path, host and headers; see `match`")
+
+    def _remember(self, path: bytes) -> tuple[CompiledRoute, ...]:
+        found = tuple(r for r in self.routes if path_matches(r.rules.match.path.encode(), path))
+        if len(self._paths) >= _REMEMBERED_PATHS:
+            self._paths.clear()
+        self._paths[path] = found
+        return found
+
+
+def compile_table(config: RoutingConfig) -> RoutingTable:
+    """The table of a valid file."""
+    routes: list[CompiledRoute] = []
+    places: list[Place] = []
+    for rules in config.routes:
+        routes.append(CompiledRoute(rules, len(places)))
+        places.append(Place(rules, rules.stable, Role.STABLE, len(places)))
+        for version in rules.candidates:
+            places.append(Place(rules, version.name, Role.CANDIDATE, len(places)))
+    return RoutingTable(config, tuple(routes), tuple(places))
+
+
+def path_matches(prefix: bytes, path: bytes) -> bool:
+    """Prefix match at a segment border, as Gateway API's PathPrefix."""
+    if not path.startswith(prefix):
+        return False
+    return len(path) == len(prefix) or prefix.endswith(b"/") or path[len(prefix)] == 0x2F
+
+
+def cookie(header: bytes, name: bytes) -> bytes | None:
+    """The value of one cookie of a Cookie header (RFC 6265, section 4.2)."""
+    for pair in header.split(b";"):
+        key, separator, value = pair.strip().partition(b"=")
+        if separator and key == name:
+            return value.strip(b'"')
+    return None
+
+
+def _cookie_name(sticky: Sticky | None) -> bytes | None:
+    if sticky is None or sticky.kind is not StickyKind.COOKIE:
+        return None
+    return sticky.name.encode()
+
+
+def _host(fields: Fields) -> bytes:
+    """The host the client asked for, lower-case, without the port."""
+    host = fields.get(b"host", b"").lower()
+    if host.startswith(b"["):
+        return host.partition(b"]")[0] + b"]"
+    return host.partition(b":")[0]
+
+
+def _decision(
+    route: Route, version: str, assignment: Assignment, index: int, fallback: Decision | None
+) -> Decision:
+    role = Role.STABLE if version == route.stable else Role.CANDIDATE
+    headers = (
+        f"X-Model-Version: {version}\r\n"
+        f"X-Model-Route: {route.name}\r\n"
+        f"X-Assignment: {assignment}\r\n"
+    ).encode()
+    return Decision(route, version, role, assignment, index, headers, fallback)
