@@ -57,6 +57,15 @@ class Evidence:
         self.reasons: dict[Reason, int] = {}
         self.labels: dict[str, int] = {}
 
+    def add(self, reason: Reason | None, label: str | None) -> None:
+        """One more request: its failure, if any, and the label it was answered with, if any."""
+        self.assigned += 1
+        if reason is not None:
+            self.bad += 1
+            self.reasons[reason] = self.reasons.get(reason, 0) + 1
+        if label is not None:
+            self.labels[label] = self.labels.get(label, 0) + 1
+
 
 class VersionCounts:
     """Everything counted for one version in one role since the process started."""
@@ -68,14 +77,14 @@ class VersionCounts:
         self.answered: dict[tuple[Assignment, int], int] = {}
         self.errors: dict[Reason, int] = dict.fromkeys(Reason, 0)
         self.fallbacks: dict[Reason, int] = dict.fromkeys(Reason, 0)
-        self.retries = 0
+        self.retries: dict[Reason, int] = dict.fromkeys((Reason.CONNECT, Reason.RESET), 0)
         self.durations = Histogram(DURATION_BOUNDS)
         self.upstream = Histogram(DURATION_BOUNDS)
         self.labels: dict[str, int] = {}
         self.scores = Histogram(SCORE_BOUNDS)
         self.missing: dict[Missing, int] = dict.fromkeys(Missing, 0)
-        self.evidence = Evidence()
         self._reader: PredictionReader | None = None
+        self.reads_predictions = False
         self._declared = False
         self.configure(route)
 
@@ -83,6 +92,7 @@ class VersionCounts:
         """Take over what a new file says; counts stay, known series exist from now on."""
         prediction = route.prediction
         self._reader = PredictionReader(prediction) if prediction else None
+        self.reads_predictions = prediction is not None
         self._declared = bool(prediction and prediction.labels)
         for label in prediction.labels if prediction else ():
             self.labels.setdefault(label, 0)
@@ -92,8 +102,8 @@ class VersionCounts:
             for code in (200, 500, 502, 503, 504):
                 self.answered.setdefault((assignment, code), 0)
 
-    def record(self, outcome: Outcome) -> None:
-        """Count one outcome."""
+    def record(self, outcome: Outcome, evidence: Evidence) -> None:
+        """Count one outcome, here and, if a verdict may use it, in the evidence."""
         decision = outcome.decision
         reason = outcome.reason
         status = CLIENT_GONE if outcome.gone else outcome.status
@@ -111,7 +121,7 @@ class VersionCounts:
         if outcome.body is not None and self._reader is not None and 200 <= status < 300:
             label = self._predict(self._reader, outcome.body)
         if decision.counts_as_evidence and not outcome.gone:
-            self._testify(reason, label)
+            evidence.add(reason, label)
 
     def _predict(self, reader: PredictionReader, body: bytes) -> str | None:
         label, score, missing = reader.read(body)
@@ -132,15 +142,6 @@ class VersionCounts:
         if learns and len(label) <= MAX_LABEL and label.isprintable():
             return label
         return OTHER_LABEL
-
-    def _testify(self, reason: Reason | None, label: str | None) -> None:
-        evidence = self.evidence
-        evidence.assigned += 1
-        if reason is not None:
-            evidence.bad += 1
-            evidence.reasons[reason] = evidence.reasons.get(reason, 0) + 1
-        if label is not None:
-            evidence.labels[label] = evidence.labels.get(label, 0) + 1
 
 
 def _assignments(route: Route, role: Role) -> list[Assignment]:

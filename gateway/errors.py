@@ -3,6 +3,9 @@
     GatewayError
       ConfigError(problems)       a refused file; never reaches a request
       StaleEdit(expected, found)  somebody else edited the file first
+      EditRefused(sentence)       a change that breaks a rule of the file; nothing was written
+        UnknownName(kind, ...)    a change that names a route or version the file does not have
+      EditFailed(sentence)        the file system did not let us; the file is as it was
       Refusal(status, reason)     blame is the client's: the request cannot be served as it is
 
 A failure of a *worker* is no exception but a word, a :class:`Reason`: it travels through
@@ -13,6 +16,7 @@ for one thing in all three places.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 
 
@@ -88,6 +92,30 @@ class StaleEdit(GatewayError):
             f"the file changed in between (expected {expected}, found {found}); "
             "nothing was written: look at it again and repeat the command"
         )
+
+
+class EditRefused(GatewayError):
+    """A change that cannot be made to this file, whoever asks; the message says why and what to
+    do instead.
+    """
+
+
+class UnknownName(EditRefused):
+    """A change names something the file does not have. ``kind`` is ``route`` or ``version``,
+    ``known`` are the names that exist.
+    """
+
+    def __init__(self, kind: str, name: str, place: str, known: tuple[str, ...]) -> None:
+        self.kind = kind
+        self.name = name
+        self.known = known
+        near = get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+        super().__init__(f"{place}: there is no {kind} {name!r}; {hint}")
+
+
+class EditFailed(GatewayError):
+    """The file could not be read or written; it is as it was before."""
 
 
 class Refusal(GatewayError):

@@ -10,7 +10,7 @@ import json
 from typing import Final
 
 from gateway.errors import Reason
-from gateway.headers import status_line
+from gateway.headers import ReplyHead, status_line
 
 RETRY_AFTER_SECONDS: Final = 1
 
@@ -56,3 +56,30 @@ def error_reply(
             b"" if head_only else body,
         )
     )
+
+
+def reply_head(
+    reply: ReplyHead,
+    who: bytes,
+    request_id: bytes,
+    *,
+    length: int | None,
+    chunked: bool = False,
+    connection: bytes = b"",
+) -> bytes:
+    """The head of a worker's answer as the client gets it.
+
+    ``who`` are the finished lines that say who answered; ``length`` is the Content-Length to
+    declare (None: none); ``connection`` is a finished Connection line or empty.
+    """
+    parts = [status_line(reply.status), *reply.lines, who]
+    parts.append(b"X-Request-Id: %b\r\n" % request_id)
+    if connection:
+        parts.append(connection)
+    if chunked:
+        parts.append(b"Transfer-Encoding: chunked\r\n\r\n")
+    elif length is not None:
+        parts.append(b"Content-Length: %d\r\n\r\n" % length)
+    else:
+        parts.append(b"\r\n")
+    return b"".join(parts)

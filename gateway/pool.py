@@ -1,0 +1,183 @@
+"""The connections to the endpoints of one version: idle ones, those being opened, and who waits.
+
+One pool per version, so that a sick version cannot starve a healthy one. ``forward`` is its door;
+no task and no Future per request (a task per *opened connection* only).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from gateway.errors import Reason
+from gateway.model import Endpoint
+from gateway.upstream import Receiver, UpstreamConnection
+
+# Seconds. A request's own deadline is what its client feels; this only frees the socket.
+CONNECT_TIMEOUT: Final = 10.0
+
+Dial = Callable[[Callable[[], UpstreamConnection], Endpoint], Awaitable[UpstreamConnection]]
+"""Opens a connection; raises OSError. The seam that tests put a scripted worker behind."""
+
+
+async def dial(factory: Callable[[], UpstreamConnection], endpoint: Endpoint) -> UpstreamConnection:
+    """Connect over TCP or a Unix socket."""
+    loop = asyncio.get_running_loop()
+    if endpoint.socket:
+        _, protocol = await loop.create_unix_connection(factory, endpoint.socket)
+    else:
+        _, protocol = await loop.create_connection(factory, endpoint.host, endpoint.port)
+    return protocol
+
+
+class Forwardable(Receiver, Protocol):
+    """A request on its way through the pool."""
+
+    endpoint_pool: EndpointPool | None
+
+    def send_on(self, connection: UpstreamConnection) -> None: ...
+    def outdated(self) -> bool: ...
+    def restart(self) -> None: ...
+
+
+class EndpointPool:
+    """One endpoint: its idle connections, the requests under way and those that wait for one."""
+
+    __slots__ = ("_closed", "_dial", "_idle", "_opening", "_waiting", "endpoint", "in_flight")
+
+    def __init__(self, endpoint: Endpoint, dial: Dial) -> None:
+        self.endpoint = endpoint
+        self.in_flight = 0
+        self._dial = dial
+        self._idle: list[UpstreamConnection] = []
+        self._waiting: deque[Forwardable] = deque()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        idle, waiting = len(self._idle), len(self._waiting)
+        busy = f"{self.in_flight} in flight, {idle} idle, {waiting} waiting"
+        return f"<EndpointPool {self.endpoint.url}: {busy}>"
+
+    def take(self, exchange: Forwardable, *, fresh: bool) -> None:
+        """Send on the connection used last (it is the least likely to be stale), or on a new
+        one.
+        """
+        self.in_flight += 1
+        exchange.endpoint_pool = self
+        if self._idle and not fresh:
+            exchange.send_on(self._idle.pop())
+            return
+        self._waiting.append(exchange)
+        task = asyncio.ensure_future(self._open())
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    def give_up(self, exchange: Forwardable) -> None:
+        """The exchange does not wait any longer."""
+        self._waiting.remove(exchange)
+        self.in_flight -= 1
+
+    def close(self) -> None:
+        """Idle connections end now, busy ones with their answer; whoever waits is still served."""
+        self._closed = True
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    async def _open(self) -> None:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                connection = await self._dial(lambda: UpstreamConnection(self), self.endpoint)
+        except (OSError, TimeoutError):
+            self._refused()
+        else:
+            if connection.closed:  # accepted, and closed at once
+                self._refused()
+            else:
+                self._ready(connection)
+
+    def _ready(self, connection: UpstreamConnection) -> None:
+        """Give a free connection to the next who waits and still wants to come here."""
+        while self._waiting:
+            exchange = self._waiting.popleft()
+            if not exchange.outdated():
+                exchange.send_on(connection)
+                return
+            self.in_flight -= 1
+            exchange.restart()
+        if self._closed:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def _refused(self) -> None:
+        if self._waiting:
+            exchange = self._waiting.popleft()
+            self.in_flight -= 1
+            exchange.on_failure(Reason.CONNECT, began=False)
+
+    def lost(self, connection: UpstreamConnection) -> None:
+        """It was closed, usually by a worker that keeps idle connections only for so long."""
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def released(self, connection: UpstreamConnection, reusable: bool) -> None:
+        """A request on it has ended."""
+        self.in_flight -= 1
+        if reusable:
+            self._ready(connection)
+        elif not connection.closed:
+            connection.close()
+
+
+class Pool:
+    """All endpoints of one version and the limit on requests at once."""
+
+    __slots__ = ("_turn", "endpoints", "limit", "members")
+
+    def __init__(self, endpoints: tuple[Endpoint, ...], limit: int, dial: Dial = dial) -> None:
+        self.endpoints = endpoints
+        self.limit = limit
+        self.members = [EndpointPool(endpoint, dial) for endpoint in endpoints]
+        self._turn = 0
+
+    @property
+    def in_flight(self) -> int:
+        return sum(member.in_flight for member in self.members)
+
+    def forward(
+        self, exchange: Forwardable, *, fresh: bool = False, avoid: EndpointPool | None = None
+    ) -> None:
+        """Send to the least busy endpoint, or refuse at once when the version has no room.
+
+        ``fresh`` asks for a new connection; ``avoid`` names an endpoint that has just failed.
+        """
+        members = self.members
+        if len(members) == 1:
+            member = members[0]
+            if member.in_flight >= self.limit:
+                exchange.on_failure(Reason.SHED, began=False)
+                return
+            member.take(exchange, fresh=fresh)
+            return
+        if self.in_flight >= self.limit:
+            exchange.on_failure(Reason.SHED, began=False)
+            return
+        self._least_busy(avoid).take(exchange, fresh=fresh)
+
+    def _least_busy(self, avoid: EndpointPool | None) -> EndpointPool:
+        """The first least busy one, beginning each time with the next, so that ties take turns."""
+        self._turn += 1
+        count = len(self.members)
+        order = [self.members[(self._turn + i) % count] for i in range(count)]
+        return min(
+            (member for member in order if member is not avoid), key=lambda member: member.in_flight
+        )
+
+    def close(self) -> None:
+        """No more idle connections are kept; see :meth:`EndpointPool.close`."""
+        for member in self.members:
+            member.close()

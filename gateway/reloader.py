@@ -1,0 +1,130 @@
+"""From a changed file to a changed table: read, parse whole, swap once; or refuse whole.
+
+The file is *looked at* ten times a second and its content hash decides. A look is one ``stat`` and
+costs 60 us in a thread of its own; unlike file-system events it sees every way of saving (in place,
+rename over, symlink swap, a ConfigMap mount, a network mount), loses nothing when a queue
+overflows, and cannot be fooled for longer than ``READ_ANYWAY`` by an unchanged modification time.
+SIGHUP and ``POST /-/reload`` look at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from gateway.config import parse
+from gateway.errors import ConfigError, Problem
+from gateway.live import Live
+from gateway.model import generation_of
+from gateway.table import RoutingTable, compile_table
+
+LOOK_EVERY: Final = 0.1  # seconds
+READ_ANYWAY: Final = 20  # looks: the content is compared at least every two seconds
+MAX_BYTES: Final = 1024 * 1024  # a larger file is no routing.yaml; also what is read of a wrong one
+
+log = structlog.get_logger("gateway.reloader")
+
+
+@dataclass(slots=True)
+class ReloadStatus:
+    """What became of the files seen so far. ``problems`` are those of the file as it stands."""
+
+    successful: bool = True
+    taken: int = 0
+    refused: int = 0
+    problems: tuple[Problem, ...] = ()
+
+
+class Reloader:
+    """Keeps a :class:`Live` in step with a file."""
+
+    def __init__(self, path: Path, live: Live) -> None:
+        self.path = path
+        self.status = ReloadStatus()
+        self._live = live
+        self._seen: str = live.serving.generation  # of the last content judged, good or bad
+        self._stat: tuple[int, ...] | None = None
+        self._lock = asyncio.Lock()
+
+    async def reload(self) -> ReloadStatus:
+        """Judge the file as it stands now; when this returns, a good one is in force."""
+        async with self._lock:
+            try:
+                content = await asyncio.to_thread(read_bounded, self.path)
+            except OSError as error:
+                self._refuse("", (missing(self.path, error),))
+                return self.status
+            generation = generation_of(content)
+            if generation == self._seen:
+                return self.status
+            try:
+                table = await asyncio.to_thread(_build, content)
+            except ConfigError as error:
+                self._refuse(generation, error.problems)
+            else:
+                self._take(generation, table)
+            return self.status
+
+    async def watch(self) -> None:
+        """Look at the file until cancelled."""
+        looks = 0
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            looks += 1
+            stat = await asyncio.to_thread(_look, self.path)
+            if stat != self._stat or looks % READ_ANYWAY == 0:
+                await self.reload()
+                self._stat = stat
+
+    def _take(self, generation: str, table: RoutingTable) -> None:
+        if table.config.generation != self._live.serving.generation:
+            self._live.swap(table)
+        self._seen = generation
+        self.status.successful = True
+        self.status.taken += 1
+        self.status.problems = ()
+        log.info("reload taken", file=self.path.name, generation=generation)
+
+    def _refuse(self, generation: str, problems: tuple[Problem, ...]) -> None:
+        if generation == self._seen:
+            return  # said before
+        self._seen = generation
+        self.status.successful = False
+        self.status.refused += 1
+        self.status.problems = problems
+        kept = self._live.serving.generation
+        for problem in problems:
+            line = problem.render(self.path.name)
+            log.error("reload refused", problem=line, generation=generation, still_serving=kept)
+
+
+def read_bounded(path: Path) -> bytes:
+    """The content of a regular file, up to just over the allowed size. Raises OSError."""
+    if path.exists() and not path.is_file():
+        raise OSError("it is not a regular file")
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def missing(path: Path, error: OSError) -> Problem:
+    """A file that cannot be read, as a problem with a place."""
+    what = error.strerror or str(error)
+    return Problem(1, 1, "", f"{path.name} cannot be read ({what}); put a readable file there")
+
+
+def _build(content: bytes) -> RoutingTable:
+    return compile_table(parse(content))
+
+
+def _look(path: Path) -> tuple[int, ...] | None:
+    """What changes when the file does, links followed; None if there is none."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns

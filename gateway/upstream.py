@@ -1,0 +1,237 @@
+"""One connection to one worker: writes requests, reads answers, says whether it may be used again.
+
+It knows bytes, not routes. What comes of a request is told to its *receiver* through callbacks: no
+task and no Future per request. Rules:
+
+1. An ordinary answer is told whole. An event stream, or a body beyond ``REPLY_BUFFER``, is told
+   piece by piece, and the receiver may pause the reading.
+2. A connection is reusable only if the answer ended exactly where its framing said and nothing came
+   after it: surplus bytes would be read as the answer to the next request.
+3. Interim answers (1xx) are skipped; 101 was never asked for and is no answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Protocol, cast
+
+import httptools
+
+from gateway.errors import Reason
+from gateway.headers import ReplyHead, has_no_body
+
+REPLY_BUFFER: Final = 8 * 1024 * 1024  # bytes of a body told whole
+MAX_HEAD: Final = 64 * 1024  # bytes of an answer's head
+
+
+class Receiver(Protocol):
+    """Who is told what comes of a request. Exactly one of on_reply, on_stream_end, on_failure ends
+    it.
+    """
+
+    def on_reply(self, head: ReplyHead, body: bytes) -> None: ...
+    def on_stream(self, head: ReplyHead) -> None: ...
+    def on_stream_data(self, chunk: bytes) -> None: ...
+    def on_stream_end(self) -> None: ...
+    def on_failure(self, reason: Reason, *, began: bool) -> None: ...
+    def on_upload_blocked(self, blocked: bool) -> None: ...
+
+
+class Owner(Protocol):
+    """The pool a connection belongs to."""
+
+    def released(self, connection: UpstreamConnection, reusable: bool) -> None: ...
+    def lost(self, connection: UpstreamConnection) -> None: ...
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """The owner's ``released`` is called exactly once per request, before its end is told."""
+
+    __slots__ = (
+        "_began",
+        "_chunks",
+        "_complete",
+        "_head",
+        "_head_bytes",
+        "_headers",
+        "_method",
+        "_owner",
+        "_parser",
+        "_receiver",
+        "_reusable",
+        "_size",
+        "_streaming",
+        "_surplus",
+        "_transport",
+        "closed",
+        "served",
+    )
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._receiver: Receiver | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self.closed = False
+        self.served = 0  # answers so far: a used connection may be reset just for being idle
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._chunks: list[bytes] = []
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "busy" if self._receiver else "idle"
+        return f"<UpstreamConnection {state}, {self.served} served>"
+
+    # --- towards the pool and the exchange
+
+    def send(self, receiver: Receiver, method: bytes, data: bytes) -> None:
+        """Write a request's first bytes (usually all of them) and tell ``receiver`` what comes of
+        it.
+        """
+        self._receiver = receiver
+        self._method = method
+        self._head: ReplyHead | None = None
+        self._head_bytes = 0
+        self._size = 0
+        self._began = self._complete = self._reusable = self._surplus = self._streaming = False
+        self._transport.write(data)
+
+    def upload(self, data: bytes) -> None:
+        """Write more of a streamed request body."""
+        self._transport.write(data)
+
+    def pause(self, paused: bool) -> None:
+        """Back-pressure: stop or go on reading the answer."""
+        if not self.closed:
+            if paused:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+    def abandon(self) -> None:
+        """Nobody wants the answer any more: end the request at the worker by closing."""
+        if self._receiver is not None:
+            self._receiver = None
+            self.close()
+            self._owner.released(self, False)
+
+    def close(self) -> None:
+        self.closed = True
+        self._transport.abort()
+
+    # --- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        if self._receiver is None:
+            self._owner.lost(self)
+        elif exc is None and self._head is not None and not self._head.framed:
+            self._finish(False)  # RFC 9112, section 6.3: a body without framing ends here
+        else:
+            self._fail(Reason.RESET)
+
+    def data_received(self, data: bytes) -> None:
+        if self._receiver is None:
+            self.close()  # rule 2: nobody asked
+            return
+        self._began = True
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError:
+            self._fail(Reason.BAD_RESPONSE)
+            raise  # a mistake of ours, not the worker's: let the loop log it
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._surplus = True
+            if not self._complete:
+                self._fail(Reason.BAD_RESPONSE)
+        if self._complete:
+            self._finish(self._reusable and not self._surplus)
+        elif self._head is None:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD:
+                self._fail(Reason.BAD_RESPONSE)
+
+    def pause_writing(self) -> None:
+        if self._receiver is not None:
+            self._receiver.on_upload_blocked(True)
+
+    def resume_writing(self) -> None:
+        if self._receiver is not None:
+            self._receiver.on_upload_blocked(False)
+
+    # --- httptools callbacks
+
+    # After a whole answer the parser goes on with whatever bytes are left: rule 2.
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            self._surplus = True
+        else:
+            self._headers.clear()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200 or self._complete:
+            return
+        self._head = head = ReplyHead(status, self._headers)
+        if self._method == b"HEAD" and not has_no_body(status, b"GET"):
+            # The parser would wait for the body the head declares; this connection ends here.
+            self._complete = True
+        elif head.endless or (head.length is not None and head.length > REPLY_BUFFER):
+            self._stream(head)
+
+    def on_body(self, chunk: bytes) -> None:
+        if self._complete:
+            return
+        if self._streaming:
+            if self._receiver is not None:
+                self._receiver.on_stream_data(chunk)
+            return
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._size > REPLY_BUFFER and self._head is not None:
+            self._stream(self._head)
+
+    def on_message_complete(self) -> None:
+        if self._head is not None and not self._complete:
+            self._complete = True
+            self._reusable = self._parser.should_keep_alive()
+
+    # --- ends
+
+    def _stream(self, head: ReplyHead) -> None:
+        self._streaming = True
+        chunks, self._chunks = self._chunks, []
+        if self._receiver is not None:
+            self._receiver.on_stream(head)
+        for chunk in chunks:
+            self.on_body(chunk)
+
+    def _finish(self, reusable: bool) -> None:
+        receiver, head, chunks = self._receiver, self._head, self._chunks
+        streamed = self._streaming
+        self._receiver = None
+        self._chunks = []
+        if receiver is None or head is None:
+            return  # abandoned while its last bytes were read
+        self.served += 1
+        self._owner.released(self, reusable and not self.closed)
+        if streamed:
+            receiver.on_stream_end()
+        else:
+            receiver.on_reply(head, chunks[0] if len(chunks) == 1 else b"".join(chunks))
+
+    def _fail(self, reason: Reason) -> None:
+        receiver = self._receiver
+        if receiver is None:
+            return
+        self._receiver = None
+        self._chunks = []
+        self.close()
+        self._owner.released(self, False)
+        receiver.on_failure(reason, began=self._began)
