@@ -1,0 +1,31 @@
+"""What the tests of the workers share: trained models, once per session, and clients for them."""
+
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+from starlette.testclient import TestClient
+
+from model_workers.app import create_app
+from model_workers.faults import parse
+from model_workers.models import data, find, train
+from model_workers.predictor import TrainedPredictor
+
+Connect = Callable[..., TestClient]
+
+
+@cache
+def trained(model: str, version: str) -> TrainedPredictor:
+    learned = data(model)
+    return TrainedPredictor(train(find(model, version)), learned.features, learned.labels)
+
+
+@pytest.fixture
+def connect() -> Connect:
+    """A client of a worker in this process, called as from this machine."""
+
+    def client(model: str = "iris", version: str = "v1", faults: str = "") -> TestClient:
+        app = create_app(model, version, trained(model, version), parse(faults))
+        return TestClient(app, client=("127.0.0.1", 50_000), raise_server_exceptions=False)
+
+    return client

@@ -1,0 +1,276 @@
+"""``/predict``, ``/stats`` and ``/faults`` of a worker, over ASGI without a socket."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from model_workers.app import create_app
+from model_workers.faults import NO_FAULTS, parse
+from model_workers.models import data
+from model_workers.predictor import Answer
+
+FLOWER = [5.1, 3.5, 1.4, 0.2]
+FEATURES = data("iris").features
+
+
+def ask(client: TestClient, instances: Any, path: str = "/predict") -> Any:
+    return client.post(path, json={"instances": instances})
+
+
+# --- answers
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/iris", "/invocations"])
+def test_a_row_of_numbers_is_answered_with_label_and_probability(connect, path):
+    body = ask(connect(), [FLOWER], path).json()
+    assert body["model"] == "iris"
+    assert body["model_version"] == "v1"
+    assert body["predictions"] == ["setosa"]
+    assert 0.5 < body["probabilities"][0] <= 1
+
+
+def test_named_features_in_any_order_mean_the_same_as_a_row(connect):
+    client = connect()
+    named = dict(reversed(list(zip(FEATURES, FLOWER, strict=True))))
+    assert ask(client, [named]).json() == ask(client, [FLOWER]).json()
+
+
+def test_there_is_one_answer_per_instance_in_their_order(connect):
+    body = ask(connect(), [FLOWER, [6.7, 3.0, 5.2, 2.3], FLOWER]).json()
+    assert body["predictions"] == ["setosa", "virginica", "setosa"]
+    assert len(body["probabilities"]) == 3
+
+
+def test_a_binary_model_answers_with_its_own_labels(connect):
+    rows = data("breast-cancer").rows[:30].tolist()
+    assert set(ask(connect("breast-cancer", "v2"), rows).json()["predictions"]) == {
+        "malignant",
+        "benign",
+    }
+
+
+def test_another_model_than_the_one_served_is_404(connect):
+    response = ask(connect(), [FLOWER], "/predict/digits")
+    assert response.status_code == 404
+    assert response.json()["error"].startswith("Request for unknown model: 'digits'")
+
+
+# --- refusals, in the shape of any error
+
+
+def test_a_body_over_a_mebibyte_is_413(connect):
+    response = connect().post("/predict", content=b" " * ((1 << 20) + 1))
+    assert response.status_code == 413
+    assert "1048576 bytes" in response.json()["error"]
+
+
+def test_a_compressed_body_is_415(connect):
+    response = connect().post("/predict", content=b"x", headers={"Content-Encoding": "gzip"})
+    assert response.status_code == 415
+
+
+def test_an_unknown_path_and_a_wrong_method_are_json_too(connect):
+    client = connect()
+    assert "GET /nothing: Not Found" in client.get("/nothing").json()["error"]
+    response = client.get("/predict")
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+
+
+# --- a model that fails by itself
+
+
+class Broken:
+    """A predictor whose every prediction raises."""
+
+    features = FEATURES
+    labels = ("setosa",)
+
+    def predict(self, rows: list[list[float]]) -> Answer:
+        raise ArithmeticError("secret detail")
+
+
+def test_a_crash_of_the_model_is_a_500_that_tells_no_secrets():
+    client = TestClient(create_app("iris", "v1", Broken()), raise_server_exceptions=False)
+    response = ask(client, [FLOWER])
+    assert response.status_code == 500
+    assert response.json() == {"error": "the model failed; the worker's log says why"}
+    assert client.get("/stats").json()["requests"] == {"500": 1}
+
+
+# --- health and counts
+
+
+@pytest.mark.parametrize("path", ["/healthy", "/ready", "/ping"])
+def test_health_is_answered_and_not_counted(connect, path):
+    client = connect()
+    assert client.get(path).status_code == 200
+    assert client.get("/stats").json()["requests"] == {}
+
+
+def test_stats_count_answers_by_status_and_predictions_by_label(connect):
+    client = connect()
+    ask(client, [FLOWER, FLOWER])
+    ask(client, [FLOWER])
+    ask(client, [])
+    client.get("/nothing")
+    assert client.get("/stats").json() == {
+        "model": "iris",
+        "model_version": "v1",
+        "requests": {"200": 2, "422": 1, "404": 1},
+        "predictions": {"setosa": 3, "versicolor": 0, "virginica": 0},
+    }
+
+
+# --- faults
+
+
+def test_the_share_of_errors_is_what_the_plan_says_to_the_request(connect):
+    plan = parse("errors=0.3,seed=4")
+    expected = [500 if plan.at(number).strike else 200 for number in range(50)]
+    client = connect(faults="errors=0.3,seed=4")
+    assert [ask(client, [FLOWER]).status_code for _ in range(50)] == expected
+    assert client.get("/stats").json()["requests"]["500"] == expected.count(500)
+
+
+def test_a_refused_body_meets_no_fault(connect):
+    assert ask(connect(faults="errors=1"), []).status_code == 422
+
+
+def test_a_constant_replaces_every_label_also_by_one_nobody_knows(connect):
+    client = connect(faults="constant=tulip")
+    assert ask(client, [FLOWER, FLOWER]).json()["predictions"] == ["tulip", "tulip"]
+    assert client.get("/stats").json()["predictions"]["tulip"] == 2
+
+
+def test_garbage_is_a_200_that_is_not_json(connect):
+    response = ask(connect(faults="garbage=1"), [FLOWER])
+    assert response.status_code == 200
+    assert not response.text.startswith("{")
+
+
+def test_a_delayed_answer_is_the_same_answer(connect):
+    assert ask(connect(faults="latency=1ms"), [FLOWER]).json()["predictions"] == ["setosa"]
+
+
+def test_a_plan_is_switched_at_run_time_by_text_or_json(connect):
+    client = connect()
+    assert client.put("/faults", content="errors=1,after=1").json()["text"] == "errors=1.0,after=1"
+    assert [ask(client, [FLOWER]).status_code for _ in range(3)] == [200, 500, 500]
+    assert client.get("/faults").json()["met"] == 3
+    # A new plan starts to count again, so that `after` means from now on.
+    assert client.put("/faults", json={"errors": 1, "after": 1}).status_code == 200
+    assert [ask(client, [FLOWER]).status_code for _ in range(2)] == [200, 500]
+    assert client.put("/faults", content="").json()["text"] == ""
+    assert ask(client, [FLOWER]).status_code == 200
+
+
+def test_what_get_faults_shows_can_be_put_back(connect):
+    client = connect(faults="errors=0.1,latency=50ms,constant=setosa,after=3")
+    shown = client.get("/faults").json()
+    client.put("/faults", content="")
+    assert client.put("/faults", json=shown["faults"]).json()["text"] == shown["text"]
+
+
+@pytest.mark.parametrize("content", ["eror=1", "{", '{"errors": true}', '{"errors": 2}'])
+def test_a_plan_not_understood_changes_nothing(connect, content):
+    client = connect(faults="errors=1")
+    response = client.put("/faults", content=content)
+    assert response.status_code == 422
+    assert response.json()["error"]
+    assert client.get("/faults").json()["text"] == "errors=1.0"
+
+
+def test_faults_cannot_be_switched_from_afar_nor_through_a_gateway(connect):
+    client = connect()
+    through = client.put("/faults", content="errors=1", headers={"X-Forwarded-For": "10.0.0.9"})
+    assert through.status_code == 403
+    afar = TestClient(client.app, client=("10.0.0.9", 1)).put("/faults", content="errors=1")
+    assert afar.status_code == 403
+    assert client.get("/faults").json()["text"] == str(NO_FAULTS)
+
+
+# --- faults that a whole test client cannot show: spoken in ASGI
+
+
+class Call:
+    """One request, message by message; ``leave`` is the client going away."""
+
+    def __init__(self, method: str, path: str, body: bytes = b"") -> None:
+        self.scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "headers": [],
+            "query_string": b"",
+            "client": ("127.0.0.1", 1),
+        }
+        self.inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.inbox.put_nowait({"type": "http.request", "body": body})
+        self.sent: list[Any] = []
+
+    def leave(self) -> None:
+        self.inbox.put_nowait({"type": "http.disconnect"})
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+
+    async def run(self, app: Any) -> None:
+        await app(self.scope, self.inbox.get, self.send)
+
+
+def test_a_hanging_request_ends_when_its_client_leaves_and_holds_up_nobody(connect):
+    app = connect(faults="hang=1").app
+    body = json.dumps({"instances": [FLOWER]}).encode()
+
+    async def story() -> bytes:
+        hanging = Call("POST", "/predict", body)
+        task = asyncio.create_task(hanging.run(app))
+        health = Call("GET", "/healthy")
+        await health.run(app)
+        assert health.sent[0]["status"] == 200
+        assert not task.done()
+        hanging.leave()
+        await task
+        stats = Call("GET", "/stats")
+        await stats.run(app)
+        text: bytes = stats.sent[1]["body"]
+        return text
+
+    assert json.loads(asyncio.run(story()))["requests"] == {"499": 1}
+
+
+def test_a_client_that_leaves_within_its_body_is_no_failure_of_the_model(connect):
+    app = connect().app
+
+    async def story() -> Call:
+        leaving = Call("POST", "/predict")
+        await leaving.inbox.get()
+        leaving.leave()
+        await leaving.run(app)
+        stats = Call("GET", "/stats")
+        await stats.run(app)
+        return stats
+
+    assert json.loads(asyncio.run(story()).sent[1]["body"])["requests"] == {"499": 1}
+
+
+def test_a_cut_answer_promises_more_than_it_sends_and_counts_as_cut(connect):
+    app = connect(faults="cut=1").app
+
+    async def story() -> tuple[Call, Call]:
+        cut = Call("POST", "/predict", json.dumps({"instances": [FLOWER]}).encode())
+        await cut.run(app)
+        stats = Call("GET", "/stats")
+        await stats.run(app)
+        return cut, stats
+
+    cut, stats = asyncio.run(story())
+    start, half = cut.sent
+    promised = int(dict(start["headers"])[b"content-length"])
+    assert len(half["body"]) == promised // 2
+    assert half["more_body"] is True
+    assert json.loads(stats.sent[1]["body"])["requests"] == {"cut": 1}
+    assert json.loads(stats.sent[1]["body"])["predictions"]["setosa"] == 0
