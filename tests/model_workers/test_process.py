@@ -1,0 +1,176 @@
+"""A worker as its users run it: a process, a socket, a signal."""
+
+import ast
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import model_workers
+from model_workers.__main__ import main
+
+FLOWER = b'{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
+PACKAGE = Path(model_workers.__file__).parent
+
+
+@pytest.fixture(scope="module")
+def artefacts(tmp_path_factory):
+    """Empty at first: the first worker trains what it needs."""
+    return tmp_path_factory.mktemp("artefacts")
+
+
+def command(artefacts: Path, *more: str) -> list[str]:
+    worker = [sys.executable, "-m", "model_workers", "--model", "iris", "--version", "v2"]
+    return [*worker, "--artefacts", str(artefacts), *more]
+
+
+@contextmanager
+def running(artefacts: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A worker that has said it is ready, and the address it gave."""
+    with subprocess.Popen(
+        command(artefacts, *more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=artefacts,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("iris v2 ready at "), process.communicate()[1]
+            yield process, line.split()[-1]
+        finally:
+            process.kill()
+
+
+def call(address: str, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=10)
+    try:
+        connection.request(method, path, body)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def test_a_worker_trains_its_model_answers_and_ends_well_on_sigterm(artefacts):
+    with running(artefacts, "--port", "0") as (process, address):
+        status, body = call(address, "POST", "/predict", FLOWER)
+        assert status == 200
+        assert json.loads(body)["predictions"] == ["setosa"]
+        assert (artefacts / "iris" / "v2.skops").exists()
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=10)
+        assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_sigterm_does_not_wait_for_a_request_that_hangs(artefacts):
+    with running(artefacts, "--port", "0", "--faults", "hang=1") as (process, address):
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as client:
+            head = f"POST /predict HTTP/1.1\r\nHost: w\r\nContent-Length: {len(FLOWER)}\r\n\r\n"
+            client.sendall(head.encode() + FLOWER)
+            # Its health is answered while the request hangs, and shows that it has been taken up.
+            for _ in range(1000):
+                if json.loads(call(address, "GET", "/faults")[1])["met"]:
+                    break
+            assert call(address, "GET", "/healthy")[0] == 200
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=10) == 0
+            assert client.recv(1000).startswith(b"HTTP/1.1 503 ")
+
+
+def test_a_cut_answer_ends_before_its_promised_length(artefacts):
+    with (
+        running(artefacts, "--port", "0", "--faults", "cut=1") as (_, address),
+        pytest.raises(http.client.IncompleteRead),
+    ):
+        call(address, "POST", "/predict", FLOWER)
+
+
+def test_a_worker_answers_on_a_unix_socket_and_removes_it(artefacts, tmp_path):
+    path = tmp_path / "w.sock"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    with running(artefacts, "--uds", str(path)) as (process, address):
+        assert address == f"unix:{path}"
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(str(path))
+            client.sendall(b"GET /ready HTTP/1.1\r\nHost: w\r\nConnection: close\r\n\r\n")
+            assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+        taken = subprocess.run(
+            command(artefacts, "--uds", str(path)), capture_output=True, text=True, check=False
+        )
+        assert taken.returncode == 1
+        assert "somebody else does" in taken.stderr
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 0
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--version", "v9"], "iris has no version 'v9'; choose one of v1, v2, v3"),
+        (["--faults", "eror=1"], "there is no fault 'eror'; did you mean errors?"),
+    ],
+)
+def test_wrong_use_is_one_sentence_and_exit_code_2(capsys, more, words):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--model", "iris", "--version", "v2", *more])
+    assert words in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_an_address_that_cannot_be_had_is_one_sentence_and_exit_code_1(artefacts):
+    done = subprocess.run(
+        command(artefacts, "--host", "203.0.113.1"), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "choose another --port" in done.stderr
+
+
+def test_a_damaged_artefact_is_one_sentence_and_exit_code_1(tmp_path):
+    (tmp_path / "iris").mkdir()
+    (tmp_path / "iris" / "v2.skops").write_bytes(b"no model")
+    done = subprocess.run(command(tmp_path), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "v2.skops is damaged or no artefact" in done.stderr
+
+
+# --- what a worker may know
+
+
+def imported() -> set[str]:
+    """The first part of every module name that the package imports, from anywhere in its code."""
+    names = set()
+    for path in PACKAGE.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(str(node.module).split(".")[0])
+    return names
+
+
+def test_workers_know_nothing_of_the_gateway():
+    assert imported().isdisjoint({"gateway", "monitoring"})
+
+
+def test_the_image_installs_all_that_is_imported():
+    distributions = {"sklearn": "scikit-learn"}
+    needed = {distributions.get(name, name) for name in imported() - sys.stdlib_module_names}
+    installed = re.findall(r"[\w-]+", (PACKAGE / "Dockerfile").read_text())
+    assert needed <= set(installed)
