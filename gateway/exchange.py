@@ -1,17 +1,7 @@
-"""One request's way: resolve, forward, reply, observe; and what happens when a version fails.
+"""One request's way: resolve, forward, reply, observe; ``recovery`` says what follows a failure.
 
-What is tried again, and when:
-
-1. A connection that had answered before and is reset before the first byte of this answer was most
-   likely idle too long: once more on a new one, if a prediction may be asked twice.
-2. An endpoint that refuses or resets: once more on another endpoint of the same version, if there
-   is one (after a reset only if a prediction may be asked twice).
-3. A candidate that gives no good answer: stable answers in its place, within the same deadline, and
-   the failure counts against the candidate. While stable could still be asked, a candidate gets
-   ``CANDIDATE_PATIENCE`` of the deadline and no more.
-
-A request whose body was streamed away can never be sent again. Rule 1 is no failure of the version:
-nobody could know that the connection was stale.
+An exchange ends exactly once: with an answer written, a connection cut, or a client gone. Each
+version that had a part in it is observed exactly once.
 """
 
 from __future__ import annotations
@@ -21,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from gateway.errors import Reason, Refusal
 from gateway.headers import ReplyHead, has_no_body
 from gateway.observe import Outcome
+from gateway.recovery import Move, next_move
 from gateway.replies import error_reply, failure_sentence, reply_head
 
 if TYPE_CHECKING:
@@ -30,7 +21,8 @@ if TYPE_CHECKING:
     from gateway.table import Decision
     from gateway.upstream import UpstreamConnection
 
-# Of the time that is left. A candidate that hangs leaves stable the other half.
+# Of the time that is left, while stable could still be asked: a candidate that hangs leaves stable
+# the other half.
 CANDIDATE_PATIENCE: Final = 0.5
 COOKIE_SECONDS: Final = 365 * 24 * 3600
 
@@ -40,7 +32,7 @@ class Client(Protocol):
 
     def write(self, data: bytes) -> None: ...
     def done(self, *, keep_alive: bool) -> None: ...
-    def abort(self) -> None: ...
+    def cut(self) -> None: ...
     def hold_upload(self, held: bool) -> None: ...
     def refuse(self, request: Request, refusal: Refusal) -> None: ...
 
@@ -109,6 +101,7 @@ class Exchange:
     def _forward(self, decision: Decision) -> None:
         self._decision = decision
         self._patience = self._deadline
+        self.endpoint_pool = None
         if decision.fallback is not None and self._repeatable():
             now = self._live.clock()
             self._patience = now + (self._deadline - now) * CANDIDATE_PATIENCE
@@ -125,8 +118,8 @@ class Exchange:
     def on_reply(self, head: ReplyHead, body: bytes) -> None:
         """A whole answer."""
         self._connection = None
-        failed = Reason.UPSTREAM_5XX if head.status >= 500 else None
-        if failed is not None and self._gives_way(failed, sent=True):
+        failed = _failure(head)
+        if failed is not None and self._recovers(failed, sent=True):
             return
         keep_alive = self._keeps_alive()
         if has_no_body(head.status, self._request.method):
@@ -139,10 +132,11 @@ class Exchange:
 
     def on_stream(self, head: ReplyHead) -> None:
         """The head of an answer that is passed on as it comes."""
-        if head.status >= 500 and self._may_give_way(sent=True):
-            self._leave()
-            self._gives_way(Reason.UPSTREAM_5XX, sent=True)
-            return
+        if _failure(head) is not None:
+            connection = self._connection
+            if self._recovers(Reason.UPSTREAM_5XX, sent=True) and connection is not None:
+                connection.abandon()
+                return
         self._streaming = head
         self._client.write(self._reply_head(head, head.length, self._keeps_alive()))
 
@@ -158,7 +152,7 @@ class Exchange:
             return
         if self._chunked():
             self._client.write(b"0\r\n\r\n")
-        self._observe(head.status, Reason.UPSTREAM_5XX if head.status >= 500 else None)
+        self._observe(head.status, _failure(head))
         self._client.done(keep_alive=self._keeps_alive())
 
     def on_failure(self, reason: Reason, *, began: bool) -> None:
@@ -166,14 +160,45 @@ class Exchange:
         connection, self._connection = self._connection, None
         if self._streaming is not None:  # half of it is with the client already: cut it visibly
             self._observe(self._streaming.status, reason)
-            self._client.abort()
-        elif not self._tries_again(reason, connection, began):
-            self._settle(reason, sent=connection is not None)
-
-    def _settle(self, reason: Reason, *, sent: bool) -> None:
-        """This version gives no answer any more: stable does, or the gateway says so."""
-        if self._gives_way(reason, sent=sent):
+            self._client.cut()
             return
+        stale = connection is not None and connection.served > 0
+        if not self._recovers(reason, sent=connection is not None, began=began, stale=stale):
+            self._fail(reason)
+
+    def _recovers(
+        self, reason: Reason, *, sent: bool, began: bool = True, stale: bool = False
+    ) -> bool:
+        """Make the next move after a failed attempt; False if there is none but to fail."""
+        decision, serving = self._decision, self._serving
+        pool = serving.pools[decision.index]
+        move = next_move(
+            reason,
+            sent=sent,
+            began=began,
+            stale=stale,
+            retried=self._retried,
+            endpoints=len(pool.members),
+            repeatable=self._repeatable(),
+            fallback=decision.fallback is not None,
+            in_time=self._live.clock() < self._deadline,
+        )
+        if move is Move.GIVE_WAY and decision.fallback is not None:
+            self._observe(0, reason)
+            self._retried = False
+            self._forward(decision.fallback)
+        elif move in (Move.RETRY_FRESH, Move.RETRY_ELSEWHERE):
+            self._retried = True
+            serving.counts[decision.index].retries[reason] += 1
+            if self.outdated():
+                self.restart()
+            else:
+                fresh = move is Move.RETRY_FRESH
+                pool.forward(self, fresh=fresh, avoid=None if fresh else self.endpoint_pool)
+        return move is not Move.FAIL
+
+    def _fail(self, reason: Reason) -> None:
+        """The gateway's own answer: no version could give one."""
         request, keep_alive = self._request, self._keeps_alive()
         reply = error_reply(
             reason.status,
@@ -225,8 +250,8 @@ class Exchange:
         self._leave()
         if self._streaming is not None:
             self.on_failure(Reason.TIMEOUT, began=True)
-        else:
-            self._settle(Reason.TIMEOUT, sent=sent)
+        elif not self._recovers(Reason.TIMEOUT, sent=sent):
+            self._fail(Reason.TIMEOUT)
 
     def outdated(self) -> bool:
         """Whether a newer file may send it elsewhere: ``weight: 0`` means not one more request."""
@@ -234,51 +259,13 @@ class Exchange:
 
     def restart(self) -> None:
         """Resolve anew under the present table, within the same deadline."""
-        self.endpoint_pool = None
         self.start()
 
-    # --- the rules of this module
-
-    def _tries_again(
-        self, reason: Reason, connection: UpstreamConnection | None, began: bool
-    ) -> bool:
-        """Rules 1 and 2; once per version asked."""
-        repeatable = reason is Reason.CONNECT or (reason is Reason.RESET and self._repeatable())
-        if self._retried or began or not repeatable:
-            return False
-        pool = self._serving.pools[self._decision.index]
-        stale = connection is not None and connection.served > 0
-        if not stale and len(pool.members) == 1:
-            return False
-        self._retried = True
-        self._serving.counts[self._decision.index].retries[reason] += 1
-        if self.outdated():
-            self.restart()
-        else:
-            pool.forward(self, fresh=True, avoid=None if stale else self.endpoint_pool)
-        return True
-
-    def _gives_way(self, reason: Reason, *, sent: bool) -> bool:
-        """Rule 3."""
-        fallback = self._decision.fallback
-        if fallback is None or not self._may_give_way(sent=sent):
-            return False
-        self._observe(0, reason)
-        self._retried = False
-        self.endpoint_pool = None
-        self._forward(fallback)
-        return True
-
-    def _may_give_way(self, *, sent: bool) -> bool:
-        if self._decision.fallback is None or (sent and not self._repeatable()):
-            return False
-        return self._live.clock() < self._deadline
+    # --- small parts
 
     def _repeatable(self) -> bool:
-        """Whether the worker may be asked a second time, having perhaps begun the first."""
+        """Whether a worker that may have begun can be asked once more."""
         return self._decision.route.idempotent and not self._request.streamed
-
-    # --- small parts
 
     def _leave(self) -> None:
         """End what is under way at the worker, or stop waiting for a connection."""
@@ -314,3 +301,8 @@ class Exchange:
             chunked=self._chunked(),
             connection=connection,
         )
+
+
+def _failure(head: ReplyHead) -> Reason | None:
+    """A status of 500 and up is an answer, and a failure of the version all the same."""
+    return Reason.UPSTREAM_5XX if head.status >= 500 else None

@@ -42,14 +42,22 @@ class Request:
         "whole",
     )
 
-    def __init__(self, method: bytes, target: bytes, head: RequestHead, peer: bytes) -> None:
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        head: RequestHead,
+        peer: bytes,
+        *,
+        http10: bool = False,
+    ) -> None:
         self.method = method
         self.target = target
         self.path = path_of(target)
         self.head = head
         self.peer = peer
         self.id = b""
-        self.http10 = False
+        self.http10 = http10
         self.keep_alive = True
         self.limit = 0
         self.chunks: list[bytes] = []

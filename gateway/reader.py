@@ -1,0 +1,156 @@
+"""Bytes from a client to requests: the parser, its callbacks, and the limits on what it is fed.
+
+Told to a *sink*, in the order of the bytes: the body as it grows, the whole request, or the one
+refusal after which nothing more is read.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import httptools
+
+from gateway.errors import Refusal
+from gateway.headers import RequestHead
+from gateway.request import MAX_HEAD, Request, check_head, origin_form, request_id
+from gateway.table import Fields
+
+
+class Sink(Protocol):
+    """Who is told of requests."""
+
+    def on_expect(self) -> None: ...
+    def on_body(self, request: Request) -> None: ...
+    def on_request(self, request: Request) -> None: ...
+    def on_refusal(self, request: Request) -> None: ...
+
+
+class Gate(Protocol):
+    """What is asked while a head is read."""
+
+    def new_id(self) -> str: ...
+    def body_limit(self, path: bytes, fields: Fields) -> int: ...
+
+
+class RequestReader:
+    """One per connection. ``progress`` grows with each message begun and ended."""
+
+    __slots__ = (
+        "_gate",
+        "_head_bytes",
+        "_headers",
+        "_parser",
+        "_peer",
+        "_sink",
+        "_target",
+        "ended",
+        "progress",
+        "request",
+    )
+
+    def __init__(self, sink: Sink, gate: Gate, peer: bytes) -> None:
+        self._sink = sink
+        self._gate = gate
+        self._peer = peer
+        self._parser = httptools.HttpRequestParser(self)
+        self._target = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_bytes = 0
+        self.request: Request | None = None  # the one whose body is being read
+        self.ended = False
+        self.progress = 0
+
+    @property
+    def in_head(self) -> bool:
+        """Whether a message has begun whose head is not here yet."""
+        return self.progress % 2 == 1 and self.request is None
+
+    def feed(self, data: bytes) -> None:
+        """Parse; everything told is told before this returns."""
+        if self.ended:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.ended = True  # what follows is not HTTP; the request itself is served as it is
+        except httptools.HttpParserCallbackError:
+            self.ended = True
+            raise  # a mistake of ours, not the client's
+        except httptools.HttpParserError as error:
+            self.refuse(Refusal(400, "bad_request", f"this is not HTTP/1.1 (RFC 9112): {error}"))
+        if self.request is None and self._target:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD:
+                self.refuse(Refusal(431, "head_too_large", f"the head is over {MAX_HEAD} bytes"))
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Refuse the message being read, and read nothing that follows it."""
+        if self.ended:
+            return
+        self.ended = True
+        request = self.request
+        if request is None:
+            request = Request(b"GET", self._target, RequestHead([]), self._peer)
+            request.id = self._gate.new_id().encode()
+        self.request = None
+        request.refusal = refusal
+        request.chunks.clear()
+        self._sink.on_refusal(request)
+
+    # --- httptools callbacks
+
+    def on_message_begin(self) -> None:
+        self.progress += 1
+        self._headers = []
+        self._head_bytes = 0
+
+    def on_url(self, part: bytes) -> None:
+        self._target += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self.ended:
+            return
+        head = RequestHead(self._headers)
+        version = self._parser.get_http_version()
+        self.request = request = Request(
+            self._parser.get_method(), self._target, head, self._peer, http10=version == "1.0"
+        )
+        request.id = request_id(head.fields.get(b"x-request-id"), self._gate.new_id)
+        try:
+            check_head(request.method, self._target, version, head, len(self._headers))
+            request.target = origin_form(self._target)
+            request.limit = self._gate.body_limit(request.path, head.fields)
+            if b"content-length" in head.fields and (request.declared or 0) > request.limit:
+                raise _too_large(request.limit)
+        except Refusal as refusal:
+            self.refuse(refusal)
+            return
+        if b"expect" in head.fields:
+            self._sink.on_expect()
+
+    def on_body(self, chunk: bytes) -> None:
+        request = self.request
+        if request is None:
+            return
+        request.chunks.append(chunk)
+        request.size += len(chunk)
+        if request.size > request.limit:
+            self.refuse(_too_large(request.limit))
+        else:
+            self._sink.on_body(request)
+
+    def on_message_complete(self) -> None:
+        request, self.request = self.request, None
+        self.progress += 1
+        self._target = b""
+        if request is not None:
+            request.whole = True
+            request.keep_alive = self._parser.should_keep_alive()
+            self._sink.on_request(request)
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(413, "body_too_large", f"the body is over the limit of {limit} bytes")
