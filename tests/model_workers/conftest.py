@@ -5,6 +5,7 @@ from functools import cache
 
 import pytest
 from starlette.testclient import TestClient
+from threadpoolctl import threadpool_limits
 
 from model_workers.app import create_app
 from model_workers.faults import parse
@@ -12,6 +13,13 @@ from model_workers.models import data, find, train
 from model_workers.predictor import TrainedPredictor
 
 Connect = Callable[..., TestClient]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """As in a worker. Several would also wait for each other, long, where cores are busy."""
+    with threadpool_limits(limits=1):
+        yield
 
 
 @cache
