@@ -1,0 +1,50 @@
+"""Where evidence comes from: the admin ports of the gateways, asked over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import httpx2
+
+TIMEOUT: Final = 2.0  # seconds for a whole answer of an admin port on the same machine or network
+
+
+class SourceError(Exception):
+    """No evidence could be had. Never a reason to roll back."""
+
+
+class EvidenceSource(Protocol):
+    """The seam: tests put fixed documents behind it."""
+
+    def evidence(self) -> Mapping[str, Any]: ...
+
+
+class GatewaySource:
+    """The counts of one gateway."""
+
+    def __init__(self, admin_url: str, transport: httpx2.BaseTransport | None = None) -> None:
+        # trust_env off: a proxy from the environment has no business between us and the gateway.
+        self._client = httpx2.Client(
+            base_url=admin_url, timeout=TIMEOUT, trust_env=False, transport=transport
+        )
+
+    def evidence(self) -> Mapping[str, Any]:
+        """What ``GET /api/evidence`` says. Raises :class:`SourceError`."""
+        return self._get("/api/evidence")
+
+    def status(self) -> Mapping[str, Any]:
+        """What ``GET /api/status`` says. Raises :class:`SourceError`."""
+        return self._get("/api/status")
+
+    def _get(self, path: str) -> Mapping[str, Any]:
+        try:
+            answer = self._client.get(path)
+            answer.raise_for_status()
+            document = answer.json()
+        except (httpx2.HTTPError, ValueError) as error:
+            where = f"{self._client.base_url}{path.lstrip('/')}"
+            raise SourceError(f"{where} gave no answer to work with: {error}") from error
+        if not isinstance(document, dict):
+            raise SourceError(f"{path} gave {type(document).__name__} where an object was expected")
+        return document
