@@ -15,12 +15,16 @@ demo: install
 	$(BIN)/canary demo
 
 test: install
+	tests/install-packages
 	$(BIN)/pytest
 
 check: install
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	$(BIN)/canary check routing.yaml
+	$(MAKE) test
+
+models: install
+	$(BIN)/python -m model_workers.train
 
 clean:
 	rm -rf .venv artefacts build *.egg-info
