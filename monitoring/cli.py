@@ -1,0 +1,58 @@
+"""The command ``canary``. Exit codes: 0 done, 1 could not, 2 wrong use or a refused file."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import typer
+
+from gateway.errors import ConfigError, EditRefused, GatewayError
+from monitoring.commands import changing, reading, serving, status
+from monitoring.commands import demo as demonstration
+from monitoring.sources import SourceError
+
+app = typer.Typer(
+    help="Put a new model version in front of real traffic, safely.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(demonstration.demo)
+app.command()(serving.serve)
+app.command()(serving.controller)
+app.command()(reading.check)
+app.command()(reading.schema)
+app.command()(status.status)
+app.command()(reading.explain)
+app.command("set-weight")(changing.set_weight)
+app.command()(changing.rollback)
+app.command()(changing.promote)
+app.command()(reading.history)
+
+
+def main() -> None:
+    """Run a command; say what went wrong in one sentence each, never with a traceback."""
+    try:
+        app()
+    except ConfigError as error:
+        problems = [problem.render(_file_name()) for problem in error.problems]
+        _complain("\n".join(problems), problems, 2)
+    except EditRefused as error:
+        _complain(f"error: {error}", [str(error)], 2)
+    except (GatewayError, SourceError, OSError) as error:
+        _complain(f"error: {error}", [str(error)], 1)
+
+
+def _complain(text: str, problems: list[str], code: int) -> None:
+    """On stderr for people; as JSON on stdout for programs that asked for it."""
+    if "--json" in sys.argv:
+        typer.echo(json.dumps({"ok": False, "errors": problems}, indent=2))
+    else:
+        typer.echo(text, err=True)
+    sys.exit(code)
+
+
+def _file_name() -> str:
+    """The routing file named on the command line, for messages."""
+    named = [argument for argument in sys.argv[1:] if argument.endswith((".yaml", ".yml"))]
+    return named[-1] if named else "routing.yaml"

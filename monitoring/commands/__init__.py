@@ -1,0 +1,1 @@
+"""The verbs of ``canary``, a module per kind of work."""

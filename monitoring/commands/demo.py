@@ -1,0 +1,55 @@
+"""``demo``: everything at once, on this machine, in about 90 seconds."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from monitoring.commands.options import DEFAULT_FILE, FileArgument, Json, print_json
+from monitoring.demo.processes import NotReady
+from monitoring.demo.stage import set_up
+from monitoring.demo.story import NotAsTold, tell
+
+
+def demo(
+    file: FileArgument = DEFAULT_FILE,
+    once: Annotated[bool, typer.Option("--once", help="End after the story.")] = False,
+    pace: Annotated[
+        float, typer.Option(min=0.01, help="Scales the pauses; below 1 tells it faster.")
+    ] = 1.0,
+    json: Json = False,
+) -> None:
+    """Real models behind the gateway, a candidate that degrades, and its automatic rollback."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    told: list[str] = []
+    began = time.monotonic()
+
+    def say(line: str) -> None:
+        told.append(line)
+        if not json:
+            typer.echo(f"{time.monotonic() - began:6.1f} s  {line}")
+
+    say("training the models and starting workers, gateway and controller")
+    ok = True
+    try:
+        with set_up(file) as stage:
+            say(f"clients:  {stage.data_url}/predict/breast-cancer and /predict/iris")
+            say(f"state:    {stage.admin_url}/api/status   metrics: {stage.admin_url}/metrics")
+            load = tell(stage, say, pace=pace)
+            if not once:
+                say("the load goes on; look around, and stop everything with Ctrl-C")
+                load.join()
+            load.stop()
+    except (NotAsTold, NotReady) as error:
+        ok = False
+        typer.echo(f"not as told: {error}", err=True)
+    except KeyboardInterrupt:
+        say("stopped")
+    if json:
+        print_json({"ok": ok, "story": told})
+    if not ok:
+        raise typer.Exit(1)

@@ -1,0 +1,45 @@
+"""The options and arguments that commands share."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.app import Address
+
+File = Annotated[Path, typer.Option("--file", "-f", help="The routing file.", envvar="CANARY_FILE")]
+FileArgument = Annotated[Path, typer.Argument(help="The routing file.", envvar="CANARY_FILE")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; kept in the history.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would change.")]
+Admin = Annotated[
+    str, typer.Option("--admin", help="The admin port of the gateway.", envvar="CANARY_ADMIN")
+]
+
+DEFAULT_FILE = Path("routing.yaml")
+DEFAULT_ADMIN = "http://127.0.0.1:8081"
+
+
+def address(text: str) -> Address:
+    """``127.0.0.1:8080``, ``[::1]:8080`` or ``:8080``. Raises typer.BadParameter."""
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isdecimal() or int(port) > 65535:
+        raise typer.BadParameter(f"{text!r} is not an address; write HOST:PORT, as 127.0.0.1:8080")
+    return Address(host.strip("[]") or "127.0.0.1", int(port))
+
+
+def actor() -> str:
+    """Who is at the command line, for the history."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return "cli:unknown"
+
+
+def print_json(document: Any) -> None:
+    """One document, for programs."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))

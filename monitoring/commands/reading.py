@@ -1,0 +1,97 @@
+"""``check``, ``schema``, ``explain`` and ``history``: what the file says, and how it came to say
+so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from gateway.config import parse, warnings
+from gateway.schema import json_schema
+
+from gateway.errors import ConfigError
+from gateway.routing_file import read
+from monitoring import history as history_file
+from monitoring.commands.options import DEFAULT_FILE, File, FileArgument, Json, print_json
+from monitoring.explanation import explain as explanation
+
+
+def check(file: FileArgument = DEFAULT_FILE, json: Json = False) -> None:
+    """List everything wrong with a routing file; exit 2 if anything is."""
+    content = read(file).content
+    try:
+        config = parse(content)
+    except ConfigError as error:
+        if json:
+            print_json({"ok": False, "problems": [asdict(one) for one in error.problems]})
+            raise typer.Exit(2) from None
+        raise
+    remarks = warnings(content)
+    if json:
+        problems = [asdict(one) for one in remarks]
+        print_json({"ok": True, "generation": config.generation, "warnings": problems})
+        return
+    for remark in remarks:
+        typer.echo(f"warning: {remark.render(file.name)}", err=True)
+    typer.echo(f"{file}: good, generation {config.generation}, {len(config.routes)} routes")
+
+
+def schema(
+    json: Annotated[bool, typer.Option("--json", hidden=True, help="It is JSON anyway.")] = True,
+) -> None:
+    """Print the JSON Schema of the routing file, for editors."""
+    print_json(json_schema())
+
+
+def explain(
+    header: Annotated[
+        list[str] | None, typer.Option("--header", "-H", help="A request header, 'Name: value'.")
+    ] = None,
+    path: Annotated[str, typer.Option("--path", "-p", help="The path of the request.")] = "/",
+    file: File = DEFAULT_FILE,
+    json: Json = False,
+) -> None:
+    """Which version would a request get, and why."""
+    fields: dict[bytes, bytes] = {}
+    for line in header or []:
+        name, separator, value = line.partition(":")
+        if not separator:
+            raise typer.BadParameter(f"{line!r} is no header; write it as 'Name: value'")
+        fields[name.strip().lower().encode()] = value.strip().encode()
+    answer = explanation(parse(read(file).content), path.encode(), fields)
+    if json:
+        print_json(asdict(answer))
+    else:
+        typer.echo(answer.sentence)
+
+
+def history(
+    file: File = DEFAULT_FILE,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="The newest so many.")] = 20,
+    json: Json = False,
+) -> None:
+    """Who changed the traffic, when and why; the newest last."""
+    entries = history_file.read(file, read(file).generation)[-limit:]
+    if json:
+        print_json([asdict(entry) for entry in entries])
+        return
+    if not entries:
+        typer.echo(f"no change of {file} is recorded yet")
+    for entry in entries:
+        typer.echo(_line(entry))
+
+
+def _line(entry: history_file.Entry) -> str:
+    """One change on one line: when, who, what, why."""
+    changes = [
+        f"{version} {entry.before.get(version, 0):g} -> {share:g} %"
+        for version, share in entry.after.items()
+        if entry.before.get(version) != share
+    ]
+    parts = [entry.at, entry.by, entry.action, entry.route, ", ".join(changes)]
+    line = "  ".join(part for part in parts if part)
+    if entry.status is not history_file.Status.DONE:
+        line += f"  [{entry.status}: nothing was changed]"
+    return f"{line}  {entry.reason}" if entry.reason else line

@@ -1,0 +1,48 @@
+"""``serve`` and ``controller``: the two long-running processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from gateway.config import parse
+
+from gateway import app as gateway_app
+from gateway.logs import configure_logs
+from gateway.routing_file import read
+from monitoring.commands.options import DEFAULT_ADMIN, DEFAULT_FILE, FileArgument, address
+from monitoring.controller import Controller
+from monitoring.sources import GatewaySource
+
+
+def serve(
+    file: FileArgument = DEFAULT_FILE,
+    listen: Annotated[
+        str, typer.Option(help="Where clients connect, HOST:PORT.")
+    ] = "127.0.0.1:8080",
+    admin: Annotated[
+        str, typer.Option(help="The admin port: metrics, health, state.")
+    ] = "127.0.0.1:8081",
+) -> None:
+    """Serve clients according to the routing file until SIGTERM; reload it when it changes."""
+    configure_logs()
+    uvloop.run(gateway_app.serve(file, address(listen), address(admin)))
+
+
+def controller(
+    file: FileArgument = DEFAULT_FILE,
+    gateway: Annotated[
+        str, typer.Option(help="The admin port of the gateway.", envvar="CANARY_ADMIN")
+    ] = DEFAULT_ADMIN,
+) -> None:
+    """Watch the candidates of routes with `analysis`, and roll back what is proven worse."""
+    configure_logs()
+    parse(
+        read(Path(file)).content
+    )  # a file that is refused now is wrong use, not a state to wait in
+    try:
+        Controller(Path(file), GatewaySource(gateway)).run()
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None

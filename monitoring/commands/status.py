@@ -1,0 +1,73 @@
+"""``status``: what is served now, as the gateway sees it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from monitoring.commands.options import DEFAULT_ADMIN, Admin, Json, print_json
+from monitoring.sources import GatewaySource
+
+REFRESH: Final = 1.0  # seconds
+
+
+def status(
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep looking.")] = False,
+    admin: Admin = DEFAULT_ADMIN,
+    json: Json = False,
+) -> None:
+    """Per route and version: configured and observed share, failures, what is in flight."""
+    source = GatewaySource(admin)
+    if json:
+        print_json(source.status())
+        return
+    console = Console()
+    if not watch:
+        console.print(render(source.status()))
+        return
+    try:
+        with Live(render(source.status()), console=console, auto_refresh=False) as live:
+            while True:
+                time.sleep(REFRESH)
+                live.update(render(source.status()), refresh=True)
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+
+
+def render(document: Mapping[str, Any]) -> Group:
+    """The status document as a table."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("route", "version", "role"):
+        table.add_column(heading)
+    for heading in ("weight", "observed", "requests", "bad", "in flight"):
+        table.add_column(heading, justify="right")
+    table.add_column("why bad")
+    for name, route in document["routes"].items():
+        for version, row in route["versions"].items():
+            observed = row["observed"]
+            reasons = ", ".join(f"{reason} {n}" for reason, n in row["reasons"].items())
+            table.add_row(
+                name,
+                version,
+                row["role"],
+                f"{row['weight']:g} %",
+                "-" if observed is None else f"{observed:.2f} %",
+                f"{row['assigned']:,}",
+                f"{row['bad']:,}",
+                str(row["in_flight"]),
+                reasons,
+            )
+            name = ""
+    file = document["file"]
+    lines = [Text(f"{file['name']}, generation {document['generation']}")]
+    if not file["in_force"]:
+        lines.append(Text("the file as it stands is refused; an older one serves:", style="red"))
+        lines += [Text(f"  {problem}", style="red") for problem in file["problems"]]
+    return Group(*lines, table)

@@ -1,0 +1,3 @@
+"""The story ``canary demo`` tells: real models, a candidate that degrades, an automatic
+rollback.
+"""
