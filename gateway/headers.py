@@ -53,6 +53,14 @@ _REPLY_OWN: Final = HOP_BY_HOP | {
     b"x-request-id",
 }
 
+# Repeated lines of these are one list (RFC 9110, section 5.3); of all others the last line counts.
+_JOINED: Final = {
+    b"connection": b", ",
+    b"cookie": b"; ",
+    b"transfer-encoding": b", ",
+    b"x-forwarded-for": b", ",
+}
+
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
@@ -61,7 +69,7 @@ _STATUS_LINES: Final = {
 class RequestHead:
     """What is needed of a request's header fields.
 
-    ``fields`` maps lower-case names to values (the last one); ``lines`` are the end-to-end lines to
+    ``fields`` maps lower-case names to values (the last one, lists joined); ``lines`` are the end-to-end lines to
     pass on; ``hosts`` counts Host fields.
     """
 
@@ -77,11 +85,7 @@ class RequestHead:
                 lines.append(b"%b: %b\r\n" % (name, value))
             elif lower == b"host":
                 hosts += 1
-            elif lower == b"x-forwarded-for" and lower in fields:
-                value = fields[lower] + b", " + value
-            if lower == b"cookie" and lower in fields:
-                value = fields[lower] + b"; " + value
-            fields[lower] = value
+            fields[lower] = _joined(fields, lower, value) if lower in fields else value
         named = _nominated(fields)
         if named:
             lines = [line for line in lines if line.partition(b":")[0].lower() not in named]
@@ -114,7 +118,7 @@ class ReplyHead:
         fields: dict[bytes, bytes] = {}
         for name, value in parsed:
             lower = name.lower()
-            fields[lower] = value
+            fields[lower] = _joined(fields, lower, value) if lower in fields else value
             if lower not in _REPLY_OWN:
                 lines.append(b"%b: %b\r\n" % (name, value))
         named = _nominated(fields)
@@ -137,6 +141,12 @@ def status_line(status: int) -> bytes:
 def has_no_body(status: int, method: bytes) -> bool:
     """Whether an answer never has a body (RFC 9112, section 6.3), whatever its fields declare."""
     return method == b"HEAD" or status in (204, 304) or 100 <= status < 200
+
+
+def _joined(fields: dict[bytes, bytes], name: bytes, value: bytes) -> bytes:
+    """What counts of a field that stands there once more."""
+    separator = _JOINED.get(name)
+    return value if separator is None else fields[name] + separator + value
 
 
 def _nominated(fields: dict[bytes, bytes]) -> frozenset[bytes]:
