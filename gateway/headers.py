@@ -36,14 +36,11 @@ _REQUEST_OWN: Final = HOP_BY_HOP | {
     b"content-length",
     b"expect",
     b"x-request-id",
-    b"x-forwarded-for",
-    b"x-forwarded-proto",
-    b"x-forwarded-host",
-    b"x-forwarded-port",
-    b"x-forwarded-server",
     b"forwarded",
+    b"proxy",
     b"x-real-ip",
 }
+_REQUEST_OWN_FAMILIES: Final = (b"x-forwarded-", b"proxy-")
 
 _REPLY_OWN: Final = HOP_BY_HOP | {
     b"content-length",
@@ -81,7 +78,7 @@ class RequestHead:
         hosts = 0
         for name, value in parsed:
             lower = name.lower()
-            if lower not in _REQUEST_OWN:
+            if lower not in _REQUEST_OWN and not lower.startswith(_REQUEST_OWN_FAMILIES):
                 lines.append(b"%b: %b\r\n" % (name, value))
             elif lower == b"host":
                 hosts += 1
