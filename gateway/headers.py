@@ -126,7 +126,8 @@ class ReplyHead:
         self.lines = lines
         self.length = int(declared) if declared is not None else None
         self.framed = declared is not None or b"transfer-encoding" in fields
-        self.endless = fields.get(b"content-type", b"").startswith(b"text/event-stream")
+        media_type = fields.get(b"content-type", b"").partition(b";")[0]
+        self.endless = media_type.rstrip().lower() == b"text/event-stream"
 
 
 def status_line(status: int) -> bytes:
