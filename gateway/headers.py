@@ -66,8 +66,8 @@ _STATUS_LINES: Final = {
 class RequestHead:
     """What is needed of a request's header fields.
 
-    ``fields`` maps lower-case names to values (the last one, lists joined); ``lines`` are the end-to-end lines to
-    pass on; ``hosts`` counts Host fields.
+    ``fields`` maps lower-case names to values (the last one, lists joined); ``lines`` are the
+    end-to-end lines to pass on; ``hosts`` counts Host fields.
     """
 
     __slots__ = ("fields", "hosts", "lines")

@@ -5,7 +5,9 @@ The head that goes to the worker is written anew: our own framing, our own forwa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from gateway.errors import Refusal
@@ -18,6 +20,9 @@ MAX_REQUEST_ID: Final = 128
 # A body up to here is whole before a worker is asked, so a slow client holds no worker and a failed
 # attempt can be repeated; a longer one (where `limits.body` allows it) is passed on as it comes.
 UPLOAD_BUFFER: Final = 1024 * 1024
+
+# A name or an address, and a port (RFC 3986, section 3.2); what else a Host holds is there to fool.
+_HOST: Final = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
 
 
 class Request:
@@ -133,6 +138,11 @@ def request_id(given: bytes | None, make: Callable[[], str]) -> bytes:
     return make().encode()
 
 
+@lru_cache(maxsize=1024)
+def _is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None
+
+
 def check_head(method: bytes, target: bytes, version: str, head: RequestHead, fields: int) -> None:
     """What the parser lets through and we do not. Raises :class:`Refusal`."""
     if version not in ("1.1", "1.0"):
@@ -143,6 +153,8 @@ def check_head(method: bytes, target: bytes, version: str, head: RequestHead, fi
         raise Refusal(431, "head_too_large", f"over {MAX_FIELDS} header fields")
     if head.hosts > 1 or (head.hosts == 0 and version == "1.1"):
         raise Refusal(400, "bad_request", "exactly one Host field is needed (RFC 9112, 3.2)")
+    if not _is_host(head.fields.get(b"host", b"")):
+        raise Refusal(400, "bad_request", "the Host field is not a host and a port")
     if method == b"CONNECT":
         raise Refusal(405, "bad_request", "this is no proxy: CONNECT is not allowed")
     coding = head.fields.get(b"transfer-encoding")
