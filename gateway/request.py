@@ -158,6 +158,8 @@ def check_head(method: bytes, target: bytes, version: str, head: RequestHead, fi
     if method == b"CONNECT":
         raise Refusal(405, "bad_request", "this is no proxy: CONNECT is not allowed")
     coding = head.fields.get(b"transfer-encoding")
+    if coding is not None and version == "1.0":
+        raise Refusal(400, "bad_request", "HTTP/1.0 has no transfer codings (RFC 9112, 6.1)")
     if coding is not None and coding.lower() != b"chunked":
         raise Refusal(501, "bad_request", "the only transfer coding understood is chunked")
     expect = head.fields.get(b"expect")
