@@ -115,20 +115,31 @@ class Request:
 def path_of(target: bytes) -> bytes:
     """The path of a request target, without the query; absolute form included (RFC 9112, 3.2)."""
     if not target.startswith(b"/"):
-        scheme, separator, rest = target.partition(b"://")
-        if separator and scheme.lower() in (b"http", b"https"):
-            target = b"/" + rest.partition(b"/")[2]
+        target = _without_authority(target) or target
     return target.partition(b"?")[0]
 
 
 def origin_form(target: bytes) -> bytes:
     """The target a worker gets: path and query. Raises :class:`Refusal` for anything else."""
+    if b"#" in target:
+        raise Refusal(400, "bad_request", "a request target has no fragment (RFC 9112, 3.2)")
     if target.startswith(b"/"):
         return target
+    bare = _without_authority(target)
+    if bare is None:
+        sentence = "the request target must be a path that begins with a slash"
+        raise Refusal(400, "bad_request", sentence)
+    return bare
+
+
+def _without_authority(target: bytes) -> bytes | None:
+    """Path and query of ``http://host/path?query``; None for anything else."""
     scheme, separator, rest = target.partition(b"://")
-    if separator and scheme.lower() in (b"http", b"https"):
-        return b"/" + rest.partition(b"/")[2]
-    raise Refusal(400, "bad_request", "the request target must be a path that begins with a slash")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        return None
+    end = min((at for at in (rest.find(b"/"), rest.find(b"?")) if at >= 0), default=len(rest))
+    bare = rest[end:]
+    return bare if bare.startswith(b"/") else b"/" + bare
 
 
 def request_id(given: bytes | None, make: Callable[[], str]) -> bytes:
