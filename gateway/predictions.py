@@ -1,12 +1,15 @@
 """Reading the prediction out of an answer: a typed msgspec decoder built from JSON Pointers.
 
 The decoder knows only the fields on the way to the prediction, so msgspec skips all others without
-making Python objects (0.17 us for a small answer; the standard library's json takes 2.3). Reading
-never raises: what cannot be read is a reason to count.
+making Python objects (0.17 us for a small answer; the standard library's json takes 2.3). It takes
+all elements of an array to be alike; an answer where they are not is decoded whole and looked
+through. Reading never raises: what cannot be read is a reason to count.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -27,8 +30,8 @@ class Missing(StrEnum):
     ``canary_prediction_missing_total``.
     """
 
-    UNREADABLE = "unreadable"  # no JSON, or another shape than configured
-    ABSENT = "absent"  # JSON, but nothing stands at the pointer
+    UNREADABLE = "unreadable"  # no JSON
+    ABSENT = "absent"  # JSON, but nothing that can be a prediction stands at the pointer
     TOO_LARGE = "too_large"
 
 
@@ -40,29 +43,46 @@ costs 0.5 us more)."""
 class PredictionReader:
     """Reads label and score of one route's answers in one pass."""
 
-    __slots__ = ("_decode", "_label", "_score")
+    __slots__ = ("_decode", "_label", "_label_steps", "_score", "_score_steps")
 
     def __init__(self, prediction: Prediction) -> None:
+        self._label = None if prediction.label is None else _tokens(prediction.label)
+        self._score = None if prediction.score is None else _tokens(prediction.score)
         root = _Node()
-        for pointer in (prediction.label, prediction.score):
-            if pointer is not None:
-                root.add(_tokens(pointer))
-        self._decode = msgspec.json.Decoder(root.type()).decode
-        self._label = None if prediction.label is None else root.steps(_tokens(prediction.label))
-        self._score = None if prediction.score is None else root.steps(_tokens(prediction.score))
+        for tokens in (self._label, self._score):
+            if tokens is not None:
+                root.add(tokens)
+        self._label_steps = None if self._label is None else root.steps(self._label)
+        self._score_steps = None if self._score is None else root.steps(self._score)
+        self._decode: Callable[[bytes], Any] | None = None
+        with suppress(ValueError):  # msgspec takes no field names with quotes or backslashes
+            self._decode = msgspec.json.Decoder(root.type()).decode
 
     def read(self, body: bytes) -> Reading:
         """The prediction in a whole answer body. Never raises."""
         if len(body) > MAX_BYTES:
             return None, None, Missing.TOO_LARGE
         try:
-            decoded = self._decode(body)
+            label, score = self._look(body)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None, None, Missing.UNREADABLE
-        label = None if self._label is None else _label_text(_at(decoded, self._label))
-        score = None if self._score is None else _number(_at(decoded, self._score))
         expected = score if self._label is None else label
         return label, score, Missing.ABSENT if expected is None else None
+
+    def _look(self, body: bytes) -> tuple[str | None, float | None]:
+        """Label and score, as far as they are there."""
+        if self._decode is not None:
+            try:
+                decoded = self._decode(body)
+            except msgspec.ValidationError:  # JSON of another shape, perhaps only beside the way
+                pass
+            else:
+                return (
+                    _label_text(_at(decoded, self._label_steps)),
+                    _number(_at(decoded, self._score_steps)),
+                )
+        document = msgspec.json.decode(body)
+        return _label_text(_find(document, self._label)), _number(_find(document, self._score))
 
 
 @dataclass(slots=True)
@@ -123,14 +143,28 @@ def _tokens(pointer: str) -> list[str]:
     return [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
 
 
-def _at(decoded: Any, steps: tuple[str | int, ...]) -> Any:
+def _at(decoded: Any, steps: tuple[str | int, ...] | None) -> Any:
     """What stands at the end of the way; None if nothing does."""
+    if steps is None:
+        return None
     try:
         for step in steps:
             decoded = decoded[step] if type(step) is int else getattr(decoded, step)  # type: ignore[arg-type]
     except (IndexError, AttributeError, TypeError):
         return None
     return decoded
+
+
+def _find(document: Any, tokens: list[str] | None) -> Any:
+    """What stands there in a document decoded whole; None if nothing does."""
+    if tokens is None:
+        return None
+    try:
+        for token in tokens:
+            document = document[int(token) if type(document) is list else token]
+    except (LookupError, TypeError, ValueError):
+        return None
+    return document
 
 
 def _label_text(value: Any) -> str | None:
@@ -143,4 +177,9 @@ def _label_text(value: Any) -> str | None:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if type(value) in (float, int) else None
+    if type(value) not in (float, int):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # an integer of more than 308 digits
+        return None
