@@ -1,0 +1,319 @@
+"""What is counted of an outcome, and what a verdict may use of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import isnan
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.counts import (
+    CLIENT_GONE,
+    DURATION_BOUNDS,
+    LEARNED_LABELS,
+    OTHER_LABEL,
+    SCORE_BOUNDS,
+    Evidence,
+    Histogram,
+    VersionCounts,
+)
+from gateway.errors import Reason
+from gateway.model import Assignment, Prediction, Role
+from gateway.predictions import Missing
+from gateway.table import compile_table
+from tests.builders import (
+    make_config,
+    make_decision,
+    make_outcome,
+    make_prediction,
+    make_route,
+    make_sticky,
+)
+
+
+class Book:
+    """The counts of one version, and the evidence that goes with them."""
+
+    def __init__(self, version: str = "v2", role: Role = Role.CANDIDATE, **rules: object) -> None:
+        self.config = make_config(sticky=make_sticky(), override="x-model-version", **rules)
+        self.version = version
+        self.counts = VersionCounts(self.config.routes[0], version, role)
+        self.evidence = Evidence()
+
+    def record(self, assignment: Assignment = Assignment.WEIGHTED, **facts: object) -> None:
+        decision = make_decision(self.version, assignment, self.config)
+        self.counts.record(make_outcome(decision, **facts), self.evidence)
+
+    def predict(self, body: bytes, status: int = 200) -> None:
+        self.record(body=body, status=status)
+
+    def answers(self) -> dict[tuple[str, int], int]:
+        """How often which status was answered how, where it was at all."""
+        return {key: number for key, number in self.counts.answered.items() if number}
+
+
+def predicting(labels: tuple[str, ...] = (), score: str | None = None) -> Book:
+    return Book(prediction=make_prediction("/p", score, labels))
+
+
+def seen(counts: dict[str, int]) -> dict[str, int]:
+    return {name: number for name, number in counts.items() if number}
+
+
+# --- answers
+
+
+def test_an_answer_counts_under_its_status_and_assignment() -> None:
+    book = Book()
+    book.record()
+    book.record(Assignment.STICKY, status=404)
+    book.record(Assignment.FORCED, status=201)
+
+    assert book.answers() == {
+        (Assignment.WEIGHTED, 200): 1,
+        (Assignment.STICKY, 404): 1,
+        (Assignment.FORCED, 201): 1,
+    }
+    assert sum(book.counts.durations.buckets) == 3
+
+
+def test_a_failure_counts_by_its_reason_and_no_upstream_time() -> None:
+    book = Book()
+    book.record(status=504, reason=Reason.TIMEOUT)
+
+    assert book.counts.errors[Reason.TIMEOUT] == 1
+    assert sum(book.counts.fallbacks.values()) == 0
+    assert sum(book.counts.upstream.buckets) == 0
+    assert sum(book.counts.durations.buckets) == 1
+
+
+def test_a_candidate_that_gave_way_answered_nobody_and_failed() -> None:
+    book = Book()
+    book.record(status=0, reason=Reason.CONNECT)
+
+    assert book.answers() == {}
+    assert book.counts.errors[Reason.CONNECT] == 1
+    assert book.counts.fallbacks[Reason.CONNECT] == 1
+    assert sum(book.counts.durations.buckets) == 0
+    assert (book.evidence.assigned, book.evidence.bad) == (1, 1)
+    assert book.evidence.reasons == {Reason.CONNECT: 1}
+
+
+def test_a_failover_stands_against_who_was_assigned_and_not_for_who_answered() -> None:
+    config = make_config()
+    table = compile_table(config)
+    evidence = [Evidence() for _ in table.places]
+    counts = [VersionCounts(p.route, p.version, p.role) for p in table.places]
+    candidate = table.routes[0].decision("v2", Assignment.WEIGHTED)
+    assert candidate.fallback is not None
+    for decision, facts in (
+        (candidate, {"status": 0, "reason": Reason.RESET}),
+        (candidate.fallback, {"status": 200}),
+    ):
+        index = decision.index
+        counts[index].record(make_outcome(decision, **facts), evidence[index])
+
+    assert [(one.assigned, one.bad) for one in evidence] == [(0, 0), (1, 1)]
+    assert counts[0].answered[Assignment.FALLBACK, 200] == 1
+    assert sum(counts[1].answered.values()) == 0
+
+
+def test_a_client_that_left_is_nobodys_failure_and_nobodys_evidence() -> None:
+    book = Book()
+    book.record(status=0, gone=True)
+    book.record(Assignment.STICKY, status=200, gone=True)
+
+    assert book.answers() == {
+        (Assignment.WEIGHTED, CLIENT_GONE): 1,
+        (Assignment.STICKY, CLIENT_GONE): 1,
+    }
+    assert sum(book.counts.errors.values()) == 0
+    assert sum(book.counts.upstream.buckets) == 0
+    assert (book.evidence.assigned, book.evidence.bad) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "counts"),
+    [
+        (Assignment.WEIGHTED, True),
+        (Assignment.STICKY, True),
+        (Assignment.FORCED, False),
+    ],
+)
+def test_only_draws_and_keys_are_evidence(assignment: Assignment, counts: bool) -> None:
+    book = predicting()
+    book.record(assignment, body=b'{"p": "a"}')
+    book.record(assignment, status=502, reason=Reason.RESET)
+
+    assert book.evidence.assigned == (2 if counts else 0)
+    assert book.evidence.bad == (1 if counts else 0)
+    assert book.evidence.labels == ({"a": 1} if counts else {})
+    assert book.counts.labels["a"] == 1
+
+
+# --- series that exist before anything happens
+
+
+def test_every_known_series_is_there_at_0() -> None:
+    route = make_route(
+        sticky=make_sticky(), override="x-v", prediction=make_prediction("/p", None, ("a", "b"))
+    )
+    stable = VersionCounts(route, "v1", Role.STABLE)
+    candidate = VersionCounts(route, "v2", Role.CANDIDATE)
+
+    for counts, ways in ((stable, set(Assignment)), (candidate, set(Assignment) - {"fallback"})):
+        assert {way for way, _ in counts.answered} == ways
+        assert {code for _, code in counts.answered} >= {200, 500, 502, 503, 504}
+        assert set(counts.answered.values()) == {0}
+        assert counts.errors == dict.fromkeys(Reason, 0)
+        assert counts.missing == dict.fromkeys(Missing, 0)
+        assert counts.labels == {"a": 0, "b": 0, OTHER_LABEL: 0}
+
+
+def test_a_route_without_a_prediction_has_no_labels() -> None:
+    counts = VersionCounts(make_route(), "v1", Role.STABLE)
+
+    assert counts.labels == {}
+    assert not counts.reads_predictions
+
+
+def test_a_new_file_adds_series_and_keeps_what_was_counted() -> None:
+    book = predicting(("a",))
+    book.predict(b'{"p": "a"}')
+    book.counts.configure(replace(book.config.routes[0], prediction=Prediction("/p", None, ("b",))))
+
+    assert book.counts.labels == {"a": 1, "b": 0, OTHER_LABEL: 0}
+
+
+# --- predictions
+
+
+def test_predictions_are_read_from_good_answers_only() -> None:
+    book = predicting()
+    book.predict(b'{"p": "a"}')
+    book.predict(b'{"p": "error"}', status=400)
+    book.predict(b'{"p": "moved"}', status=302)
+    book.record(status=502, reason=Reason.RESET)
+
+    assert seen(book.counts.labels) == {"a": 1}
+    assert sum(book.counts.missing.values()) == 0
+
+
+def test_an_answer_without_a_prediction_counts_as_missing_and_stays_evidence() -> None:
+    book = predicting()
+    book.predict(b"no JSON")
+    book.predict(b"{}")
+
+    assert book.counts.missing == {
+        Missing.UNREADABLE: 1,
+        Missing.ABSENT: 1,
+        Missing.TOO_LARGE: 0,
+    }
+    assert (book.evidence.assigned, book.evidence.bad, book.evidence.labels) == (2, 0, {})
+
+
+def test_declared_labels_are_all_there_is() -> None:
+    book = predicting(("setosa", "virginica"))
+    for name in ("setosa", "setosa", "rose", "tulip", OTHER_LABEL):
+        book.predict(b'{"p": "%b"}' % name.encode())
+
+    assert book.counts.labels == {"setosa": 2, "virginica": 0, OTHER_LABEL: 3}
+    assert book.evidence.labels == {"setosa": 2, OTHER_LABEL: 3}
+
+
+def test_labels_from_traffic_are_capped() -> None:
+    book = predicting()
+    for number in range(10_000):
+        book.predict(b'{"p": "label-%d"}' % number)
+
+    assert len(book.counts.labels) == LEARNED_LABELS + 1
+    assert book.counts.labels[OTHER_LABEL] == 10_000 - LEARNED_LABELS
+    assert book.evidence.labels == book.counts.labels
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        rb"\n",
+        rb"a\u0000b",
+        rb"\u202e",
+        rb"\ud800",
+        rb"\"} 1 # EOF",
+        b"x" * 65,
+        rb"\u2028",
+        rb"\u001b[31m",
+    ],
+)
+def test_a_hostile_label_makes_no_line_of_its_own(hostile: bytes) -> None:
+    book = predicting()
+    book.predict(b'{"p": "%b"}' % hostile)
+
+    for label in book.counts.labels:
+        assert label.isprintable()
+        assert len(label) <= 64
+        assert label.encode()
+
+
+@given(st.lists(st.binary(max_size=80) | st.text(max_size=80).map(str.encode), max_size=60))
+def test_whatever_models_answer_the_series_stay_bounded_and_printable(bodies: list[bytes]) -> None:
+    book = predicting(score="/s")
+    for body in bodies:
+        book.predict(body)
+        book.predict(b'{"p": "%b", "s": 1e308}' % body)
+
+    assert len(book.counts.labels) <= LEARNED_LABELS + 1
+    assert all(label.isprintable() for label in book.counts.labels)
+    assert book.evidence.assigned == 2 * len(bodies)
+
+
+def test_scores_fall_into_their_buckets() -> None:
+    book = predicting(score="/s")
+    for score in (b"0", b"0.05", b"0.051", b"1", b"1.5", b"-3"):
+        book.predict(b'{"p": "a", "s": %b}' % score)
+    buckets = dict(zip((*SCORE_BOUNDS, None), book.counts.scores.buckets, strict=True))
+
+    assert {bound: number for bound, number in buckets.items() if number} == {
+        0.05: 3,
+        0.1: 1,
+        1.0: 1,
+        None: 1,
+    }
+
+
+def test_no_scores_make_the_sum_something_that_is_no_number() -> None:
+    book = predicting(score="/s")
+    for score in (b"1e308", b"1e308", b"-1e308", b"-1e308", b"1e999", b"-1e999", b"0.5"):
+        book.predict(b'{"p": "a", "s": %b}' % score)
+
+    assert not isnan(book.counts.scores.sum)
+
+
+# --- histograms
+
+
+@given(st.lists(st.floats(0, 100), max_size=50))
+def test_a_histogram_counts_each_value_once_at_or_below_its_bound(values: list[float]) -> None:
+    histogram = Histogram(DURATION_BOUNDS)
+    for value in values:
+        histogram.observe(value)
+
+    for i, bound in enumerate(DURATION_BOUNDS):
+        assert sum(histogram.buckets[: i + 1]) == sum(value <= bound for value in values)
+    assert sum(histogram.buckets) == len(values)
+    assert histogram.sum == pytest.approx(sum(values))
+
+
+def test_bounds_grow() -> None:
+    assert list(DURATION_BOUNDS) == sorted(set(DURATION_BOUNDS))
+    assert list(SCORE_BOUNDS) == sorted(set(SCORE_BOUNDS))
+    assert len(SCORE_BOUNDS) == 20
+
+
+def test_the_times_a_client_waited_and_a_worker_took_are_told_apart() -> None:
+    book = Book()
+    book.record(seconds=0.3, upstream_seconds=0.02)
+
+    assert book.counts.durations.sum == pytest.approx(0.3)
+    assert book.counts.upstream.sum == pytest.approx(0.02)
