@@ -1,0 +1,246 @@
+"""Replace a file only if it still is what one thinks it is, and never half.
+
+Comparing and then renaming leaves a gap: a person may save between the two, and the rename would
+throw that save away unseen. Advisory locks do not help, editors take none. So where the kernel can
+(Linux, ``renameat2``), the new text and the file *change places* in one step, and what came out is
+looked at once more, now that nobody can reach it. If it is not the expected text, it is swapped
+back in. For that moment a reader may see the new text: whole, valid, and soon gone again.
+
+What came out may still be open in an editor that writes in place (truncate, then write). Half-saved
+text differs from the expected text; and a read lease is granted only while nobody has a file open
+for writing, so asking for one tells whether the text is at rest.
+
+A kill leaves at worst one temporary file, whose name says which text was to replace which. From
+that :func:`recover` knows whether it is rubbish or somebody's save, and finishes the work. Callers
+hold a lock of their own against each other; this module is about those who know of no lock.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import re
+import signal
+import stat
+import sys
+from contextlib import suppress
+from pathlib import Path
+from time import sleep
+from typing import Final
+
+from gateway.errors import StaleEdit
+from gateway.model import generation_of
+
+NO_FILE: Final = "no file"
+"""What :class:`StaleEdit` says it found where the file was gone."""
+
+_AT_FDCWD: Final = -100
+_NOREPLACE: Final = 1
+_EXCHANGE: Final = 2
+# How often, and how far apart in seconds, a text that an editor has open is looked at again before
+# it is taken as it is: a handle that is never closed must not keep a rollback from happening.
+_LOOKS: Final = 500
+_PAUSE: Final = 0.001
+
+_renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+
+
+def replace_if(path: Path, expected: bytes, new: bytes) -> None:
+    """Put ``new`` in the place of ``expected``, keeping mode and owner, on disk when it returns.
+
+    Raises :class:`StaleEdit` if the file holds anything else, up to the very last moment, and
+    OSError where the file system refuses; the file is as it was, then.
+    """
+    try:
+        temporary = _write_beside(path, expected, new)
+        try:
+            _swap_in(temporary, path, expected, new)
+            # It is done, whatever becomes of this: a power cut could still bring the old text
+            # back, which is whole as well.
+            with suppress(OSError):
+                sync_directory(path.parent)
+        finally:
+            # However it ended, what lies there now is judged as after a kill.
+            _finish(temporary, path, generation_of(expected), generation_of(new))
+    except FileNotFoundError:
+        raise StaleEdit(generation_of(expected), NO_FILE) from None
+
+
+def recover(path: Path) -> None:
+    """Tidy up after an edit that was killed, under the lock that edits hold.
+
+    Its temporary file goes away, unless it is a person's save that had come out of the swap: that
+    is put back or, if the file has been saved again since, kept as ``<name>.saved-<generation>``.
+    """
+    with suppress(OSError):
+        _part(path).unlink(missing_ok=True)
+    leftover = re.compile(re.escape(f".{path.name}.") + r"([0-9a-f]{12})-([0-9a-f]{12})\.tmp")
+    for temporary in list(path.parent.iterdir()):
+        if found := leftover.fullmatch(temporary.name):
+            _finish(temporary, path, found[1], found[2])
+
+
+def sync_directory(directory: Path) -> None:
+    """Make new names in a directory survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_shared(path: Path, flags: int, like: Path) -> int:
+    """Open a file that accompanies another, creating it with that one's mode and owner: whoever may
+    edit the one must be able to use the other.
+    """
+    try:
+        return os.open(path, flags)
+    except FileNotFoundError:
+        owner = like.stat()
+        descriptor = os.open(path, flags | os.O_CREAT, 0o600)
+        _copy_owner(descriptor, owner)
+        sync_directory(path.parent)
+        return descriptor
+
+
+def _copy_owner(descriptor: int, like: os.stat_result) -> None:
+    """Give an open file the mode and, as far as we may, the owner and group of another."""
+    for owner in (like.st_uid, -1):
+        try:
+            os.fchown(descriptor, owner, like.st_gid)
+        except PermissionError:
+            continue
+        break
+    os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
+
+
+def _part(path: Path) -> Path:
+    """Where a text is while it is being written."""
+    return path.with_name(f".{path.name}.part")
+
+
+def _write_beside(path: Path, expected: bytes, new: bytes) -> Path:
+    """The new text in a temporary file of the same directory, on disk."""
+    part = _part(path)
+    part.unlink(missing_ok=True)
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(new)
+            file.flush()
+            _copy_owner(file.fileno(), path.stat())
+            os.fsync(file.fileno())
+        # Only whole texts get the name that `recover` reads: no half-written one is ever mistaken
+        # for somebody's save.
+        names = f"{generation_of(expected)}-{generation_of(new)}"
+        return part.rename(path.with_name(f".{path.name}.{names}.tmp"))
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _swap_in(temporary: Path, path: Path, expected: bytes, new: bytes) -> None:
+    """Exchange the files if the one holds the expected text, else leave them as they are."""
+    found = path.read_bytes()
+    if found != expected:
+        raise StaleEdit(generation_of(expected), generation_of(found))
+    if not _rename(temporary, path, _EXCHANGE):
+        # The second best, where files cannot change places: a gap of some microseconds remains.
+        temporary.replace(path)
+        return
+    try:
+        out = _at_rest(temporary, expected)
+    except OSError:
+        # It cannot be looked at, so nobody knows whether it may be replaced.
+        _rename(temporary, path, _EXCHANGE)
+        raise
+    if out != expected:
+        _put_back(temporary, path, new)
+        raise StaleEdit(generation_of(expected), generation_of(out))
+
+
+def _put_back(temporary: Path, path: Path, placed: bytes) -> None:
+    """Swap back what came out. If that brings out yet another save, that one is the newest: on,
+    until what comes out is what was placed there.
+    """
+    while True:
+        placing = temporary.read_bytes()
+        try:
+            _rename(temporary, path, _EXCHANGE)
+        except FileNotFoundError:
+            # Some editors move the old file away before they write the new one.
+            with suppress(FileExistsError):
+                _rename(temporary, path, _NOREPLACE)
+                return
+            continue
+        if _at_rest(temporary, placed) == placed:
+            return
+        placed = placing
+
+
+def _finish(temporary: Path, path: Path, expected: str, new: str) -> None:
+    """Do away with a temporary file, but with no text that only a person can have written.
+
+    What cannot be done now, for want of space or rights, the next edit tries again.
+    """
+    with suppress(OSError):
+        if generation_of(temporary.read_bytes()) not in (expected, new):
+            present = path.read_bytes() if path.exists() else b""
+            if generation_of(present) == new:
+                _put_back(temporary, path, present)
+        out = generation_of(temporary.read_bytes())
+        if out in (expected, new):
+            temporary.unlink()
+        else:
+            temporary.rename(path.with_name(f"{path.name}.saved-{out}"))
+
+
+def _at_rest(path: Path, hoped: bytes) -> bytes:
+    """What a file holds once nobody has it open for writing; at once, if it is not what was hoped
+    for.
+    """
+    content = hoped
+    for _ in range(_LOOKS):
+        with path.open("rb") as file:
+            leased = _lease(file.fileno())
+            content = file.read()
+            at_rest = leased is None or (leased and _keeps_lease(file.fileno()))
+        if content != hoped or at_rest:
+            break
+        sleep(_PAUSE)
+    return content
+
+
+def _lease(descriptor: int) -> bool | None:
+    """Ask to be told of writers: True if there is none now, False if there is; None where the
+    system cannot say (no such leases, or not our file).
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        # The signal for "somebody wants to write" would by default end the process; this one is
+        # ignored, as we look ourselves.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError as error:
+        return False if error.errno == errno.EAGAIN else None
+    return True
+
+
+def _keeps_lease(descriptor: int) -> bool:
+    """Whether nobody has begun to open the file for writing since."""
+    return sys.platform != "linux" or fcntl.fcntl(descriptor, fcntl.F_GETLEASE) == fcntl.F_RDLCK
+
+
+def _rename(source: Path, target: Path, flags: int) -> bool:
+    """``renameat2``; False where C library, kernel or file system has none."""
+    if _renameat2 is None:
+        return False
+    names = os.fsencode(source), os.fsencode(target)
+    if _renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], flags) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL):
+        return False
+    raise OSError(code, os.strerror(code), str(target))
