@@ -1,0 +1,225 @@
+"""The one function through which machines change traffic."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gateway import atomic
+from gateway.edit import Change, Promote, SetWeight
+from gateway.errors import EditFailed, EditRefused, StaleEdit
+from gateway.model import generation_of
+from monitoring import history
+from monitoring.editing import Changed, change
+from monitoring.history import Status, history_path
+
+TEXT = """\
+routes:
+  iris:
+    stable: v1
+    versions:
+      v1: {url: "http://127.0.0.1:8101"}
+      v2: {url: "http://127.0.0.1:8102", weight: 10}   # new
+      v3: {url: "http://127.0.0.1:8103"}
+"""
+NOON = 1_770_120_000.0
+ROLLBACK = SetWeight("iris", "v2", 0)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "routing.yaml"
+    file.write_text(TEXT)
+    return file
+
+
+def make_change(
+    path: Path,
+    what: Change = ROLLBACK,
+    by: str = "cli:alice",
+    action: str = "rollback",
+    if_generation: str | None = None,
+    dry_run: bool = False,
+) -> Changed:
+    return change(
+        path,
+        what,
+        by=by,
+        reason="wrong answers",
+        action=action,
+        if_generation=if_generation,
+        dry_run=dry_run,
+        clock=lambda: NOON,
+    )
+
+
+def names(directory: Path) -> set[str]:
+    return {file.name for file in directory.iterdir()}
+
+
+def test_a_rollback_is_one_scalar_and_one_entry(path: Path) -> None:
+    changed = make_change(path)
+    assert path.read_text() == TEXT.replace("weight: 10", "weight: 0")
+    assert changed.before == {"v1": 90, "v2": 10, "v3": 0}
+    assert changed.after == {"v1": 100, "v2": 0, "v3": 0}
+    assert changed.before_generation == generation_of(TEXT.encode())
+    assert changed.generation == generation_of(path.read_bytes())
+    assert [line for line in changed.diff.splitlines() if line[0] in "+-"] == [
+        "--- routing.yaml",
+        "+++ routing.yaml",
+        '-      v2: {url: "http://127.0.0.1:8102", weight: 10}   # new',
+        '+      v2: {url: "http://127.0.0.1:8102", weight: 0}   # new',
+    ]
+    [entry] = history.read(path)
+    assert (entry.by, entry.action, entry.reason) == ("cli:alice", "rollback", "wrong answers")
+    assert (entry.route, entry.version) == ("iris", "v2")
+    assert (entry.at, entry.status) == ("2026-02-03T12:00:00.000Z", Status.DONE)
+    assert (entry.before, entry.after, entry.diff) == (changed.before, changed.after, changed.diff)
+
+
+def test_a_rollback_is_the_same_edit_whoever_makes_it(path: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "routing.yaml"
+    other.parent.mkdir()
+    other.write_text(TEXT)
+    make_change(path, by="cli:alice")
+    make_change(other, by="controller")
+    assert path.read_bytes() == other.read_bytes()
+    [mine], [its] = history.read(path), history.read(other)
+    assert replace(mine, id=its.id, by=its.by) == its
+
+
+def test_promote_and_the_way_back(path: Path) -> None:
+    assert make_change(path, Promote("iris", "v2"), action="promote").after == {
+        "v1": 0,
+        "v2": 100,
+        "v3": 0,
+    }
+    make_change(path, Promote("iris", "v1"), action="promote")
+    assert [(entry.action, entry.version) for entry in history.read(path)] == [
+        ("promote", "v2"),
+        ("promote", "v1"),
+    ]
+
+
+def test_a_dry_run_writes_nothing_and_shows_the_same_difference(path: Path) -> None:
+    shown = make_change(path, dry_run=True)
+    assert names(path.parent) == {"routing.yaml"}
+    assert path.read_text() == TEXT
+    assert make_change(path) == shown
+
+
+def test_nothing_to_do_leaves_no_entry(path: Path) -> None:
+    changed = make_change(path, SetWeight("iris", "v2", 1000))
+    assert changed.noop
+    assert (changed.diff, changed.before, changed.generation) == (
+        "",
+        changed.after,
+        changed.before_generation,
+    )
+    assert history.read(path) == []
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_stale_or_refused_change_leaves_no_entry(path: Path, dry_run: bool) -> None:
+    with pytest.raises(StaleEdit):
+        make_change(path, if_generation="000000000000", dry_run=dry_run)
+    with pytest.raises(EditRefused):
+        make_change(path, SetWeight("iris", "v1", 100), dry_run=dry_run)
+    assert history.read(path) == []
+    assert path.read_text() == TEXT
+
+
+def test_a_save_at_the_last_moment_wins_and_the_entry_says_so(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = atomic._rename
+
+    def rename(source: Path, target: Path, flags: int) -> bool:
+        if path.read_text() == TEXT:
+            path.write_text(TEXT + "# by hand\n")
+        return real(source, target, flags)
+
+    monkeypatch.setattr(atomic, "_rename", rename)
+    with pytest.raises(StaleEdit):
+        make_change(path)
+    assert path.read_text() == TEXT + "# by hand\n"
+    statuses = [(entry.action, entry.status) for entry in history.read(path)]
+    assert statuses == [("rollback", Status.CONFLICT), (history.BY_HAND, Status.DONE)]
+
+
+def test_through_a_link_file_and_history_are_the_targets(path: Path) -> None:
+    link = path.parent / "elsewhere" / "link.yaml"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    make_change(link)
+    assert names(link.parent) == {"link.yaml"}
+    assert link.is_symlink()
+    assert len(history.read(path)) == 1
+
+
+CALLS = [
+    *((os, name) for name in ("open", "write", "pread", "fsync", "fchmod", "fchown")),
+    *((os, name) for name in ("rename", "unlink", "stat")),
+    (fcntl, "flock"),
+    (atomic, "_rename"),
+    (atomic, "_at_rest"),
+]
+
+
+class Faults:
+    """Lets the n-th call to the operating system fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, failing: int) -> None:
+        self.failing = failing
+        self.count = 0
+        for module, name in CALLS:
+            monkeypatch.setattr(module, name, self.wrap(getattr(module, name)))
+
+    def wrap(self, real: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object, **options: object) -> object:
+            self.count += 1
+            if self.count == self.failing:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return real(*arguments, **options)
+
+        return call
+
+
+def test_whichever_system_call_fails_the_answer_is_true_and_the_next_edit_works(
+    path: Path,
+) -> None:
+    changed = TEXT.replace("weight: 10", "weight: 0")
+    failing = 0
+    while True:
+        failing += 1
+        path.write_text(TEXT)
+        for neighbour in path.parent.glob("*routing*"):
+            if neighbour != path:
+                neighbour.unlink()
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            faults = Faults(monkeypatch, failing)
+            try:
+                make_change(path)
+                expected = changed
+            except EditFailed as error:
+                assert "nothing was changed" in str(error)  # noqa: PT017
+                expected = TEXT
+        assert path.read_text() == expected
+        if history_path(path).exists():
+            present = generation_of(expected.encode())
+            assert [e.status is Status.DONE for e in history.read(path, present)] in (
+                [],
+                [expected == changed],
+            )
+        assert make_change(path, SetWeight("iris", "v3", 500)).after["v3"] == 5
+        left = {name for name in names(path.parent) if name != ".routing.yaml.lock"}
+        assert left == {"routing.yaml", "routing.history.jsonl"}
+        if faults.count < failing:
+            break
+    assert failing > 20
