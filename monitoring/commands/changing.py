@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from gateway.config import parse
 
+from gateway.config import parse
 from gateway.edit import Change, Promote, SetWeight
 from gateway.model import Route
 from gateway.quantities import percent
@@ -20,9 +20,7 @@ RouteName = Annotated[str, typer.Argument(metavar="ROUTE", help="The route's nam
 VersionName = Annotated[str, typer.Argument(metavar="VERSION", help="The candidate.")]
 SomeVersion = Annotated[
     str | None,
-    typer.Argument(
-        metavar="[VERSION]", help="The candidate; needless while only one has a weight."
-    ),
+    typer.Argument(metavar="VERSION", help="The candidate; needless while only one has a weight."),
 ]
 Percent = Annotated[
     str, typer.Argument(metavar="PERCENT", help="0 to 100 in steps of 0.01; 0 means not one more.")

@@ -25,6 +25,8 @@ def demo(
 ) -> None:
     """Real models behind the gateway, a candidate that degrades, and its automatic rollback."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # A shell that starts us in the background has told us to ignore Ctrl-C: it is how one stops us.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     told: list[str] = []
     began = time.monotonic()
 

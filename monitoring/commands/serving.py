@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 import uvloop
-from gateway.config import parse
 
 from gateway import app as gateway_app
+from gateway.config import parse
 from gateway.logs import configure_logs
 from gateway.routing_file import read
 from monitoring.commands.options import DEFAULT_ADMIN, DEFAULT_FILE, FileArgument, address

@@ -45,10 +45,10 @@ def render(document: Mapping[str, Any]) -> Group:
     """The status document as a table."""
     table = Table(box=None, pad_edge=False)
     for heading in ("route", "version", "role"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=True)
     for heading in ("weight", "observed", "requests", "bad", "in flight"):
-        table.add_column(heading, justify="right")
-    table.add_column("why bad")
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("why bad")  # the one that may wrap where the terminal is narrow
     for name, route in document["routes"].items():
         for version, row in route["versions"].items():
             observed = row["observed"]

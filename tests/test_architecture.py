@@ -1,0 +1,170 @@
+"""The walls of the house: who may import whom, what stays pure, how large a room may be."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("gateway", "monitoring", "model_workers")
+
+# What chooses: values in, values out.
+PURE = {
+    "gateway": {
+        *("addresses", "config", "counts", "document", "edit", "errors", "headers", "model"),
+        *("observe", "predictions", "quantities", "recovery", "replies", "request", "rules"),
+        *("schema", "split", "table"),
+    },
+    "monitoring": {"evidence", "explanation", "judge"},
+}
+WORLD = {
+    *("asyncio", "ctypes", "os", "pathlib", "random", "secrets", "selectors", "signal", "socket"),
+    *("subprocess", "tempfile", "threading", "time", "structlog", "logging", "prometheus_client"),
+    *("httptools", "httpx2", "starlette", "uvicorn", "uvloop"),
+}
+
+# Where a library may be imported; it is named here only if it has a place of its own.
+PLACES = {
+    "httptools": {"gateway.reader", "gateway.upstream"},
+    "httpx2": {"monitoring.sources", "monitoring.demo.load", "monitoring.demo.stage"},
+    "msgspec": {"gateway.observe", "gateway.predictions", "model_workers.*"},
+    "prometheus_client": {"gateway.admin", "gateway.app", "gateway.metrics"},
+    "pydantic": {"gateway.config", "gateway.schema"},
+    "rich": {"monitoring.commands.*"},
+    "sklearn": {"model_workers.*"},
+    "skops": {"model_workers.*"},
+    "starlette": {"gateway.admin", "model_workers.*"},
+    "typer": {"monitoring.cli", "monitoring.commands.*"},
+    "uvloop": {"gateway.__main__", "monitoring.commands.serving"},
+    "xxhash": {"gateway.split"},
+    "yaml": {"gateway.config", "gateway.document", "gateway.edit"},
+}
+
+
+def modules() -> dict[str, Path]:
+    """Every module by its dotted name."""
+    found = {}
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports(path: Path, *, at_run_time: bool = True) -> set[str]:
+    """Absolute dotted names a module imports; those for type checkers only, if asked, as well."""
+    tree = ast.parse(path.read_text())
+    if at_run_time:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                node.body = []
+    package = list(path.relative_to(ROOT).parent.parts)
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names |= {f"{module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def own_imports(name: str) -> set[str]:
+    """Which of our modules a module imports."""
+    found = set()
+    for imported in imports(MODULES[name]):
+        for candidate in (imported, imported.rpartition(".")[0]):
+            if candidate in MODULES and candidate != name:
+                found.add(candidate)
+                break
+    return found
+
+
+def top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def test_the_request_path_and_the_workers_know_nothing_of_those_who_watch_them() -> None:
+    seen = {name: {top(one) for one in imports(path)} for name, path in MODULES.items()}
+
+    for name, tops in seen.items():
+        if top(name) == "gateway":
+            assert not tops & {"monitoring", "model_workers"}, name
+        if top(name) == "model_workers":
+            assert not tops & {"monitoring", "gateway"}, name
+        if top(name) == "monitoring":
+            assert "model_workers" not in tops, name
+
+
+@pytest.mark.parametrize(
+    "name", [f"{package}.{name}" for package, names in PURE.items() for name in sorted(names)]
+)
+def test_what_chooses_touches_nothing_of_the_world(name: str) -> None:
+    tops = {top(one) for one in imports(MODULES[name])}
+
+    assert not tops & WORLD
+    assert "open(" not in MODULES[name].read_text()
+
+
+@pytest.mark.parametrize(
+    "name", [f"{package}.{name}" for package, names in PURE.items() for name in sorted(names)]
+)
+def test_what_chooses_imports_only_what_chooses(name: str) -> None:
+    pure = {f"{package}.{one}" for package, names in PURE.items() for one in names}
+
+    assert own_imports(name) <= pure
+
+
+@pytest.mark.parametrize("library", sorted(PLACES))
+def test_a_library_is_imported_only_where_it_has_its_place(library: str) -> None:
+    users = {
+        name for name, path in MODULES.items() if library in {top(one) for one in imports(path)}
+    }
+    allowed = {
+        name
+        for name in MODULES
+        for place in PLACES[library]
+        if name == place or (place.endswith(".*") and name.startswith(place[:-1]))
+    }
+
+    assert users <= allowed
+    assert users, f"{library} has a place here and no user"
+
+
+def test_imports_run_in_one_direction() -> None:
+    rest = {name: own_imports(name) for name in MODULES}
+    while rest:
+        leaves = {name for name, needs in rest.items() if not needs & rest.keys()}
+
+        assert leaves, f"a cycle among {sorted(rest)}"
+        rest = {name: needs for name, needs in rest.items() if name not in leaves}
+
+
+def test_rooms_are_small() -> None:
+    sizes = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
+    functions = {
+        f"{name}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for name, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+    assert {name: size for name, size in sizes.items() if size > 300} == {}
+    assert median(sizes.values()) <= 140
+    assert {name: size for name, size in functions.items() if size > 60} == {}
+
+
+def test_the_serving_process_carries_no_weight_it_does_not_need() -> None:
+    program = "import gateway.app, sys; print(*sorted({m.partition('.')[0] for m in sys.modules}))"
+    loaded = set(subprocess.check_output([sys.executable, "-c", program], text=True).split())
+
+    assert not loaded & {"sklearn", "skops", "numpy", "scipy", "pandas", "typer", "httpx2"}
