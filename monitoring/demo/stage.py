@@ -10,8 +10,8 @@ from shutil import rmtree
 from tempfile import mkdtemp
 
 import httpx2
-from gateway.config import parse
 
+from gateway.config import parse
 from gateway.model import RoutingConfig
 from monitoring.demo.processes import Children, listens, usable_port
 

@@ -11,9 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from gateway.config import parse
-
 from gateway import routing_file
+from gateway.config import parse
 from gateway.edit import diff
 from monitoring import history
 from monitoring.controller import ACTOR
