@@ -25,8 +25,9 @@ class GatewaySource:
 
     def __init__(self, admin_url: str, transport: httpx2.BaseTransport | None = None) -> None:
         # trust_env off: a proxy from the environment has no business between us and the gateway.
+        self._admin_url = admin_url.rstrip("/")
         self._client = httpx2.Client(
-            base_url=admin_url, timeout=TIMEOUT, trust_env=False, transport=transport
+            base_url=self._admin_url, timeout=TIMEOUT, trust_env=False, transport=transport
         )
 
     def evidence(self) -> Mapping[str, Any]:
@@ -43,8 +44,9 @@ class GatewaySource:
             answer.raise_for_status()
             document = answer.json()
         except (httpx2.HTTPError, ValueError) as error:
-            where = f"{self._client.base_url}{path.lstrip('/')}"
-            raise SourceError(f"{where} gave no answer to work with: {error}") from error
+            raise SourceError(
+                f"{self._admin_url}{path} gave no answer to work with: {error}"
+            ) from error
         if not isinstance(document, dict):
             raise SourceError(f"{path} gave {type(document).__name__} where an object was expected")
         return document

@@ -34,7 +34,7 @@ def check(file: FileArgument = DEFAULT_FILE, json: Json = False) -> None:
         print_json({"ok": True, "generation": config.generation, "warnings": problems})
         return
     for remark in remarks:
-        typer.echo(f"warning: {remark.render(file.name)}", err=True)
+        typer.echo(f"warning: {remark.render(str(file))}", err=True)
     typer.echo(f"{file}: good, generation {config.generation}, {len(config.routes)} routes")
 
 
@@ -73,7 +73,7 @@ def history(
     json: Json = False,
 ) -> None:
     """Who changed the traffic, when and why; the newest last."""
-    entries = history_file.read(file, read(file).generation)[-limit:]
+    entries = history_file.read(file)[-limit:]
     if json:
         print_json([asdict(entry) for entry in entries])
         return

@@ -54,7 +54,7 @@ def tell(stage: Stage, say: Say, *, pace: float = 1.0) -> Load:
         _check(time.monotonic() - began < ROLLBACK_PATIENCE, "no rollback came")
         time.sleep(0.02)
     took = time.monotonic() - began
-    entry = history.read(stage.file, routing_file.read(stage.file).generation)[-1]
+    entry = history.read(stage.file)[-1]
     _check(entry.by == ACTOR and entry.action == "rollback", "somebody else edited the file")
     say(f"3. rolled back {took:.1f} s later, by the {entry.by}: {entry.reason}")
 

@@ -1,0 +1,270 @@
+"""The command line: what it prints, what it writes, and how it exits."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+from monitoring import cli
+
+ROOT = Path(__file__).parents[2]
+TEXT = """\
+# who may touch this: the on-call
+routes:
+  iris:
+    match: {path: /predict/iris}
+    stable: v1
+    sticky: {header: X-User-Id}
+    override: {header: X-Model-Version}
+    versions:
+      v1: {url: "http://127.0.0.1:8101"}
+      v2: {url: "http://127.0.0.1:8102", weight: 10}   # the new one
+
+      v3: {url: "http://127.0.0.1:8103"}
+"""
+
+
+class Ended(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "routing.yaml"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.fixture
+def run(file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """One command on ``file``, in this process."""
+    monkeypatch.setenv("CANARY_FILE", str(file))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def command(*arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["canary", *arguments])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return Ended(code, *capsys.readouterr())
+
+    return command
+
+
+def test_a_good_file_is_called_good(run: Run, file: Path) -> None:
+    ended = run("check", str(file))
+
+    assert ended.code == 0
+    assert "good, generation" in ended.out
+
+
+def test_a_bad_file_is_refused_with_every_problem_on_a_line_of_its_own(
+    run: Run, file: Path
+) -> None:
+    file.write_text(TEXT.replace("weight: 10", "wieght: 10").replace("stable: v1", "stable: v9"))
+
+    ended = run("check", str(file))
+
+    assert ended.code == 2
+    lines = ended.err.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(f"{file}:5:13: routes.iris.stable: ")
+    assert lines[1].startswith(f"{file}:10:42: routes.iris.versions.v2")
+    assert "weight" in lines[1]
+
+
+def test_problems_are_json_for_who_asks(run: Run, file: Path) -> None:
+    file.write_text(TEXT.replace("weight: 10", "weight: ten"))
+
+    ended = run("check", str(file), "--json")
+
+    assert ended.code == 2
+    document = json.loads(ended.out)
+    assert document["ok"] is False
+    assert document["problems"][0]["line"] == 10
+    assert document["problems"][0]["path"] == "routes.iris.versions.v2.weight"
+
+
+def test_keys_that_nothing_acts_on_yet_are_warned_about(run: Run, file: Path) -> None:
+    mirror = "    mirror: {to: v3, percent: 20}\n"
+    file.write_text(TEXT.replace("    versions:", mirror + "    versions:"))
+
+    ended = run("check", str(file))
+
+    assert ended.code == 0
+    assert "warning: " in ended.err
+    assert ":8:" in ended.err
+    assert "mirror" in ended.err
+
+
+def test_a_file_that_is_not_there_is_said_in_a_sentence(run: Run, tmp_path: Path) -> None:
+    ended = run("check", str(tmp_path / "none.yaml"))
+
+    assert ended.code == 1
+    assert "none.yaml" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_the_published_schema_is_the_one_in_the_repository(run: Run) -> None:
+    ended = run("schema")
+
+    assert json.loads(ended.out) == json.loads((ROOT / "routing.schema.json").read_text())
+
+
+def test_a_weight_is_changed_and_nothing_else(run: Run, file: Path) -> None:
+    ended = run("set-weight", "iris", "v2", "12.5", "--reason", "looks good")
+
+    assert ended.code == 0
+    assert "-      v2:" in ended.out
+    assert "+      v2:" in ended.out
+    assert file.read_text() == TEXT.replace("weight: 10}", "weight: 12.5}")
+
+
+def test_a_dry_run_prints_the_same_difference_and_writes_nothing(run: Run, file: Path) -> None:
+    dry = run("set-weight", "iris", "v2", "20", "--dry-run")
+    unchanged = file.read_text()
+    wet = run("set-weight", "iris", "v2", "20")
+
+    assert unchanged == TEXT
+    assert dry.out == wet.out + "dry run: nothing was written\n"
+
+
+def test_a_rollback_finds_the_one_candidate_by_itself(run: Run, file: Path) -> None:
+    ended = run("rollback", "iris", "-r", "too slow", "--json")
+
+    assert ended.code == 0
+    assert json.loads(ended.out)["after"] == {"v1": 100.0, "v2": 0.0, "v3": 0.0}
+    assert file.read_text() == TEXT.replace("weight: 10}", "weight: 0}")
+
+
+def test_a_rollback_of_one_of_several_must_be_named(run: Run, file: Path) -> None:
+    run("set-weight", "iris", "v3", "5")
+
+    ended = run("rollback", "iris")
+
+    assert ended.code == 2
+    assert "v2, v3" in ended.err
+
+
+def test_a_promotion_swaps_stable_and_drops_the_weight(run: Run, file: Path) -> None:
+    ended = run("promote", "iris", "v2")
+
+    assert ended.code == 0
+    route = yaml.safe_load(file.read_text())["routes"]["iris"]
+    assert route["stable"] == "v2"
+    assert "weight" not in route["versions"]["v2"]
+    assert run("explain", "-p", "/predict/iris", "--json").code == 0
+
+
+def test_the_history_tells_who_did_what_and_why_and_what_nobody_recorded(
+    run: Run, file: Path
+) -> None:
+    run("set-weight", "iris", "v2", "20", "--reason", "morning")
+    file.write_text(file.read_text().replace("weight: 20", "weight: 30"))
+    run("rollback", "iris", "--reason", "evening")
+
+    lines = run("history").out.splitlines()
+    rows = json.loads(run("history", "--json").out)
+
+    assert len(lines) == 3
+    assert "set-weight  iris  v1 90 -> 80 %, v2 10 -> 20 %  morning" in lines[0]
+    assert "edited by hand" in lines[1]
+    assert "rollback  iris  v1 70 -> 100 %, v2 30 -> 0 %  evening" in lines[2]
+    assert rows[0]["after_hash"] == rows[1]["before_hash"]
+    assert rows[1]["after_hash"] == rows[2]["before_hash"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("set-weight", "iris", "v2", "101"),
+        ("set-weight", "iris", "v2", "ten"),
+        ("set-weight", "iris", "v1", "10"),
+        ("set-weight", "iris", "v9", "10"),
+        ("set-weight", "wine", "v2", "10"),
+        ("set-weight", "iris", "v3", "95"),
+        ("promote", "iris", "v9"),
+        ("rollback", "wine"),
+        ("explain", "--header", "no colon"),
+        ("no-such-command",),
+    ],
+)
+def test_wrong_use_exits_with_two_and_writes_nothing(
+    run: Run, file: Path, arguments: tuple[str, ...]
+) -> None:
+    ended = run(*arguments)
+
+    assert ended.code == 2
+    assert ended.err
+    assert "Traceback" not in ended.err
+    assert file.read_text() == TEXT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ("-H", "X-User-Id: 42"),
+            "route iris: v2 (sticky): header x-user-id = '42' falls into bucket 31 of",
+        ),
+        (("-H", "X-Model-Version: v3"), "route iris: v3 (forced): the header x-model-version"),
+        ((), "each request is drawn on its own (v1 90 %, v2 10 %, v3 0 %)"),
+        (("-H", "X-Model-Version: v9"), "none: refused with 400"),
+    ],
+)
+def test_who_would_get_what_is_explained(
+    run: Run, arguments: tuple[str, ...], sentence: str
+) -> None:
+    ended = run("explain", "--path", "/predict/iris", *arguments)
+
+    assert ended.code == 0
+    assert sentence in ended.out
+
+
+def test_a_gateway_that_does_not_answer_is_said_in_a_sentence(run: Run) -> None:
+    ended = run("status", "--admin", "http://127.0.0.1:9")
+
+    assert ended.code == 1
+    assert "http://127.0.0.1:9/api/status gave no answer" in ended.err
+
+
+def test_errors_are_json_for_who_asks(run: Run) -> None:
+    ended = run("status", "--admin", "http://127.0.0.1:9", "--json")
+
+    assert ended.code == 1
+    assert json.loads(ended.out)["errors"]
+
+
+def test_a_read_only_folder_is_said_and_nothing_is_lost(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    ended = run("rollback", "iris")
+
+    assert ended.code == 1
+    assert "No space left" in ended.err
+    assert file.read_text() == TEXT
+
+
+def test_the_example_file_of_the_repository_is_good(run: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "example.yaml"
+    shutil.copy(ROOT / "routing.yaml", copy)
+
+    assert run("check", str(copy)) == Ended(0, run("check", str(copy)).out, "")
