@@ -17,6 +17,7 @@ from time import perf_counter, time
 from typing import Final
 
 from gateway.counts import Evidence, VersionCounts
+from gateway.errors import Refusal
 from gateway.model import Role, RoutingConfig
 from gateway.observe import Outcome
 from gateway.pool import Dial, Pool, dial
@@ -78,8 +79,13 @@ class Live:
         return f"{self._prefix}-{next(self._serial):x}"
 
     def body_limit(self, path: bytes, fields: Fields) -> int:
-        """The largest body the route of a request takes, in bytes. Raises Refusal (404)."""
-        return self.serving.table.match(path, fields).rules.limits.body
+        """The largest body the route of a request takes, in bytes. Without a route there is a
+        limit as well: the body is read, so that the connection goes on after the 404.
+        """
+        try:
+            return self.serving.table.match(path, fields).rules.limits.body
+        except Refusal:
+            return DEFAULT_BODY_LIMIT
 
     def refused(self, reason: str) -> None:
         """Count a request that was refused before any version was asked."""
