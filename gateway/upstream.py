@@ -182,6 +182,8 @@ class UpstreamConnection(asyncio.Protocol):
         if self._method == b"HEAD" and not has_no_body(status, b"GET"):
             # The parser would wait for the body the head declares; this connection ends here.
             self._complete = True
+        elif has_no_body(status, self._method):
+            return  # whatever its fields say: the parser ends it here
         elif head.endless or (head.length is not None and head.length > REPLY_BUFFER):
             self._stream(head)
 
