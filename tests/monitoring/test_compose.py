@@ -1,0 +1,307 @@
+"""docker-compose.yml by reading: no container engine is asked. What its commands do when they run
+is in ``tests/sockets/test_compose_commands.py``; that the images build and start is not proven.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from jsonschema import Draft202012Validator
+from typer.core import TyperGroup
+
+from gateway.config import parse
+from gateway.model import Endpoint, Route
+from model_workers.__main__ import _options
+from monitoring.cli import app
+from monitoring.commands.options import address
+
+ROOT = Path(__file__).parents[2]
+PROMETHEUS = ROOT / "monitoring" / "prometheus"
+GRAFANA = ROOT / "monitoring" / "grafana"
+# ${NAME:-default}, the one form used; nobody sets the variable here.
+TEXT = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", (ROOT / "docker-compose.yml").read_text())
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+WORKERS = {name: each for name, each in SERVICES.items() if each["image"].startswith("model-")}
+CANARY = {name: each for name, each in SERVICES.items() if each["image"].startswith("canary-")}
+SCHEMA = json.loads((ROOT / "tests" / "data" / "compose-spec.json").read_text())
+
+each_service = pytest.mark.parametrize("name", SERVICES)
+
+
+def dockerfile(service: dict[str, Any]) -> str:
+    """The text of the file the service's image is built from, continued lines joined."""
+    text = Path(ROOT, service["build"]["dockerfile"]).read_text()
+    return text.replace("\\\n", "")
+
+
+def binds(service: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each for each in service.get("volumes", ()) if isinstance(each, dict)]
+
+
+def has_health_check(service: dict[str, Any]) -> bool:
+    own = service.get("healthcheck", {})
+    if own.get("disable"):
+        return False
+    return "test" in own or ("build" in service and "\nHEALTHCHECK " in dockerfile(service))
+
+
+# --- the form
+
+
+def test_the_file_is_what_the_compose_specification_allows() -> None:
+    assert [error.message for error in Draft202012Validator(SCHEMA).iter_errors(COMPOSE)] == []
+
+
+@pytest.mark.parametrize(
+    ("service", "key", "value"),
+    [
+        ("gateway", "port", ["127.0.0.1:8080:8080"]),
+        ("gateway", "depends_on", {"iris-v1": {"condition": "service_helthy"}}),
+        ("grafana", "cap_drop", "ALL"),
+        ("prometheus", "healthcheck", {"tests": ["CMD", "true"]}),
+        ("controller", "volumes", [{"type": "bin", "source": ".", "target": "/etc/canary"}]),
+    ],
+)
+def test_a_mistake_in_the_file_would_be_noticed(service: str, key: str, value: object) -> None:
+    wrong = deepcopy(COMPOSE)
+    wrong["services"][service][key] = value
+
+    assert not Draft202012Validator(SCHEMA).is_valid(wrong)
+
+
+# --- images and rights
+
+
+@each_service
+def test_every_image_has_an_explicit_version(name: str) -> None:
+    service = SERVICES[name]
+    bases = re.findall(r"^FROM (\S+)", dockerfile(service), re.M) if "build" in service else []
+
+    for image in (service["image"], *bases):
+        assert re.search(r":v?\d+\.\d+\.\d+(-[\w-]+)?$", image), image
+
+
+@each_service
+def test_every_service_runs_without_rights_it_does_not_need(name: str) -> None:
+    service = SERVICES[name]
+
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["read_only"] is True
+    assert re.fullmatch(r"[1-9]\d*:\d+", service["user"])
+    assert not service.keys() & {"privileged", "cap_add", "network_mode", "pid", "devices"}
+
+
+def test_only_gateway_and_controller_write_and_only_beside_routing_yaml() -> None:
+    writable = {
+        (name, bind["source"])
+        for name, service in SERVICES.items()
+        for bind in binds(service)
+        if not bind.get("read_only")
+    }
+
+    assert writable == {(name, "./monitoring/compose") for name in ("gateway", "controller")}
+
+
+@each_service
+def test_published_ports_are_reached_from_this_machine_only(name: str) -> None:
+    for port in SERVICES[name].get("ports", ()):
+        assert re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port), port
+
+
+@pytest.mark.parametrize("name", ["gateway", "iris-v1"])
+def test_what_an_image_copies_is_let_through_and_exists(name: str) -> None:
+    let_through = {
+        line.removeprefix("!")
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
+    copies = re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile(SERVICES[name]), re.M)
+    sources = {source for line in copies for source in line.split()}
+
+    assert sources
+    assert sources <= let_through
+    assert all((ROOT / source).exists() for source in sources)
+
+
+# --- mounts
+
+
+@each_service
+def test_every_mounted_path_exists_and_is_a_directory(name: str) -> None:
+    for bind in binds(SERVICES[name]):
+        # A file that is renamed over its old self would stay the old one in a mount of the file.
+        assert (ROOT / bind["source"]).is_dir(), bind["source"]
+        assert bind["bind"]["create_host_path"] is False
+
+
+def test_every_volume_that_is_named_is_declared_and_used() -> None:
+    named = [
+        volume.partition(":")[0]
+        for service in SERVICES.values()
+        for volume in service.get("volumes", ())
+        if isinstance(volume, str)
+    ]
+
+    assert sorted(named) == sorted(COMPOSE["volumes"])
+
+
+# --- order
+
+
+@each_service
+def test_who_waits_for_health_waits_for_a_service_that_can_tell(name: str) -> None:
+    for other, how in SERVICES[name].get("depends_on", {}).items():
+        if how["condition"] == "service_healthy":
+            assert has_health_check(SERVICES[other]), other
+        else:
+            assert how["condition"] == "service_started"
+
+
+def test_the_gateway_waits_for_stable_and_for_no_candidate() -> None:
+    waits = SERVICES["gateway"]["depends_on"]
+    healthy = {name for name, how in waits.items() if how["condition"] == "service_healthy"}
+
+    assert waits.keys() == WORKERS.keys()
+    assert healthy == {
+        route.version(route.stable).endpoints[0].host for route in routes("compose/routing.yaml")
+    }
+
+
+# --- commands
+
+
+def port_of(service: dict[str, Any]) -> int:
+    """The port an image's entrypoint listens on."""
+    found = re.search(r'ENTRYPOINT .*"--port", "(\d+)"', dockerfile(service))
+    assert found
+    return int(found[1])
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_serves_the_version_it_is_named_after(name: str) -> None:
+    options = _options(WORKERS[name]["command"])
+
+    assert name == f"{options.recipe.model}-{options.recipe.version}"
+
+
+@pytest.mark.parametrize("name", CANARY)
+def test_the_command_line_of_gateway_and_controller_is_understood(name: str) -> None:
+    verb, *arguments = CANARY[name]["command"]
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+
+    parsed = group.commands[verb].make_context(verb, arguments).params
+
+    mounted = {bind["target"]: ROOT / bind["source"] for bind in binds(CANARY[name])}
+    assert (mounted[str(parsed["file"].parent)] / parsed["file"].name).is_file()
+
+
+def admin_port() -> int:
+    (admin,) = (a for a in SERVICES["gateway"]["command"] if a.startswith("--admin="))
+    return address(admin.removeprefix("--admin=")).port
+
+
+def test_the_controller_asks_the_admin_port_of_the_gateway() -> None:
+    assert f"--gateway=http://gateway:{admin_port()}" in SERVICES["controller"]["command"]
+
+
+def test_gateway_ports_are_published_as_they_are_listened_on() -> None:
+    listened = {argument.rpartition(":")[2] for argument in SERVICES["gateway"]["command"][2:]}
+
+    assert {port.rpartition(":")[2] for port in SERVICES["gateway"]["ports"]} == listened
+
+
+# --- what the mounted files say
+
+
+def routes(path: str) -> tuple[Route, ...]:
+    return parse((ROOT / "monitoring" / path).read_bytes()).routes
+
+
+def test_the_routes_lead_to_the_workers_by_name() -> None:
+    led_to = {
+        f"{route.name}-{version.name}": version.endpoints
+        for route in routes("compose/routing.yaml")
+        for version in route.versions
+    }
+
+    assert led_to.keys() == WORKERS.keys()
+    for name, endpoints in led_to.items():
+        port = port_of(WORKERS[name])
+        assert endpoints == (Endpoint(f"http://{name}:{port}", name, port),)
+
+
+def test_the_routes_are_those_of_the_example_but_for_the_addresses() -> None:
+    def without_addresses(route: Route) -> Route:
+        return replace(
+            route, versions=tuple(replace(each, endpoints=()) for each in route.versions)
+        )
+
+    composed, example = (
+        [without_addresses(route) for route in routes(path)]
+        for path in ("compose/routing.yaml", "../routing.yaml")
+    )
+
+    assert composed == example
+
+
+def scrape_config(name: str) -> dict[str, Any]:
+    loaded = yaml.safe_load((PROMETHEUS / name).read_text())
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def targets(config: dict[str, Any]) -> list[str]:
+    return [
+        target
+        for job in config["scrape_configs"]
+        for group in job["static_configs"]
+        for target in group["targets"]
+    ]
+
+
+def test_prometheus_scrapes_the_admin_port_by_the_name_of_the_service() -> None:
+    assert targets(scrape_config("prometheus.yml")) == [f"gateway:{admin_port()}"]
+
+
+def test_prometheus_for_plain_processes_differs_in_the_target_only() -> None:
+    composed, local = scrape_config("prometheus.yml"), scrape_config("prometheus-local.yml")
+    assert targets(local) == ["127.0.0.1:8081"]
+
+    local["scrape_configs"][0]["static_configs"] = composed["scrape_configs"][0]["static_configs"]
+    assert local == composed
+
+
+def test_grafana_asks_the_prometheus_of_the_file_as_often_as_that_scrapes() -> None:
+    provisioned = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())
+    (source,) = provisioned["datasources"]
+    listens = next(a for a in SERVICES["prometheus"]["command"] if "listen-address" in a)
+
+    assert source["url"] == f"http://prometheus:{listens.rpartition(':')[2]}"
+    assert source["isDefault"]
+    assert source["editable"] is False
+    interval = scrape_config("prometheus.yml")["global"]["scrape_interval"]
+    assert source["jsonData"]["timeInterval"] == interval
+
+
+def test_grafana_finds_the_dashboard_where_it_is_mounted() -> None:
+    provisioned = yaml.safe_load((GRAFANA / "provisioning/dashboards/canary.yml").read_text())
+    (provider,) = provisioned["providers"]
+    mounted = {bind["target"]: ROOT / bind["source"] for bind in binds(SERVICES["grafana"])}
+    home = Path(SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+
+    assert mounted[provider["options"]["path"]] == GRAFANA / "dashboards"
+    assert (mounted[str(home.parent)] / home.name).is_file()
+    assert provider["allowUiUpdates"] is False
+    assert mounted["/etc/grafana/provisioning/datasources"] == GRAFANA / "provisioning/datasources"
+    assert mounted["/etc/grafana/provisioning/dashboards"] == GRAFANA / "provisioning/dashboards"
