@@ -17,7 +17,7 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from gateway.admin import create_admin
-from gateway.config import parse
+from gateway.config import parse, warnings
 from gateway.errors import ConfigError
 from gateway.listener import Listener
 from gateway.live import Live
@@ -68,8 +68,9 @@ async def create_gateway(
     Raises :class:`ConfigError` if the file is refused at the start (later it only stays as it was),
     and OSError if an address is taken.
     """
-    live = Live(parse(_read(path)), dial=dial)
-    reloader = Reloader(path, live)
+    content = _read(path)
+    live = Live(parse(content), dial=dial)
+    reloader = Reloader(path, live, warnings(content))
     registry = CollectorRegistry()
     registry.register(GatewayMetrics(live, reloader, version("canary-gateway")))
     listener = Listener(live)

@@ -17,7 +17,7 @@ from typing import Final
 
 import structlog
 
-from gateway.config import parse
+from gateway.config import parse, warnings
 from gateway.errors import ConfigError, Problem
 from gateway.live import Live
 from gateway.model import generation_of
@@ -32,24 +32,28 @@ log = structlog.get_logger("gateway.reloader")
 
 @dataclass(slots=True)
 class ReloadStatus:
-    """What became of the files seen so far. ``problems`` are those of the file as it stands."""
+    """What became of the files seen so far. ``problems`` are those of the file as it stands,
+    ``warnings`` name the keys of the one in force that are not acted on yet.
+    """
 
     successful: bool = True
     taken: int = 0
     refused: int = 0
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 class Reloader:
     """Keeps a :class:`Live` in step with a file."""
 
-    def __init__(self, path: Path, live: Live) -> None:
+    def __init__(self, path: Path, live: Live, remarks: tuple[Problem, ...] = ()) -> None:
         self.path = path
         self.status = ReloadStatus()
         self._live = live
         self._seen: str = live.serving.generation  # of the last content judged, good or bad
         self._stat: tuple[int, ...] | None = None
         self._lock = asyncio.Lock()
+        self._warn(remarks)
 
     async def reload(self) -> ReloadStatus:
         """Judge the file as it stands now; when this returns, a good one is in force."""
@@ -63,11 +67,11 @@ class Reloader:
             if generation == self._seen:
                 return self.status
             try:
-                table = await asyncio.to_thread(_build, content)
+                table, remarks = await asyncio.to_thread(_build, content)
             except ConfigError as error:
                 self._refuse(generation, error.problems)
             else:
-                self._take(generation, table)
+                self._take(generation, table, remarks)
             return self.status
 
     async def watch(self) -> None:
@@ -81,7 +85,7 @@ class Reloader:
                 await self.reload()
                 self._stat = stat
 
-    def _take(self, generation: str, table: RoutingTable) -> None:
+    def _take(self, generation: str, table: RoutingTable, remarks: tuple[Problem, ...]) -> None:
         if table.config.generation != self._live.serving.generation:
             self._live.swap(table)
         self._seen = generation
@@ -89,6 +93,13 @@ class Reloader:
         self.status.taken += 1
         self.status.problems = ()
         log.info("reload taken", file=self.path.name, generation=generation)
+        self._warn(remarks)
+
+    def _warn(self, remarks: tuple[Problem, ...]) -> None:
+        """Nobody shall believe that a key does something which nothing acts on yet."""
+        self.status.warnings = remarks
+        for remark in remarks:
+            log.warning("not acted on yet", remark=remark.render(self.path.name))
 
     def _refuse(self, generation: str, problems: tuple[Problem, ...]) -> None:
         if generation == self._seen:
@@ -117,8 +128,8 @@ def missing(path: Path, error: OSError) -> Problem:
     return Problem(1, 1, "", f"{path.name} cannot be read ({what}); put a readable file there")
 
 
-def _build(content: bytes) -> RoutingTable:
-    return compile_table(parse(content))
+def _build(content: bytes) -> tuple[RoutingTable, tuple[Problem, ...]]:
+    return compile_table(parse(content)), warnings(content)
 
 
 def _look(path: Path) -> tuple[int, ...] | None:

@@ -27,12 +27,9 @@ def status_json(live: Live, reload_status: ReloadStatus, filename: str) -> Json:
             "name": filename,
             "in_force": reload_status.successful,
             "problems": [problem.render(filename) for problem in reload_status.problems],
+            "warnings": [warning.render(filename) for warning in reload_status.warnings],
         },
-        "routes": {
-            route.rules.name: {"stable": route.rules.stable, "versions": {}}
-            for route in serving.table.routes
-        }
-        | _routes(serving),
+        "routes": _routes(serving),
     }
 
 

@@ -70,4 +70,5 @@ def render(document: Mapping[str, Any]) -> Group:
     if not file["in_force"]:
         lines.append(Text("the file as it stands is refused; an older one serves:", style="red"))
         lines += [Text(f"  {problem}", style="red") for problem in file["problems"]]
+    lines += [Text(f"warning: {remark}", style="yellow") for remark in file["warnings"]]
     return Group(*lines, table)
