@@ -58,6 +58,7 @@ class Controller:
         self._source = source
         self._clock = clock
         self._said: dict[tuple[str, str], Kind] = {}
+        self._trouble = ""
 
     def tick(self) -> list[Judgement]:
         """Look once, and take out what has failed. Errors are logged and change nothing."""
@@ -67,8 +68,9 @@ class Controller:
             document = self._source.evidence() if any(r.analysis for r in config.routes) else {}
             judgements = list(judgements_of(config, document))
         except (GatewayError, SourceError, BadEvidence, OSError) as error:
-            log.error("no judgement", why=str(error))
+            self._cannot(str(error))
             return []
+        self._trouble = ""
         for judgement in judgements:
             self._say(judgement)
             if judgement.calls_for_rollback:
@@ -97,6 +99,12 @@ class Controller:
             log.error("rollback not written", route=route, version=version, why=str(error))
         else:
             log.warning("rolled back", route=route, version=version, why=judgement.verdict.sentence)
+
+    def _cannot(self, why: str) -> None:
+        """Log what keeps us from judging when it begins or changes, not each second."""
+        if why != self._trouble:
+            self._trouble = why
+            log.error("no judgement", why=why)
 
     def _say(self, judgement: Judgement) -> None:
         """Log a verdict when its kind changes, not each second."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import signal
+import sys
 from typing import Annotated
 
 import typer
@@ -39,10 +40,10 @@ def controller(
 ) -> None:
     """Watch the candidates of routes with `analysis`, and roll back what is proven worse."""
     configure_logs()
-    parse(
-        read(Path(file)).content
-    )  # a file that is refused now is wrong use, not a state to wait in
+    parse(read(file).content)  # one that is refused now is wrong use, not a state to wait in
+    # Python does nothing on SIGTERM by itself, and as process 1 of a container nothing else would.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        Controller(Path(file), GatewaySource(gateway)).run()
+        Controller(file, GatewaySource(gateway)).run()
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
