@@ -1,0 +1,84 @@
+"""The README against the code: nothing users rely on is undocumented, no example is broken."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from gateway.config import parse, warnings
+from gateway.errors import Reason
+from gateway.live import Live
+from gateway.metrics import GatewayMetrics
+from gateway.model import Assignment
+from gateway.reloader import Reloader
+from gateway.schema import json_schema
+from monitoring.cli import app
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def metric_names() -> set[str]:
+    """Every metric of a gateway that serves the example file, as Prometheus names it."""
+    live = Live(parse((ROOT / "routing.yaml").read_bytes()))
+    metrics = GatewayMetrics(live, Reloader(ROOT / "routing.yaml", live), "0")
+    suffix = {"counter": "_total"}
+    return {metric.name + suffix.get(metric.type, "") for metric in metrics.collect()}
+
+
+def test_every_metric_is_explained() -> None:
+    assert {name for name in metric_names() if f"`{name}`" not in README} == set()
+
+
+def test_every_metric_that_is_explained_exists() -> None:
+    named = set(re.findall(r"^\| `(canary_[a-z_]+)` \|", README, re.MULTILINE))
+
+    assert named == metric_names()
+
+
+def test_every_command_is_explained() -> None:
+    commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+    assert {name for name in commands if f"`canary {name}" not in README} == set()
+
+
+def test_every_reason_and_assignment_is_explained() -> None:
+    words = {*Reason, *Assignment} - {Reason.UPSTREAM_5XX}  # that one is an answer of the model
+
+    assert {word for word in words if f"`{word}`" not in README} == set()
+
+
+def test_every_refusal_of_a_request_is_explained() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "gateway").glob("*.py"))
+    reasons = set(re.findall(r'Refusal\(\s*\d{3},\s*"([a-z_]+)"', source))
+
+    assert len(reasons) > 5
+    assert {reason for reason in reasons if f"`{reason}`" not in README} == set()
+
+
+def test_every_key_of_a_route_is_explained() -> None:
+    definitions = json_schema()["$defs"]
+    assert isinstance(definitions, dict)
+    keys = set(definitions["Route"]["properties"])
+
+    assert {key for key in keys if f"`{key}`" not in README} == set()
+
+
+@pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
+def test_every_example_of_a_routing_file_is_good(text: str) -> None:
+    assert parse(text.encode()).routes
+
+
+def test_the_example_file_uses_nothing_that_is_not_acted_on() -> None:
+    assert warnings((ROOT / "routing.yaml").read_bytes()) == ()
+
+
+def test_every_target_of_make_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    pages = README + (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"^make ([a-z]+)", pages, re.MULTILINE))
+
+    assert {"demo", "test"} <= named <= targets
