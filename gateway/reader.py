@@ -36,13 +36,15 @@ class RequestReader:
     """One per connection. ``progress`` grows with each message begun and ended."""
 
     __slots__ = (
+        "_at_most",
+        "_feeding",
         "_gate",
-        "_head_bytes",
         "_headers",
         "_parser",
         "_peer",
         "_sink",
         "_target",
+        "_untold",
         "ended",
         "progress",
         "request",
@@ -55,7 +57,9 @@ class RequestReader:
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._head_bytes = 0
+        self._feeding = 0  # bytes of the present feed
+        self._at_most = 0  # bytes the message may have had so far: of all feeds it has a part in
+        self._untold = 0  # bytes since anything was told: of a head, or of trailers, without an end
         self.request: Request | None = None  # the one whose body is being read
         self.ended = False
         self.progress = 0
@@ -69,6 +73,9 @@ class RequestReader:
         """Parse; everything told is told before this returns."""
         if self.ended:
             return
+        self._feeding = len(data)
+        self._at_most += len(data)
+        self._untold += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -78,10 +85,8 @@ class RequestReader:
             raise  # a mistake of ours, not the client's
         except httptools.HttpParserError as error:
             self.refuse(Refusal(400, "bad_request", f"this is not HTTP/1.1 (RFC 9112): {error}"))
-        if self.request is None and self._target:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD:
-                self.refuse(Refusal(431, "head_too_large", f"the head is over {MAX_HEAD} bytes"))
+        if self._untold > MAX_HEAD:
+            self.refuse(_head_too_large())
 
     def refuse(self, refusal: Refusal) -> None:
         """Refuse the message being read, and read nothing that follows it."""
@@ -102,17 +107,19 @@ class RequestReader:
     def on_message_begin(self) -> None:
         self.progress += 1
         self._headers = []
-        self._head_bytes = 0
+        self._at_most = self._feeding
 
     def on_url(self, part: bytes) -> None:
         self._target += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name, value))
+        if self.request is None:  # else it is a trailer, and ends here
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self.ended:
             return
+        self._untold = 0
         head = RequestHead(self._headers)
         version = self._parser.get_http_version()
         self.request = request = Request(
@@ -120,6 +127,8 @@ class RequestReader:
         )
         request.id = request_id(head.fields.get(b"x-request-id"), self._gate.new_id)
         try:
+            if self._at_most > MAX_HEAD and self._head_size() > MAX_HEAD:
+                raise _head_too_large()
             check_head(request.method, self._target, version, head, len(self._headers))
             request.target = origin_form(self._target)
             request.limit = self._gate.body_limit(request.path, head.fields)
@@ -132,6 +141,7 @@ class RequestReader:
             self._sink.on_expect()
 
     def on_body(self, chunk: bytes) -> None:
+        self._untold = 0
         request = self.request
         if request is None:
             return
@@ -145,11 +155,21 @@ class RequestReader:
     def on_message_complete(self) -> None:
         request, self.request = self.request, None
         self.progress += 1
+        self._untold = 0
         self._target = b""
         if request is not None:
             request.whole = True
             request.keep_alive = self._parser.should_keep_alive()
             self._sink.on_request(request)
+
+    def _head_size(self) -> int:
+        """Bytes of the head just read, as far as they matter."""
+        lines = sum(len(name) + len(value) + 4 for name, value in self._headers)
+        return len(self._target) + lines
+
+
+def _head_too_large() -> Refusal:
+    return Refusal(431, "head_too_large", f"the head, or the trailers, are over {MAX_HEAD} bytes")
 
 
 def _too_large(limit: int) -> Refusal:
