@@ -76,15 +76,21 @@ class RequestReader:
         self._feeding = len(data)
         self._at_most += len(data)
         self._untold += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.ended = True  # what follows is not HTTP; the request itself is served as it is
-        except httptools.HttpParserCallbackError:
-            self.ended = True
-            raise  # a mistake of ours, not the client's
-        except httptools.HttpParserError as error:
-            self.refuse(Refusal(400, "bad_request", f"this is not HTTP/1.1 (RFC 9112): {error}"))
+        rest: bytes | memoryview = data
+        while rest and not self.ended:
+            try:
+                self._parser.feed_data(rest)
+                break
+            except httptools.HttpParserUpgrade as upgrade:
+                # No protocol is ever changed here (RFC 9110, section 7.8): HTTP/1.1 goes on.
+                self._parser = httptools.HttpRequestParser(self)
+                rest = memoryview(rest)[upgrade.args[0] :]
+            except httptools.HttpParserCallbackError:
+                self.ended = True
+                raise  # a mistake of ours, not the client's
+            except httptools.HttpParserError as error:
+                sentence = f"this is not HTTP/1.1 (RFC 9112): {error}"
+                self.refuse(Refusal(400, "bad_request", sentence))
         if self._untold > MAX_HEAD:
             self.refuse(_head_too_large())
 
