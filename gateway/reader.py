@@ -45,6 +45,7 @@ class RequestReader:
         "_sink",
         "_target",
         "_untold",
+        "_without_upgrade",
         "ended",
         "progress",
         "request",
@@ -60,6 +61,7 @@ class RequestReader:
         self._feeding = 0  # bytes of the present feed
         self._at_most = 0  # bytes the message may have had so far: of all feeds it has a part in
         self._untold = 0  # bytes since anything was told: of a head, or of trailers, without an end
+        self._without_upgrade = b""  # a head that is read again
         self.request: Request | None = None  # the one whose body is being read
         self.ended = False
         self.progress = 0
@@ -82,8 +84,8 @@ class RequestReader:
                 self._parser.feed_data(rest)
                 break
             except httptools.HttpParserUpgrade as upgrade:
-                # No protocol is ever changed here (RFC 9110, section 7.8): HTTP/1.1 goes on.
                 self._parser = httptools.HttpRequestParser(self)
+                self._parser.feed_data(self._without_upgrade)
                 rest = memoryview(rest)[upgrade.args[0] :]
             except httptools.HttpParserCallbackError:
                 self.ended = True
@@ -126,10 +128,14 @@ class RequestReader:
         if self.ended:
             return
         self._untold = 0
+        method = self._parser.get_method()
+        if self._parser.should_upgrade() and method != b"CONNECT":
+            self._ignore_upgrade(method)
+            return
         head = RequestHead(self._headers)
         version = self._parser.get_http_version()
         self.request = request = Request(
-            self._parser.get_method(), self._target, head, self._peer, http10=version == "1.0"
+            method, self._target, head, self._peer, http10=version == "1.0"
         )
         request.id = request_id(head.fields.get(b"x-request-id"), self._gate.new_id)
         try:
@@ -167,6 +173,17 @@ class RequestReader:
             request.whole = True
             request.keep_alive = self._parser.should_keep_alive()
             self._sink.on_request(request)
+
+    def _ignore_upgrade(self, method: bytes) -> None:
+        """No protocol is ever changed here (RFC 9110, section 7.8), so the request is an ordinary
+        one. The parser believes that it ends with its head: another one reads it again, without the
+        field.
+        """
+        lines = [
+            b"%b %b HTTP/%b\r\n" % (method, self._target, self._parser.get_http_version().encode())
+        ]
+        lines += [b"%b: %b\r\n" % pair for pair in self._headers if pair[0].lower() != b"upgrade"]
+        self._without_upgrade = b"".join(lines) + b"\r\n"
 
     def _head_size(self) -> int:
         """Bytes of the head just read, as far as they matter."""
