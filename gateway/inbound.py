@@ -95,10 +95,12 @@ class InboundConnection(asyncio.Protocol):
 
     # --- requests, from the reader
 
-    def on_expect(self) -> None:
+    def on_expect(self, request: Request) -> None:
         """The client waits for a word before it sends the body (RFC 9110, section 10.1.1)."""
         if self._exchange is None and not self._queue:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        else:
+            request.expects = True  # until its turn comes
 
     def on_body(self, request: Request) -> None:
         """The body has grown; a long one is passed on as it comes."""
@@ -148,8 +150,13 @@ class InboundConnection(asyncio.Protocol):
                 self._answer_refused(request)
             else:
                 self._begin(request)
-        if self._held and self._exchange is None and len(self._queue) < MAX_AHEAD:
-            self._hold(False)
+        if self._exchange is not None or self._queue:
+            return
+        self._hold(False)
+        coming = self._reader.request
+        if coming is not None and coming.expects:
+            coming.expects = False
+            self.on_expect(coming)
 
     def write(self, data: bytes) -> None:
         """Bytes of the present answer."""
@@ -160,7 +167,7 @@ class InboundConnection(asyncio.Protocol):
         self._exchange = None
         if not keep_alive:
             self._end()
-        elif self._queue or self._held:
+        elif self._queue or self._held or self._reader.request is not None:
             self._next()
         elif self._reader.ended:
             self._end()

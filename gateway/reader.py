@@ -19,7 +19,7 @@ from gateway.table import Fields
 class Sink(Protocol):
     """Who is told of requests."""
 
-    def on_expect(self) -> None: ...
+    def on_expect(self, request: Request) -> None: ...
     def on_body(self, request: Request) -> None: ...
     def on_request(self, request: Request) -> None: ...
     def on_refusal(self, request: Request) -> None: ...
@@ -149,8 +149,8 @@ class RequestReader:
         except Refusal as refusal:
             self.refuse(refusal)
             return
-        if b"expect" in head.fields:
-            self._sink.on_expect()
+        if b"expect" in head.fields and not request.http10:
+            self._sink.on_expect(request)
 
     def on_body(self, chunk: bytes) -> None:
         self._untold = 0

@@ -27,11 +27,13 @@ _HOST: Final = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(:
 
 class Request:
     """``chunks`` is the part of the body not yet passed on, ``size`` all of it so far; ``whole``
-    says that it ended; ``streamed`` that it is passed on as it comes (and so cannot be sent again).
+    says that it ended; ``streamed`` that it is passed on as it comes (and so cannot be sent again);
+    ``expects`` that the client still waits for a word before it sends the body.
     """
 
     __slots__ = (
         "chunks",
+        "expects",
         "head",
         "http10",
         "id",
@@ -64,6 +66,7 @@ class Request:
         self.id = b""
         self.http10 = http10
         self.keep_alive = True
+        self.expects = False
         self.limit = 0
         self.chunks: list[bytes] = []
         self.size = 0
