@@ -55,7 +55,7 @@ class InboundConnection(asyncio.Protocol):
         self._queue: deque[Request] = deque()
         self._blocked = False  # the client does not take our bytes
         self._held = False  # we do not read the client's
-        self._seen = (0, 0.0)  # the reader's progress at the last sweep, and since when
+        self._seen = (0, 0.0)  # the reader's progress, and since when it has been that
 
     def __repr__(self) -> str:
         state = "answering" if self._exchange else "reading" if self._reader.request else "idle"
@@ -66,6 +66,7 @@ class InboundConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._connections.add(self)
+        self._seen = (0, self._live.clock())
         peer = transport.get_extra_info("peername")
         address = str(peer[0]).encode() if isinstance(peer, tuple) else b"unknown"
         self._reader = RequestReader(self, self._live, address)
