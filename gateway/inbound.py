@@ -34,6 +34,7 @@ class InboundConnection(asyncio.Protocol):
     """``connections`` is the listener's set; this connection is in it for as long as it is open."""
 
     __slots__ = (
+        "_advancing",
         "_blocked",
         "_connections",
         "_exchange",
@@ -53,6 +54,7 @@ class InboundConnection(asyncio.Protocol):
         self._connections = connections
         self._exchange: Exchange | None = None  # the one being answered
         self._queue: deque[Request] = deque()
+        self._advancing = False  # in the loop of `_next`
         self._blocked = False  # the client does not take our bytes
         self._held = False  # we do not read the client's
         self._seen = (0, 0.0)  # the reader's progress, and since when it has been that
@@ -145,12 +147,16 @@ class InboundConnection(asyncio.Protocol):
         self._exchange.start()
 
     def _next(self) -> None:
+        if self._advancing:
+            return  # an answer given at once: the loop below goes on
+        self._advancing = True
         while self._queue and self._exchange is None and not self._blocked:
             request = self._queue.popleft()
             if request.refusal is not None:
                 self._answer_refused(request)
             else:
                 self._begin(request)
+        self._advancing = False
         if self._exchange is not None or self._queue:
             return
         self._hold(False)
