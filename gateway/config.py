@@ -1,0 +1,221 @@
+"""The content of ``routing.yaml`` to a :class:`RoutingConfig`, or to everything that is wrong.
+
+Three looks at a file, whose findings are reported together: ``document`` (is it plain YAML),
+``schema`` (each key by itself) and ``rules`` (one key and another). A file is taken whole or not
+at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, get_args
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from gateway import model, schema
+from gateway.document import Data, Document, Path, kind, read
+from gateway.errors import ConfigError, Problem
+from gateway.model import RoutingConfig, generation_of
+from gateway.quantities import nearest, quoted
+from gateway.rules import findings
+
+MAX_PROBLEMS: Final = 100  # nobody reads on; a foreign file may have one in every line
+
+_ERRORS_ALONE: Final = "; candidates are judged by their failed requests alone"
+
+# Keys that are accepted and checked, and the rest of the sentence about them. A key that is acted
+# on is deleted here.
+_NOT_YET: Final[dict[Path, str]] = {
+    ("routes", "*", "mirror"): "",
+    ("routes", "*", "rollout"): "",
+    ("routes", "*", "analysis", "errors", "max_increase"): _ERRORS_ALONE,
+    ("routes", "*", "analysis", "latency"): _ERRORS_ALONE,
+    ("routes", "*", "analysis", "predictions"): _ERRORS_ALONE,
+    ("notify",): "",
+}
+
+# Where the prediction stands in the answers of a protocol: label, score.
+_PRESETS: Final[dict[schema.Protocol | None, tuple[str | None, str | None]]] = {
+    None: (None, None),
+    schema.Protocol.PREDICT: ("/predictions/0", "/probabilities/0"),
+    schema.Protocol.V2: ("/outputs/0/data/0", "/outputs/1/data/0"),
+    schema.Protocol.SAGEMAKER: ("/predictions/0", None),
+    schema.Protocol.OPENAI: ("/choices/0/finish_reason", None),
+}
+
+
+def parse(content: bytes) -> RoutingConfig:
+    """The file as values. Raises :class:`ConfigError` with all problems, in the file's order."""
+    _, routing = _checked(content)
+    return RoutingConfig(
+        routes=tuple(_route(name, route) for name, route in routing.routes.items()),
+        notify=tuple(model.Webhook(each.webhook, tuple(each.events)) for each in routing.notify),
+        generation=generation_of(content),
+    )
+
+
+def warnings(content: bytes) -> tuple[Problem, ...]:
+    """What a valid file asks for that is not acted on yet. Raises as :func:`parse` does."""
+    document, _ = _checked(content)
+    found = [
+        document.problem(path, f"'{path[-1]}' is checked but not acted on yet{rest}", at_key=True)
+        for pattern, rest in _NOT_YET.items()
+        for path in _matching(document.data, pattern)
+    ]
+    return tuple(sorted(found, key=_place))
+
+
+# What is wrong.
+
+
+def _checked(content: bytes) -> tuple[Document, schema.Routing]:
+    document = read(content)
+    problems = list(document.problems)
+    routing = None
+    try:
+        routing = schema.Routing.model_validate(document.data)
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            if details["loc"] not in document.holes:
+                problems.append(_explained(details, document))
+    problems += [
+        document.problem(*found)
+        for found in findings(document.data)
+        if found[0] not in document.holes
+    ]
+    if problems or routing is None:
+        raise ConfigError(_in_order(problems))
+    return document, routing
+
+
+def _explained(details: ErrorDetails, document: Document) -> Problem:
+    """An error of the models in the words of the file."""
+    path, context = details["loc"], details.get("ctx", {})
+    match details["type"]:
+        case "value_error":
+            # The models' way of saying that a free key itself is wrong.
+            is_key = path[-1] == "[key]" and path not in document.keys
+            where = path[:-1] if is_key else path
+            return document.problem(where, str(context["error"]), at_key=is_key)
+        case "missing":
+            what = _keys_at(path[:-1])[str(path[-1])].rstrip(".")
+            message = f"key '{path[-1]}' is missing; write {what[0].lower()}{what[1:]}"
+            return document.problem(path[:-1], message, at_key=True)
+        case "extra_forbidden":
+            key = str(path[-1])
+            message = f"unknown key {quoted(key)}; {nearest(key, list(_keys_at(path[:-1])))}"
+            return document.problem(path, message, at_key=True)
+        case "too_short":
+            return document.problem(path, "this is empty; write at least one entry")
+        case "too_long":
+            most = context["max_length"]
+            return document.problem(path, f"this has more than {most} entries; remove some")
+        case "list_type":
+            message = f"{kind(details['input'])} stands here; write a list, '- ' before each entry"
+            return document.problem(path, message)
+        case _:  # dict_type, model_type
+            keys = ", ".join(_keys_at(path))
+            wanted = f"a mapping of the keys {keys}" if keys else "a mapping of names"
+            return document.problem(path, f"{kind(details['input'])} stands here; write {wanted}")
+
+
+def _keys_at(path: Path) -> dict[str, str]:
+    """The keys a mapping at this path may have, and what they mean; empty where keys are free."""
+    found: object = schema.Routing
+    for step in path:
+        fields = getattr(found, "model_fields", None)
+        found = fields[step].annotation if fields else get_args(found)[-1]
+        while type(None) in get_args(found):
+            found = get_args(found)[0]
+    fields = getattr(found, "model_fields", {})
+    return {name: field.description or "" for name, field in fields.items()}
+
+
+def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
+    problems = sorted(problems, key=_place)
+    more = len(problems) - MAX_PROBLEMS
+    if more > 0:
+        last = problems[MAX_PROBLEMS - 1]
+        message = f"and {more} more problems below; correct these first"
+        problems[MAX_PROBLEMS:] = [Problem(last.line, last.column, "", message)]
+    return tuple(problems)
+
+
+def _place(problem: Problem) -> tuple[int, int]:
+    return problem.line, problem.column
+
+
+def _matching(data: Data, pattern: Path, path: Path = ()) -> Iterator[Path]:
+    """The paths that exist; ``*`` is any key."""
+    if not pattern:
+        yield path
+    elif isinstance(data, dict):
+        for key in data if pattern[0] == "*" else {str(pattern[0])} & data.keys():
+            yield from _matching(data[key], pattern[1:], (*path, key))
+
+
+# What is right: shapes to values.
+
+
+def _route(name: str, shape: schema.Route) -> model.Route:
+    protocol = shape.prediction.protocol if shape.prediction else None
+    idempotent = protocol is not schema.Protocol.OPENAI  # a generation asked twice costs twice
+    return model.Route(
+        name=name,
+        stable=shape.stable,
+        versions=tuple(_version(*each) for each in shape.versions.items()),
+        match=model.Match(shape.match.path, shape.match.host, tuple(shape.match.header.items())),
+        sticky=_sticky(shape.sticky, name) if shape.sticky else None,
+        override=shape.override.header if shape.override else None,
+        timeout=shape.timeout,
+        idempotent=idempotent if shape.idempotent is None else shape.idempotent,
+        fallback=shape.fallback is schema.Fallback.STABLE,
+        limits=model.Limits(shape.limits.body, shape.limits.in_flight),
+        prediction=_prediction(shape.prediction) if shape.prediction else None,
+        mirror=_mirror(shape.mirror) if shape.mirror else None,
+        rollout=_rollout(shape.rollout) if shape.rollout else None,
+        analysis=_analysis(shape.analysis) if shape.analysis else None,
+    )
+
+
+def _version(name: str, shape: schema.Version) -> model.Version:
+    endpoints = (shape.url,) if shape.url else tuple(shape.urls or ())
+    return model.Version(name, endpoints, shape.weight)
+
+
+def _sticky(shape: schema.Sticky, route: str) -> model.Sticky:
+    salt = route if shape.salt is None else shape.salt
+    if shape.cookie is not None:
+        return model.Sticky(model.StickyKind.COOKIE, shape.cookie, salt)
+    return model.Sticky(model.StickyKind.HEADER, shape.header or "", salt)
+
+
+def _prediction(shape: schema.Prediction) -> model.Prediction:
+    label, score = _PRESETS[shape.protocol]
+    return model.Prediction(
+        label=label if shape.label is None else shape.label,
+        score=score if shape.score is None else shape.score,
+        labels=tuple(shape.labels),
+    )
+
+
+def _mirror(shape: schema.Mirror) -> model.Mirror:
+    return model.Mirror(shape.to, shape.percent, shape.compare)
+
+
+def _rollout(shape: schema.Rollout) -> model.Rollout:
+    steps = tuple(model.Step(step.weight, step.pause) for step in shape.steps)
+    return model.Rollout(shape.candidate, steps, shape.on_failure, shape.on_success)
+
+
+def _analysis(shape: schema.Analysis) -> model.Analysis:
+    predictions = shape.predictions
+    return model.Analysis(
+        max_false_rollback=shape.max_false_rollback,
+        errors_max_increase=shape.errors.max_increase if shape.errors else None,
+        latency_max_increase=shape.latency.max_increase if shape.latency else None,
+        predictions_max_shift=predictions.max_shift if predictions else None,
+        predictions_action=predictions.action if predictions else model.ShiftAction.ALERT,
+        min_bad=shape.min_bad,
+    )
