@@ -28,6 +28,7 @@ MAX_AHEAD: Final = 16  # whole requests that may wait behind the one being answe
 HEAD_TIMEOUT: Final = 10.0
 BODY_TIMEOUT: Final = 20.0
 IDLE_TIMEOUT: Final = 75.0
+LINGER_TIMEOUT: Final = 30.0  # for a client that was told to stop sending; nginx's lingering_time
 
 
 class InboundConnection(asyncio.Protocol):
@@ -39,6 +40,7 @@ class InboundConnection(asyncio.Protocol):
         "_connections",
         "_exchange",
         "_held",
+        "_lingers",
         "_live",
         "_queue",
         "_reader",
@@ -57,6 +59,7 @@ class InboundConnection(asyncio.Protocol):
         self._advancing = False  # in the loop of `_next`
         self._blocked = False  # the client does not take our bytes
         self._held = False  # we do not read the client's
+        self._lingers = False  # answered for good, and read only to throw it away
         self._seen = (0, 0.0)  # the reader's progress, and since when it has been that
 
     def __repr__(self) -> str:
@@ -157,7 +160,7 @@ class InboundConnection(asyncio.Protocol):
             else:
                 self._begin(request)
         self._advancing = False
-        if self._exchange is not None or self._queue:
+        if self._exchange is not None or self._queue or self._reader.ended:
             return
         self._hold(False)
         coming = self._reader.request
@@ -218,9 +221,17 @@ class InboundConnection(asyncio.Protocol):
         self.done(keep_alive=keep_alive)
 
     def _end(self) -> None:
-        self._reader.ended = True
+        """No more requests. A client in the middle of sending one is still listened to for a while:
+        closing on it would reset the connection, and what it was told be lost with it.
+        """
         self._queue.clear()
-        self._transport.close()
+        self._reader.ended = True
+        if self._reader.in_message and not self._lingers:
+            self._lingers = True
+            self._hold(False)
+            self._transport.write_eof()
+        else:
+            self._transport.close()
 
     def _hold(self, held: bool) -> None:
         if held != self._held and not self._transport.is_closing():
@@ -243,15 +254,22 @@ class InboundConnection(asyncio.Protocol):
         waited = now - since
         if progress != reader.progress:
             self._seen = (reader.progress, now)
+        elif reader.ended and waited > LINGER_TIMEOUT and self._lingers:
+            self.abort()
         elif reader.request is not None and waited > BODY_TIMEOUT:
-            reader.refuse(Refusal(408, "timeout", "the body came too slowly"))
+            self._time_out("the body came too slowly")
         elif reader.in_head and waited > HEAD_TIMEOUT:
-            reader.refuse(Refusal(408, "timeout", "the head came too slowly"))
+            self._time_out("the head came too slowly")
         elif waited > IDLE_TIMEOUT:
             self._end()
+
+    def _time_out(self, sentence: str) -> None:
+        """The client sends nothing, so there is nothing to linger for."""
+        self._reader.refuse(Refusal(408, "timeout", sentence))
+        self._transport.close()
 
     def drain(self) -> None:
         """No new requests: end at once when idle, else with the present answer."""
         reader = self._reader
-        if self._exchange is None and reader.request is None and not reader.in_head:
+        if self._exchange is None and (reader.ended or not reader.in_message):
             self._end()

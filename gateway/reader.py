@@ -67,9 +67,14 @@ class RequestReader:
         self.progress = 0
 
     @property
+    def in_message(self) -> bool:
+        """Whether a message has begun that is not here whole."""
+        return self.progress % 2 == 1
+
+    @property
     def in_head(self) -> bool:
         """Whether a message has begun whose head is not here yet."""
-        return self.progress % 2 == 1 and self.request is None
+        return self.in_message and self.request is None
 
     def feed(self, data: bytes) -> None:
         """Parse; everything told is told before this returns."""
