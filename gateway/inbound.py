@@ -46,6 +46,7 @@ class InboundConnection(asyncio.Protocol):
         "_reader",
         "_seen",
         "_transport",
+        "_unsent",
     )
 
     _reader: RequestReader
@@ -60,6 +61,7 @@ class InboundConnection(asyncio.Protocol):
         self._blocked = False  # the client does not take our bytes
         self._held = False  # we do not read the client's
         self._lingers = False  # answered for good, and read only to throw it away
+        self._unsent = 0  # bytes of answers, when last looked at
         self._seen = (0, 0.0)  # the reader's progress, and since when it has been that
 
     def __repr__(self) -> str:
@@ -89,6 +91,7 @@ class InboundConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._blocked = True
+        self._unsent = self._transport.get_write_buffer_size()
         if self._exchange is not None:
             self._exchange.on_client_blocked(True)
 
@@ -261,12 +264,23 @@ class InboundConnection(asyncio.Protocol):
         elif reader.in_head and waited > HEAD_TIMEOUT:
             self._time_out("the head came too slowly")
         elif waited > IDLE_TIMEOUT:
-            self._end()
+            self._end_idle(now)
 
     def _time_out(self, sentence: str) -> None:
         """The client sends nothing, so there is nothing to linger for."""
         self._reader.refuse(Refusal(408, "timeout", sentence))
         self._transport.close()
+
+    def _end_idle(self, now: float) -> None:
+        """Nothing is asked. Who takes an answer slowly may go on with it, who does not is cut."""
+        unsent = self._transport.get_write_buffer_size()
+        if unsent == 0:
+            self._end()
+        elif unsent < self._unsent:
+            self._seen = (self._reader.progress, now)
+            self._unsent = unsent
+        else:
+            self.abort()
 
     def drain(self) -> None:
         """No new requests: end at once when idle, else with the present answer."""

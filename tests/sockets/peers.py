@@ -27,7 +27,7 @@ from gateway.model import RoutingConfig
 from gateway.pool import Dial, dial
 from gateway.table import compile_table
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 10.0
 
 T = TypeVar("T")
 Fields = Sequence[tuple[str, str]]
@@ -537,6 +537,15 @@ class Gateway:
         """Let this much time pass at once."""
         self.clock.ahead += seconds
 
+    def sweep(self) -> None:
+        """Look at every connection now, as the listener does ten times a second."""
+
+        def look() -> None:
+            for connection in tuple(self.listener._connections):
+                connection.sweep(self.clock())
+
+        self.run(look)
+
     def counts(self, version: str) -> VersionCounts:
         for place, counts in zip(
             self.live.serving.table.places, self.live.serving.counts, strict=True
@@ -562,6 +571,11 @@ class Gateway:
             if place.version == version:
                 return evidence
         raise KeyError(version)
+
+    @property
+    def connections(self) -> int:
+        """Open client connections."""
+        return self.listener.connections
 
     @property
     def in_flight(self) -> int:
