@@ -105,10 +105,11 @@ class ReplyHead:
     """What is needed of an answer's status and header fields.
 
     ``length`` is the declared Content-Length (None without one); ``framed`` says whether the end of
-    the body can be told without the end of the connection; ``endless`` marks an event stream.
+    the body can be told without the end of the connection; ``coded`` that it is in a transfer
+    coding we do not undo; ``endless`` marks an event stream.
     """
 
-    __slots__ = ("endless", "framed", "length", "lines", "status")
+    __slots__ = ("coded", "endless", "framed", "length", "lines", "status")
 
     def __init__(self, status: int, parsed: FieldList) -> None:
         lines: list[bytes] = []
@@ -125,7 +126,9 @@ class ReplyHead:
         self.status = status
         self.lines = lines
         self.length = int(declared) if declared is not None else None
-        self.framed = declared is not None or b"transfer-encoding" in fields
+        coding = fields.get(b"transfer-encoding")
+        self.framed = declared is not None or coding is not None
+        self.coded = coding is not None and coding.lower() != b"chunked"
         media_type = fields.get(b"content-type", b"").partition(b";")[0]
         self.endless = media_type.rstrip().lower() == b"text/event-stream"
 

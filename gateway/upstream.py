@@ -179,7 +179,9 @@ class UpstreamConnection(asyncio.Protocol):
         if status < 200 or self._complete:
             return
         self._head = head = ReplyHead(status, self._headers)
-        if self._method == b"HEAD" and not has_no_body(status, b"GET"):
+        if head.coded:
+            self._fail(Reason.BAD_RESPONSE)
+        elif self._method == b"HEAD" and not has_no_body(status, b"GET"):
             # The parser would wait for the body the head declares; this connection ends here.
             self._complete = True
         elif has_no_body(status, self._method):
