@@ -67,9 +67,11 @@ class EndpointPool:
         """
         self.in_flight += 1
         exchange.endpoint_pool = self
-        if self._idle and not fresh:
-            exchange.send_on(self._idle.pop())
-            return
+        while self._idle and not fresh:
+            connection = self._idle.pop()
+            if connection.usable:
+                exchange.send_on(connection)
+                return
         self._waiting.append(exchange)
         task = asyncio.ensure_future(self._open())
         self._opening.add(task)
@@ -94,10 +96,10 @@ class EndpointPool:
         except (OSError, TimeoutError):
             self._refused()
         else:
-            if connection.closed:  # accepted, and closed at once
-                self._refused()
-            else:
+            if connection.usable:
                 self._ready(connection)
+            else:  # accepted, and closed at once
+                self._refused()
 
     def _ready(self, connection: UpstreamConnection) -> None:
         """Give a free connection to the next who waits and still wants to come here."""

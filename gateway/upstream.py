@@ -83,6 +83,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     # --- towards the pool and the exchange
 
+    @property
+    def usable(self) -> bool:
+        """Whether a request may be sent: an idle connection may be about to be lost."""
+        return not (self.closed or self._transport.is_closing())
+
     def send(self, receiver: Receiver, method: bytes, data: bytes) -> None:
         """Write a request's first bytes (usually all of them) and tell ``receiver`` what comes of
         it.
