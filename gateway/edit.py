@@ -21,10 +21,10 @@ from typing import Final, NamedTuple, TypeAlias
 import yaml
 
 from gateway.config import parse
-from gateway.document import LOADER
+from gateway.config.document import LOADER
+from gateway.config.quantities import percent_text
 from gateway.errors import ConfigError, EditRefused, UnknownName
 from gateway.model import FULL_WEIGHT, Route, RoutingConfig
-from gateway.quantities import percent_text
 
 # What ends a line for YAML 1.1.
 _BREAK: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")

@@ -35,6 +35,11 @@ class Reason(StrEnum):
         """The HTTP status of the gateway's own answer when no version could answer."""
         return _STATUS[self]
 
+    @staticmethod
+    def of_status(status: int) -> Reason | None:
+        """500 and up is an answer, and a failure of the version all the same."""
+        return Reason.UPSTREAM_5XX if status >= 500 else None
+
 
 _STATUS = {
     Reason.CONNECT: 503,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from gateway.errors import Reason, Refusal
-from gateway.headers import ReplyHead, has_no_body
+from gateway.headers import ReplyHead, has_no_body, set_cookie
 from gateway.observe import Outcome
 from gateway.recovery import Move, next_move
 from gateway.replies import error_reply, failure_sentence, reply_head
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 # Of the time that is left, while stable could still be asked: a candidate that hangs leaves stable
 # the other half.
 CANDIDATE_PATIENCE: Final = 0.5
-COOKIE_SECONDS: Final = 365 * 24 * 3600
 
 
 class Client(Protocol):
@@ -91,11 +90,7 @@ class Exchange:
         key = route.key(fields)
         if key is None and route.sticky_cookie is not None:
             key = self._live.new_id().encode()
-            self._cookie = b"Set-Cookie: %b=%b; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax\r\n" % (
-                route.sticky_cookie,
-                key,
-                COOKIE_SECONDS,
-            )
+            self._cookie = set_cookie(route.sticky_cookie, key)
         return route.assign(fields, key, self._live.draw)
 
     def _forward(self, decision: Decision) -> None:
@@ -118,7 +113,7 @@ class Exchange:
     def on_reply(self, head: ReplyHead, body: bytes) -> None:
         """A whole answer."""
         self._connection = None
-        failed = _failure(head)
+        failed = Reason.of_status(head.status)
         if failed is not None and self._recovers(failed, sent=True):
             return
         keep_alive = self._keeps_alive()
@@ -132,7 +127,7 @@ class Exchange:
 
     def on_stream(self, head: ReplyHead) -> None:
         """The head of an answer that is passed on as it comes."""
-        if _failure(head) is not None:
+        if Reason.of_status(head.status) is not None:
             connection = self._connection
             if self._recovers(Reason.UPSTREAM_5XX, sent=True) and connection is not None:
                 connection.abandon()
@@ -152,7 +147,7 @@ class Exchange:
             return
         if self._chunked():
             self._client.write(b"0\r\n\r\n")
-        self._observe(head.status, _failure(head))
+        self._observe(head.status, Reason.of_status(head.status))
         self._client.done(keep_alive=self._keeps_alive())
 
     def on_failure(self, reason: Reason, *, began: bool) -> None:
@@ -301,8 +296,3 @@ class Exchange:
             chunked=self._chunked(),
             connection=connection,
         )
-
-
-def _failure(head: ReplyHead) -> Reason | None:
-    """A status of 500 and up is an answer, and a failure of the version all the same."""
-    return Reason.UPSTREAM_5XX if head.status >= 500 else None

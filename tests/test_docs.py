@@ -14,7 +14,7 @@ from gateway.live import Live
 from gateway.metrics import GatewayMetrics
 from gateway.model import Assignment
 from gateway.reloader import Reloader
-from gateway.schema import json_schema
+from gateway.config.schema import json_schema
 from monitoring.cli import app
 
 ROOT = Path(__file__).parent.parent

@@ -11,7 +11,7 @@ import typer
 from gateway.config import parse
 from gateway.edit import Change, Promote, SetWeight
 from gateway.model import Route
-from gateway.quantities import percent
+from gateway.config.quantities import percent
 from gateway.routing_file import read
 from monitoring import editing
 from monitoring.commands.options import DEFAULT_FILE, DryRun, File, Json, Reason, actor, print_json

@@ -12,7 +12,7 @@ import typer
 from gateway.config import parse, warnings
 from gateway.errors import ConfigError
 from gateway.routing_file import read
-from gateway.schema import json_schema
+from gateway.config.schema import json_schema
 from monitoring import history as history_file
 from monitoring.commands.options import DEFAULT_FILE, File, FileArgument, Json, print_json
 from monitoring.explanation import explain as explanation

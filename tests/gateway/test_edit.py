@@ -479,3 +479,20 @@ def replaced(before: str, after: str) -> tuple[str, str]:
     room -= start
     end = next((i for i in range(room) if before[-1 - i] != after[-1 - i]), room)
     return before[start : len(before) - end], after[start : len(after) - end]
+
+
+def test_the_candidate_of_a_rollout_can_be_promoted_and_the_rollout_is_over() -> None:
+    before = b"""\
+routes:
+  iris:
+    stable: v1
+    rollout: {candidate: v2, steps: [{weight: 1, pause: 10m}]}
+    versions:
+      v1: {url: "http://127.0.0.1:8101"}
+      v2: {url: "http://127.0.0.1:8102", weight: 1}
+"""
+
+    after = apply(before, Promote("iris", "v2"))
+
+    assert after == before.replace(b"stable: v1", b"stable: v2").replace(b", weight: 1}", b"}")
+    assert parse(after).route("iris").stable == "v2"

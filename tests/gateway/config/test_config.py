@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config import MAX_PROBLEMS, parse, warnings
+from gateway.config import parse, warnings
+from gateway.config.parsing import MAX_PROBLEMS
 from gateway.errors import ConfigError
 from gateway.model import (
     Analysis,
@@ -35,7 +36,7 @@ from gateway.model import (
     generation_of,
 )
 
-EXAMPLE = (Path(__file__).parents[2] / "routing.yaml").read_bytes()
+EXAMPLE = (Path(__file__).parents[3] / "routing.yaml").read_bytes()
 
 SMALLEST = """\
 routes:
@@ -446,14 +447,6 @@ def test_a_version(version: str, found: str) -> None:
         ("mirror: {to: v2, percent: 200}", "mirror.percent: '200' is more than 100"),
         ("mirror: {to: v2}", "mirror: key 'percent' is missing"),
         ("rollout: {candidate: v2, steps: []}", "rollout.steps: this is empty"),
-        (
-            "rollout: {candidate: v1, steps: [{weight: 1, pause: 1m}]}",
-            "rollout.candidate: 'v1' is the stable version",
-        ),
-        (
-            "rollout: {candidate: v2, steps: [{weight: 0, pause: 1m}]}",
-            "rollout.steps[0].weight: '0' is out of range",
-        ),
         (
             "rollout: {candidate: v2, steps: [{weight: 5, pause: 1m}, {weight: 5%, pause: 1m}]}",
             "rollout.steps[1].weight: '5%' is not more than 5, the step before",

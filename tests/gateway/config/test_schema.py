@@ -10,13 +10,12 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from gateway import document
-from gateway.config import parse
+from gateway.config import document, parse
+from gateway.config.schema import json_schema
 from gateway.errors import ConfigError
-from gateway.schema import json_schema
 
 SCHEMA = json_schema()
-EXAMPLE = (Path(__file__).parents[2] / "routing.yaml").read_text()
+EXAMPLE = (Path(__file__).parents[3] / "routing.yaml").read_text()
 
 # Every key of the file at least once, in spellings that editors read as other types than texts.
 EVERYTHING = """\

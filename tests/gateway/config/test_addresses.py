@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import addresses
+from gateway.config import addresses
 from gateway.model import Endpoint
 
 

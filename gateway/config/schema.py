@@ -15,9 +15,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from gateway import addresses, model
-from gateway import quantities as read
-from gateway.document import kind
+from gateway import model
+from gateway.config import addresses
+from gateway.config import quantities as read
+from gateway.config.document import kind
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")

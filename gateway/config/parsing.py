@@ -13,12 +13,13 @@ from typing import Final, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway import model, schema
-from gateway.document import Data, Document, Path, kind, read
+from gateway import model
+from gateway.config import schema
+from gateway.config.document import Data, Document, Path, kind, read
+from gateway.config.quantities import nearest, quoted
+from gateway.config.rules import findings
 from gateway.errors import ConfigError, Problem
 from gateway.model import RoutingConfig, generation_of
-from gateway.quantities import nearest, quoted
-from gateway.rules import findings
 
 MAX_PROBLEMS: Final = 100  # nobody reads on; a foreign file may have one in every line
 

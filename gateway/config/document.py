@@ -16,8 +16,8 @@ from typing import Final, NamedTuple, TypeAlias
 
 import yaml
 
+from gateway.config.quantities import quoted
 from gateway.errors import ConfigError, Problem
-from gateway.quantities import quoted
 
 MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 16  # the format needs six

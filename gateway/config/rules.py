@@ -10,19 +10,20 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final, NamedTuple, TypeAlias
 
-from gateway.document import Data, Path
+from gateway.config.document import Data, Path
+from gateway.config.quantities import nearest, percent, percent_text, quoted
+from gateway.config.schema import MAX_ROUTES
 from gateway.model import FULL_WEIGHT
-from gateway.quantities import nearest, percent, percent_text, quoted
-from gateway.schema import MAX_ROUTES
 from gateway.table import path_matches
 
 Finding: TypeAlias = "tuple[Path, str]"
 
-# Keys that name a version, and whether stable will do.
+# Keys that name a version, and whether stable will do: a promotion makes the candidate of a rollout
+# stable, and then the rollout is over.
 _REFERENCES: Final = (
     (("stable",), True),
     (("mirror", "to"), False),
-    (("rollout", "candidate"), False),
+    (("rollout", "candidate"), True),
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import quantities as read
+from gateway.config import quantities as read
 from gateway.model import FULL_WEIGHT
 
 

@@ -10,8 +10,8 @@ import re
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import Final
 
+from gateway.config.quantities import quoted
 from gateway.model import Endpoint
-from gateway.quantities import quoted
 
 _HOST_LABEL: Final = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST: Final = re.compile(rf"{_HOST_LABEL}(?:\.{_HOST_LABEL})*")

@@ -10,11 +10,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import document
-from gateway.document import MAX_BYTES, Data, Position, dotted, read
+from gateway.config import document
+from gateway.config.document import MAX_BYTES, Data, Position, dotted, read
 from gateway.errors import ConfigError
 
-EXAMPLE = (Path(__file__).parents[2] / "routing.yaml").read_text()
+EXAMPLE = (Path(__file__).parents[3] / "routing.yaml").read_text()
 
 LAYOUTS = """\
 # ümlaut 🙂
