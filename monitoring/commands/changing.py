@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from gateway.config import parse
+from gateway.config.quantities import percent
 from gateway.edit import Change, Promote, SetWeight
 from gateway.model import Route
-from gateway.config.quantities import percent
 from gateway.routing_file import read
 from monitoring import editing
 from monitoring.commands.options import DEFAULT_FILE, DryRun, File, Json, Reason, actor, print_json

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from gateway.config import parse, warnings
+from gateway.config.schema import json_schema
 from gateway.errors import ConfigError
 from gateway.routing_file import read
-from gateway.config.schema import json_schema
 from monitoring import history as history_file
 from monitoring.commands.options import DEFAULT_FILE, File, FileArgument, Json, print_json
 from monitoring.explanation import explain as explanation
