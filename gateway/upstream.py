@@ -106,7 +106,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause(self, paused: bool) -> None:
         """Back-pressure: stop or go on reading the answer."""
-        if not self.closed:
+        if self.usable:
             if paused:
                 self._transport.pause_reading()
             else:
@@ -229,6 +229,8 @@ class UpstreamConnection(asyncio.Protocol):
         if receiver is None or head is None:
             return  # abandoned while its last bytes were read
         self.served += 1
+        if streamed and reusable:
+            self.pause(False)  # its receiver may have been slow to the very end
         self._owner.released(self, reusable and not self.closed)
         if streamed:
             receiver.on_stream_end()
