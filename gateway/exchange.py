@@ -127,12 +127,13 @@ class Exchange:
 
     def on_stream(self, head: ReplyHead) -> None:
         """The head of an answer that is passed on as it comes."""
-        if Reason.of_status(head.status) is not None:
-            connection = self._connection
-            if self._recovers(Reason.UPSTREAM_5XX, sent=True) and connection is not None:
+        connection, failed = self._connection, Reason.of_status(head.status)
+        if failed is not None and self._recovers(failed, sent=True):
+            if connection is not None:
                 connection.abandon()
-                return
+            return
         self._streaming = head
+        self._patience = self._deadline  # nobody can take over any more
         self._client.write(self._reply_head(head, head.length, self._keeps_alive()))
 
     def on_stream_data(self, chunk: bytes) -> None:
