@@ -9,12 +9,12 @@ import pytest
 import typer
 
 from gateway.config import parse, warnings
+from gateway.config.schema import json_schema
 from gateway.errors import Reason
 from gateway.live import Live
 from gateway.metrics import GatewayMetrics
 from gateway.model import Assignment
 from gateway.reloader import Reloader
-from gateway.config.schema import json_schema
 from monitoring.cli import app
 
 ROOT = Path(__file__).parent.parent
