@@ -106,7 +106,8 @@ class Exchange:
         """The pool found a connection."""
         self._connection = connection
         self._sent_at = self._live.clock()
-        connection.send(self, self._request.method, self._request.render())
+        request = self._request
+        connection.send(self, request.method, request.render(), whole=request.whole)
 
     # --- reply, observe
 
@@ -221,7 +222,7 @@ class Exchange:
     def upload(self) -> None:
         """More of a streamed request body has come, or its end."""
         if self._connection is not None:
-            self._connection.upload(self._request.render_more())
+            self._connection.upload(self._request.render_more(), whole=self._request.whole)
 
     def on_upload_blocked(self, blocked: bool) -> None:
         """The worker reads slower than the client sends, or has caught up."""

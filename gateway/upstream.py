@@ -5,8 +5,9 @@ task and no Future per request. Rules:
 
 1. An ordinary answer is told whole. An event stream, or a body beyond ``REPLY_BUFFER``, is told
    piece by piece, and the receiver may pause the reading.
-2. A connection is reusable only if the answer ended exactly where its framing said and nothing came
-   after it: surplus bytes would be read as the answer to the next request.
+2. A connection is reusable only if the request went out whole (the next one would be read as the
+   rest of it), and the answer ended exactly where its framing said and nothing came after it
+   (surplus bytes would be read as the answer to the next request).
 3. Interim answers (1xx) are skipped; 101 was never asked for and is no answer.
 """
 
@@ -59,6 +60,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_parser",
         "_receiver",
         "_reusable",
+        "_sent",
         "_size",
         "_streaming",
         "_surplus",
@@ -88,11 +90,12 @@ class UpstreamConnection(asyncio.Protocol):
         """Whether a request may be sent: an idle connection may be about to be lost."""
         return not (self.closed or self._transport.is_closing())
 
-    def send(self, receiver: Receiver, method: bytes, data: bytes) -> None:
-        """Write a request's first bytes (usually all of them) and tell ``receiver`` what comes of
-        it.
+    def send(self, receiver: Receiver, method: bytes, data: bytes, *, whole: bool) -> None:
+        """Write a request's first bytes (usually all: ``whole``) and tell ``receiver`` what comes
+        of it.
         """
         self._receiver = receiver
+        self._sent = whole
         self._method = method
         self._head: ReplyHead | None = None
         self._head_bytes = 0
@@ -100,8 +103,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._began = self._complete = self._reusable = self._surplus = self._streaming = False
         self._transport.write(data)
 
-    def upload(self, data: bytes) -> None:
-        """Write more of a streamed request body."""
+    def upload(self, data: bytes, *, whole: bool) -> None:
+        """Write more of a streamed request body; ``whole``: this was the last of it."""
+        self._sent = whole
         self._transport.write(data)
 
     def pause(self, paused: bool) -> None:
@@ -152,7 +156,7 @@ class UpstreamConnection(asyncio.Protocol):
             if not self._complete:
                 self._fail(Reason.BAD_RESPONSE)
         if self._complete:
-            self._finish(self._reusable and not self._surplus)
+            self._finish(self._reusable and self._sent and not self._surplus)
         elif self._head is None:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD:
