@@ -7,9 +7,11 @@ import sys
 import structlog
 
 
-def configure_logs() -> None:
-    """Set up structlog for this process. Control characters in values are escaped either way."""
-    readable = sys.stderr.isatty()
+def configure_logs(*, json: bool = False) -> None:
+    """Set up structlog for this process; ``json`` asks for JSON on a terminal, too. Control
+    characters in values are escaped either way.
+    """
+    readable = sys.stderr.isatty() and not json
     renderer: structlog.types.Processor = (
         structlog.dev.ConsoleRenderer() if readable else structlog.processors.JSONRenderer()
     )

@@ -17,6 +17,10 @@ from monitoring.commands.options import DEFAULT_ADMIN, DEFAULT_FILE, FileArgumen
 from monitoring.controller import Controller
 from monitoring.sources import GatewaySource
 
+JsonLogs = Annotated[
+    bool, typer.Option("--json", help="Log JSON on a terminal, too; elsewhere it is JSON anyway.")
+]
+
 
 def serve(
     file: FileArgument = DEFAULT_FILE,
@@ -26,9 +30,10 @@ def serve(
     admin: Annotated[
         str, typer.Option(help="The admin port: metrics, health, state.")
     ] = "127.0.0.1:8081",
+    json: JsonLogs = False,
 ) -> None:
     """Serve clients according to the routing file until SIGTERM; reload it when it changes."""
-    configure_logs()
+    configure_logs(json=json)
     uvloop.run(gateway_app.serve(file, address(listen), address(admin)))
 
 
@@ -37,9 +42,10 @@ def controller(
     gateway: Annotated[
         str, typer.Option(help="The admin port of the gateway.", envvar="CANARY_ADMIN")
     ] = DEFAULT_ADMIN,
+    json: JsonLogs = False,
 ) -> None:
     """Watch the candidates of routes with `analysis`, and roll back what is proven worse."""
-    configure_logs()
+    configure_logs(json=json)
     parse(read(file).content)  # one that is refused now is wrong use, not a state to wait in
     # Python does nothing on SIGTERM by itself, and as process 1 of a container nothing else would.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
