@@ -73,7 +73,7 @@ class Exchange:
     # --- resolve, forward
 
     def start(self) -> None:
-        """Decide where the request goes, and send it there."""
+        """Decide where the request goes, and send it there; also anew, within its deadline."""
         self._serving = self._live.serving
         try:
             decision = self._resolve()
@@ -107,6 +107,8 @@ class Exchange:
         self._connection = connection
         self._sent_at = self._live.clock()
         request = self._request
+        if request.streamed:
+            self._client.hold_upload(False)
         connection.send(self, request.method, request.render(), whole=request.whole)
 
     # --- reply, observe
@@ -188,7 +190,7 @@ class Exchange:
             self._retried = True
             serving.counts[decision.index].retries[reason] += 1
             if self.outdated():
-                self.restart()
+                self.start()
             else:
                 fresh = move is Move.RETRY_FRESH
                 pool.forward(self, fresh=fresh, avoid=None if fresh else self.endpoint_pool)
@@ -221,7 +223,9 @@ class Exchange:
 
     def upload(self) -> None:
         """More of a streamed request body has come, or its end."""
-        if self._connection is not None:
+        if self._connection is None:
+            self._client.hold_upload(True)  # until the pool has found one
+        else:
             self._connection.upload(self._request.render_more(), whole=self._request.whole)
 
     def on_upload_blocked(self, blocked: bool) -> None:
@@ -253,10 +257,6 @@ class Exchange:
     def outdated(self) -> bool:
         """Whether a newer file may send it elsewhere: ``weight: 0`` means not one more request."""
         return self._live.serving is not self._serving
-
-    def restart(self) -> None:
-        """Resolve anew under the present table, within the same deadline."""
-        self.start()
 
     # --- small parts
 

@@ -39,7 +39,7 @@ class Forwardable(Receiver, Protocol):
 
     def send_on(self, connection: UpstreamConnection) -> None: ...
     def outdated(self) -> bool: ...
-    def restart(self) -> None: ...
+    def start(self) -> None: ...
 
 
 class EndpointPool:
@@ -109,7 +109,7 @@ class EndpointPool:
                 exchange.send_on(connection)
                 return
             self.in_flight -= 1
-            exchange.restart()
+            exchange.start()
         if self._closed:
             connection.close()
         else:
