@@ -182,19 +182,21 @@ class Exchange:
             fallback=decision.fallback is not None,
             in_time=self._live.clock() < self._deadline,
         )
-        if move is Move.GIVE_WAY and decision.fallback is not None:
-            self._observe(0, reason)
-            self._retried = False
-            self._forward(decision.fallback)
-        elif move in (Move.RETRY_FRESH, Move.RETRY_ELSEWHERE):
-            self._retried = True
+        if move is Move.FAIL:
+            return False
+        self._retried = move is not Move.GIVE_WAY
+        if self._retried:
             serving.counts[decision.index].retries[reason] += 1
-            if self.outdated():
-                self.start()
-            else:
-                fresh = move is Move.RETRY_FRESH
-                pool.forward(self, fresh=fresh, avoid=None if fresh else self.endpoint_pool)
-        return move is not Move.FAIL
+        else:
+            self._observe(0, reason)
+        if self.outdated():
+            self.start()
+        elif self._retried:
+            fresh = move is Move.RETRY_FRESH
+            pool.forward(self, fresh=fresh, avoid=None if fresh else self.endpoint_pool)
+        else:
+            self._forward(decision.fallback or decision)
+        return True
 
     def _fail(self, reason: Reason) -> None:
         """The gateway's own answer: no version could give one."""
@@ -274,8 +276,7 @@ class Exchange:
 
     def _keeps_alive(self) -> bool:
         """Whether the client's connection outlives this answer."""
-        request = self._request
-        streaming = self._streaming
+        request, streaming = self._request, self._streaming
         if streaming is not None and streaming.length is None and request.http10:
             return False  # the end of the connection is the end of the body
         return request.keep_alive and request.whole and not self._live.draining
@@ -285,10 +286,8 @@ class Exchange:
         return head is not None and head.length is None and not self._request.http10
 
     def _reply_head(self, head: ReplyHead, length: int | None, keep_alive: bool) -> bytes:
-        connection = b""
-        if not keep_alive:
-            connection = b"Connection: close\r\n"
-        elif self._request.http10:
+        connection = b"" if keep_alive else b"Connection: close\r\n"
+        if keep_alive and self._request.http10:
             connection = b"Connection: keep-alive\r\n"
         return reply_head(
             head,
