@@ -240,10 +240,11 @@ class Exchange:
         if self._streaming is not None and self._connection is not None:
             self._connection.pause(blocked)
 
-    def abandon(self) -> None:
-        """The client left: end the worker's work too. Nobody's failure."""
+    def abandon(self) -> bool:
+        """Nobody's failure: end the worker's work too. Says whether the answer had begun."""
         self._leave()
         self._observe(0, None, gone=True)
+        return self._streaming is not None
 
     def sweep(self, now: float) -> None:
         """Fail what took too long; called every so often instead of a timer per request."""

@@ -138,8 +138,10 @@ class InboundConnection(asyncio.Protocol):
     def on_refusal(self, request: Request) -> None:
         """A request that is not served; the reader reads no further."""
         if request.streamed and self._exchange is not None:
-            self._exchange.abandon()
-            self._exchange = None
+            exchange, self._exchange = self._exchange, None
+            if exchange.abandon():
+                self.abort()
+                return
         if self._exchange is None and not self._queue:
             self._answer_refused(request)
         else:
