@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test check models clean
+.PHONY: install demo test check bench models clean
 
 install: .venv/installed
 
@@ -22,6 +22,10 @@ check: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	$(BIN)/canary check routing.yaml
 	$(MAKE) test
+
+bench: install
+	tests/install-packages benchmarks/packages.txt && $(BIN)/pip install --quiet -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m benchmarks
 
 models: install
 	$(BIN)/python -m model_workers.train

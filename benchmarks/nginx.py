@@ -1,0 +1,93 @@
+"""nginx: splitting only, and with Lua doing the gateway's work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from benchmarks.site import CANDIDATE_PERCENT, Command, Peer, Site
+
+_LUA = Path(__file__).parent / "counts.lua"
+
+# Timeouts and buffers as installed; keep-alive is never ended by a count of requests.
+_CONFIG = """\
+daemon off;
+user {user};
+worker_processes 1;
+pid {directory}/nginx.pid;
+error_log stderr warn;
+{modules}
+events {{ worker_connections 4096; }}
+http {{
+  access_log off;
+  keepalive_requests 1000000000;
+  client_body_temp_path {directory}/body;
+  proxy_temp_path {directory}/proxy;
+  fastcgi_temp_path {directory}/fastcgi;
+  uwsgi_temp_path {directory}/uwsgi;
+  scgi_temp_path {directory}/scgi;
+  client_body_buffer_size 32k;
+  client_max_body_size 1m;
+  upstream v1 {{ server {stable}; keepalive 256; keepalive_requests 1000000000; }}
+  upstream v2 {{ server {candidate}; keepalive 256; keepalive_requests 1000000000; }}
+  split_clients $request_id $version {{ {percent}% v2; * v1; }}
+  {http}
+  server {{
+    listen 127.0.0.1:{port} backlog=2048;
+    location / {{
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $host;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      proxy_read_timeout 3s;
+      add_header X-Model-Version $version always;
+      {location}
+      proxy_pass http://$version;
+    }}
+    {server}
+  }}
+}}
+"""
+
+
+def _command(site: Site, **parts: str) -> Command:
+    stable, candidate = (
+        f"unix:{worker}" if worker.startswith("/") else f"127.0.0.1:{worker}"
+        for worker in site.workers[:2]
+    )
+    config = _CONFIG.format(
+        user="root" if os.getuid() == 0 else "nobody",
+        directory=site.directory,
+        port=site.port,
+        stable=stable,
+        candidate=candidate,
+        percent=CANDIDATE_PERCENT,
+        **{"modules": "", "http": "", "location": "", "server": "", **parts},
+    )
+    path = site.write("nginx.conf", config)
+    return Command(("/usr/sbin/nginx", "-p", str(site.directory), "-c", str(path)))
+
+
+def _with_lua(site: Site) -> Command:
+    modules = "/usr/lib/nginx/modules"
+    return _command(
+        site,
+        modules=f"load_module {modules}/ndk_http_module.so; "
+        f"load_module {modules}/ngx_http_lua_module.so;",
+        http=f'lua_package_path "{_LUA.parent}/?.lua;;"; init_by_lua_block {{ require "counts" }}',
+        location="proxy_set_header X-Request-Id $request_id; "
+        "add_header X-Request-Id $request_id always; "
+        'body_filter_by_lua_block { require("counts").keep() } '
+        'log_by_lua_block { require("counts").observe() }',
+        server='location = /metrics { content_by_lua_block { require("counts").show() } }',
+    )
+
+
+def _version() -> str:
+    said = subprocess.run(["/usr/sbin/nginx", "-v"], capture_output=True, text=True, check=True)
+    return said.stderr.strip().rpartition("/")[2]
+
+
+SPLIT = Peer("nginx", "split only", _command, _version)
+LUA = Peer("nginx + Lua", "same work", _with_lua, _version)

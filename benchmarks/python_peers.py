@@ -1,0 +1,94 @@
+"""What runs on Python: the gateway itself, the naive one, the blind relay."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.site import CANDIDATE_PERCENT, Command, Peer, Site
+
+ROOT = Path(__file__).parent.parent
+
+
+def routing(site: Site) -> dict[str, Any]:
+    """The gateway's file: defaults as shipped, and every duty a route can have on."""
+    urls = site.urls()
+    routes = {}
+    for i in range(site.shape.routes):
+        last = i == site.shape.routes - 1
+        count = site.shape.versions if last else 2
+        versions: dict[str, Any] = {"v1": {"url": urls[0]}}
+        for candidate in range(1, count):
+            percent = CANDIDATE_PERCENT if count == 2 else 100 // count
+            versions[f"v{candidate + 1}"] = {"url": urls[candidate], "weight": percent}
+        routes[f"model-{i}"] = {
+            "match": {"path": f"/predict/model-{i}"},
+            "stable": "v1",
+            "versions": versions,
+            "override": {"header": "X-Model-Version"},
+            "prediction": {"label": "/predictions/0", "score": "/probabilities/0"},
+            "analysis": {"max_false_rollback": "1%"},
+        }
+    return {"routes": routes}
+
+
+def _gateway(site: Site) -> Command:
+    path = site.write("routing.yaml", json.dumps(routing(site), indent=1))
+    addresses = (f"127.0.0.1:{site.port}", f"127.0.0.1:{site.admin_port}")
+    words = ["serve", str(path), "--listen", addresses[0], "--admin", addresses[1]]
+    if site.shape.processes > 1:
+        words += ["--processes", str(site.shape.processes)]
+    canary = str(Path(sys.executable).parent / "canary")
+    return Command((canary, *words), {"PYTHONPATH": str(site.checkout)})
+
+
+def gateway_version(checkout: Path = ROOT) -> str:
+    said = subprocess.run(
+        ["git", "-C", str(checkout), "describe", "--always", "--dirty"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return said.stdout.strip() or version("canary-gateway")
+
+
+def _naive(site: Site) -> Command:
+    options = ("--port", str(site.port), "--no-access-log", "--log-level", "warning")
+    words = (sys.executable, "-m", "uvicorn", "benchmarks.naive:app", *options)
+    workers = " ".join(site.urls()[:2])
+    return Command(words, {"PYTHONPATH": str(ROOT), "WORKERS": workers})
+
+
+def _relay(site: Site) -> Command:
+    words = (sys.executable, "-m", "benchmarks.relay", str(site.port), *site.workers[:2])
+    return Command(words, {"PYTHONPATH": str(ROOT)})
+
+
+def _versions(*names: str) -> str:
+    return ", ".join(f"{name} {version(name)}" for name in names)
+
+
+GATEWAY = Peer(
+    "canary",
+    "split, latency, status, label, score, ids, limits, deadlines",
+    _gateway,
+    lambda: f"{gateway_version()}, Python {platform.python_version()}",
+)
+NAIVE = Peer(
+    "naive",
+    "same work, no score",
+    _naive,
+    lambda: _versions("starlette", "httpx2", "prometheus-client", "uvicorn"),
+)
+RELAY = Peer("blind relay", "copies bytes", _relay, lambda: _versions("uvloop"))
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,82 @@
+"""Where a target stands: its directory, its port, its workers, and what shape of traffic it has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+CANDIDATE_PERCENT: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How much there is to choose from. Only the last route of the file has ``versions`` versions,
+    the others have two; the load asks all routes in turn if ``spread``, else the last."""
+
+    routes: int = 1
+    versions: int = 2
+    spread: bool = False
+    unix: bool = False
+    processes: int = 1
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What the load asks for."""
+        all_paths = tuple(f"/predict/model-{i}" for i in range(self.routes))
+        return all_paths if self.spread else all_paths[-1:]
+
+    def __str__(self) -> str:
+        parts = (
+            f"{self.routes} routes" if self.routes > 1 else "",
+            f"{self.versions} versions" if self.versions > 2 else "",
+            "Unix-socket workers" if self.unix else "",
+            f"{self.processes} processes" if self.processes > 1 else "",
+        )
+        return ", ".join(part for part in parts if part)
+
+
+ONE_ROUTE: Final = Shape()
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One target's place. ``workers`` are addresses: a decimal port, or an absolute path."""
+
+    directory: Path
+    port: int
+    admin_port: int
+    workers: tuple[str, ...]
+    shape: Shape
+    checkout: Path
+
+    def urls(self) -> tuple[str, ...]:
+        """The workers as URLs; a path as ``unix:/path``."""
+        return tuple(
+            f"unix:{worker}" if worker.startswith("/") else f"http://127.0.0.1:{worker}"
+            for worker in self.workers
+        )
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.directory / name
+        path.write_text(text)
+        return path
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run."""
+
+    words: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A program under test: its name, what of the gateway's work it does, how it is begun."""
+
+    name: str
+    work: str
+    command: Callable[[Site], Command]
+    version: Callable[[], str]
