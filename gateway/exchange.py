@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from gateway.table import Decision
     from gateway.upstream import UpstreamConnection
 
-# Of the time that is left, while stable could still be asked: a candidate that hangs leaves stable
-# the other half.
+# Of the time that is left, while stable could still be asked; the other half is stable's.
 CANDIDATE_PATIENCE: Final = 0.5
 
 
@@ -137,7 +136,8 @@ class Exchange:
             return
         self._streaming = head
         self._patience = self._deadline  # nobody can take over any more
-        self._client.write(self._reply_head(head, head.length, self._keeps_alive()))
+        self._request.keep_alive = self._keeps_alive()  # what the head says, the end does
+        self._client.write(self._reply_head(head, head.length, self._request.keep_alive))
 
     def on_stream_data(self, chunk: bytes) -> None:
         """A piece of a streamed body."""

@@ -176,7 +176,7 @@ class RequestReader:
         self._target = b""
         if request is not None:
             request.whole = True
-            request.keep_alive = self._parser.should_keep_alive()
+            request.keep_alive = request.keep_alive and self._parser.should_keep_alive()
             self._sink.on_request(request)
 
     def _ignore_upgrade(self, method: bytes) -> None:
