@@ -478,6 +478,7 @@ class Gateway:
     dial: Dial = dial
     draw: Callable[[], float] | None = None
     clock: Clock = field(default_factory=Clock)
+    new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     problems: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -487,7 +488,7 @@ class Gateway:
         assert self._ready.wait(PATIENCE)
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=self.new_loop) as runner:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
