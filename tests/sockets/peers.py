@@ -392,10 +392,14 @@ class Worker:
 
     def drop_idle(self) -> None:
         """Close all connections, as a worker does with idle ones."""
-        for wire in list(self._wires.values()):
-            with suppress(OSError):
-                wire.sock.shutdown(socket.SHUT_RDWR)
-        eventually(lambda: not self._wires)
+
+        def dropped() -> bool:
+            for wire in list(self._wires.values()):
+                with suppress(OSError):
+                    wire.sock.shutdown(socket.SHUT_RDWR)
+            return not self._wires
+
+        eventually(dropped)
 
     def close(self) -> None:
         self.ending.set()
