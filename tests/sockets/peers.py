@@ -27,7 +27,7 @@ from gateway.model import RoutingConfig
 from gateway.pool import Dial, dial
 from gateway.table import compile_table
 
-PATIENCE: Final = 10.0
+PATIENCE: Final = 20.0
 
 T = TypeVar("T")
 Fields = Sequence[tuple[str, str]]
@@ -555,7 +555,12 @@ class Gateway:
 
         self.run(look)
 
+    def settle(self) -> None:
+        """Let the loop finish what it is at: an answer is counted just after it was written."""
+        self.run(lambda: None)
+
     def counts(self, version: str) -> VersionCounts:
+        self.settle()
         for place, counts in zip(
             self.live.serving.table.places, self.live.serving.counts, strict=True
         ):
@@ -575,6 +580,7 @@ class Gateway:
         return {str(name): n for name, n in self.counts(version).retries.items() if n}
 
     def evidence(self, version: str) -> Evidence:
+        self.settle()
         serving = self.live.serving
         for place, evidence in zip(serving.table.places, serving.evidence, strict=True):
             if place.version == version:

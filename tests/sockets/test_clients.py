@@ -90,7 +90,7 @@ def test_thirty_requests_split_at_every_place_are_answered_in_order(
             whole = request(body=b"first") + request(body=chunked(b"se", b"cond"), fields=CHUNKED)
             cut %= len(whole)
             client.send(whole[:cut])
-            gateway.run(lambda: None)  # let it read
+            gateway.settle()  # let it read
             client.send(whole[cut:])
 
             assert tokens([client.answer(), client.answer()]) == ["first", "second"]
@@ -470,7 +470,7 @@ def test_the_limit_of_a_head_does_not_depend_on_how_it_arrives(
             with suppress(OSError):
                 for i in range(0, len(data), piece):
                     client.send(data[i : i + piece])
-                    gateway.run(lambda: None)  # let it read
+                    gateway.settle()  # let it read
             statuses.append(client.answer().status)
 
     assert statuses == [200 if size < 32 * 1024 else 431] * 3

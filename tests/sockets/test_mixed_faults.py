@@ -182,7 +182,7 @@ def test_nobody_gets_somebody_elses_answer(serve: Serve, hire: Hire) -> None:
 def test_a_faulty_candidate_is_never_seen_by_a_client(serve: Serve, hire: Hire) -> None:
     stable, candidate = hire(right), hire(mixed(4))
     versions = {"v1": stable.url, "v2": (candidate.url, 50)}
-    gateway = serve(make_config(versions, timeout=2, limits=Limits(in_flight=100)))
+    gateway = serve(make_config(versions, timeout=4, limits=Limits(in_flight=100)))
     crowd = Crowd(gateway)
     crowd.run()
 

@@ -346,7 +346,7 @@ def test_draining_waits_for_a_request_that_is_still_being_sent(serve: Serve, hir
         whole = request(body=b"slowly")
         client.send(whole[:-1])
         eventually(lambda: gateway.connections == 1)
-        gateway.run(lambda: None)
+        gateway.settle()
         draining = drain(gateway, 10)
         client.send(whole[-1:])
         answer = client.answer()
