@@ -1,0 +1,192 @@
+"""Bytes from a client to requests, cut anywhere, mutilated anyhow."""
+
+from __future__ import annotations
+
+from itertools import count, pairwise
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gateway.reader import RequestReader
+from gateway.request import Request
+from gateway.table import Fields
+
+LIMIT = 1000
+MESSAGES = (
+    b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"POST /p?q HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nX-A: b\r\n\r\nhello",
+    b"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nT: u\r\n\r\n",
+    b"PUT /e HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+    b"POST /u HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n"
+    b"Content-Length: 4\r\n\r\nbody",
+    b"GET /u HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+    b"POST /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
+    b"\r\nGET /old HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    b"HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n",
+)
+PIPELINE = b"".join(MESSAGES)
+BROKEN = (
+    b"GET / HTTP/1.1\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+    b"nonsense\r\n\r\n",
+)
+
+Told = tuple[str, str, int, bytes]
+
+
+class Sink:
+    """Writes down what it is told, in the order of the telling."""
+
+    def __init__(self) -> None:
+        self.told: list[Told] = []
+        self.bodies = 0
+        self._ids = count()
+        self.reader = RequestReader(self, self, b"192.0.2.7")
+
+    def on_expect(self, request: Request) -> None:
+        assert not request.whole
+
+    def on_body(self, request: Request) -> None:
+        assert request.size <= LIMIT
+        self.bodies += 1
+
+    def on_request(self, request: Request) -> None:
+        assert self.reader.ended is False
+        assert request.whole
+        assert request.size == sum(map(len, request.chunks))
+        head = b"".join(request.head.lines)
+        self._write(request, request.keep_alive, head + b"".join(request.chunks))
+
+    def on_refusal(self, request: Request) -> None:
+        assert request.refusal is not None
+        assert request.id
+        self._write(request, request.refusal.status, b"")
+
+    def _write(self, request: Request, fact: int, data: bytes) -> None:
+        self.told.append((request.method.decode(), request.target.decode("latin-1"), fact, data))
+
+    def new_id(self) -> str:
+        return str(next(self._ids))
+
+    def body_limit(self, path: bytes, fields: Fields) -> int:
+        return LIMIT
+
+
+def told(*pieces: bytes) -> list[Told]:
+    sink = Sink()
+    for piece in pieces:
+        sink.reader.feed(piece)
+    return sink.told
+
+
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    """The data in pieces; no piece is empty."""
+    borders = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
+    return [data[a:b] for a, b in pairwise(borders)]
+
+
+JUNK = (b"", b"\r\n", b"\n", b" ", b":", b"0", b"\x00", b"\xff", b"GET")
+PLACES = st.lists(st.integers(0, 10_000), max_size=8)
+
+
+@st.composite
+def mutilated(draw: st.DrawFn) -> bytes:
+    """Some messages with some bytes replaced, inserted or left out."""
+    chosen = draw(st.lists(st.sampled_from((*MESSAGES, *BROKEN)), min_size=1, max_size=4))
+    data = bytearray(b"".join(chosen))
+    for _ in range(draw(st.integers(0, 4))):
+        place = draw(st.integers(0, len(data)))
+        gone = draw(st.integers(0, 3))
+        new = draw(
+            st.sampled_from([b"", b"\r\n", b"\n", b" ", b":", b"0", b"\x00", b"\xff", b"GET"])
+        )
+        data[place : place + gone] = new
+    return bytes(data)
+
+
+def test_messages_in_one_piece_are_read() -> None:
+    requests = told(PIPELINE)
+
+    assert [(method, target) for method, target, _, _ in requests] == [
+        ("GET", "/"),
+        ("POST", "/p?q"),
+        ("POST", "/p"),
+        ("PUT", "/e"),
+        ("POST", "/u"),
+        ("GET", "/u"),
+        ("POST", "/x"),
+        ("GET", "/old"),
+        ("HEAD", "/h"),
+    ]
+    assert [data for _, _, _, data in requests][1:5] == [b"X-A: b\r\nhello", b"abcde", b"", b"body"]
+    assert all(keep_alive for _, _, keep_alive, _ in requests)
+
+
+def test_messages_cut_at_any_one_place_are_the_same() -> None:
+    whole = told(PIPELINE)
+    for place in range(1, len(PIPELINE)):
+        assert told(PIPELINE[:place], PIPELINE[place:]) == whole
+
+
+def test_messages_byte_by_byte_are_the_same() -> None:
+    assert told(*(PIPELINE[i : i + 1] for i in range(len(PIPELINE)))) == told(PIPELINE)
+
+
+@given(mutilated(), PLACES)
+@example(b"".join(BROKEN), [1])
+def test_where_bytes_are_cut_never_matters(data: bytes, places: list[int]) -> None:
+    assert told(*cut(data, places)) == told(data)
+
+
+@given(mutilated(), PLACES, st.binary(max_size=50))
+def test_after_a_refusal_nothing_more_is_told(data: bytes, places: list[int], more: bytes) -> None:
+    sink = Sink()
+    for piece in [*cut(data, places), more, PIPELINE]:
+        sink.reader.feed(piece)
+    refused = [i for i, (_, _, fact, _) in enumerate(sink.told) if fact > 1]
+
+    assert len(refused) <= 1
+    assert not refused or refused == [len(sink.told) - 1]
+    assert sink.reader.ended == bool(refused)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    sink = Sink()
+    sink.reader.feed(data)
+
+    assert len(sink.told) <= 1 + data.count(b"\n")
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_progress_tells_whether_a_message_is_here_whole(message: bytes) -> None:
+    sink = Sink()
+    message = message.lstrip()
+    for i in range(len(message)):
+        sink.reader.feed(message[i : i + 1])
+        assert sink.reader.in_message == (i < len(message) - 1)
+        assert sink.reader.in_head == (b"\r\n\r\n" not in message[: i + 1])
+
+
+def test_memory_for_a_head_or_trailers_without_end_is_bounded() -> None:
+    for start in (
+        b"GET /",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: ",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+    ):
+        sink = Sink()
+        sink.reader.feed(start)
+        fed = 0
+        while not sink.reader.ended:
+            sink.reader.feed(b"x" * 1000)
+            fed += 1000
+            assert fed < 100_000
+
+        assert sink.told[-1][2] in (400, 414, 431)
