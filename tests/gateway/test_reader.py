@@ -61,15 +61,14 @@ class Sink:
         assert request.whole
         assert request.size == sum(map(len, request.chunks))
         head = b"".join(request.head.lines)
-        self._write(request, request.keep_alive, head + b"".join(request.chunks))
+        method, target = request.method.decode(), request.target.decode("latin-1")
+        data = head + b"".join(request.chunks)
+        self.told.append((method, target, int(request.keep_alive), data))
 
     def on_refusal(self, request: Request) -> None:
         assert request.refusal is not None
         assert request.id
-        self._write(request, request.refusal.status, b"")
-
-    def _write(self, request: Request, fact: int, data: bytes) -> None:
-        self.told.append((request.method.decode(), request.target.decode("latin-1"), fact, data))
+        self.told.append(("", "", request.refusal.status, b""))
 
     def new_id(self) -> str:
         return str(next(self._ids))
