@@ -127,7 +127,7 @@ class RequestReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.request is None:  # else it is a trailer, and ends here
-            self._headers.append((name, value))
+            self._headers.append((name, value.rstrip()))
 
     def on_headers_complete(self) -> None:
         if self.ended:

@@ -181,7 +181,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._headers.clear()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name, value))
+        self._headers.append((name, value.rstrip()))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()

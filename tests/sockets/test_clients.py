@@ -251,6 +251,23 @@ def test_empty_lines_before_a_request_are_passed_over(serve: Serve, hire: Hire) 
         assert tokens([client.answer(), client.answer()]) == ["first", "second"]
 
 
+@pytest.mark.parametrize("space", ["  ", "\t", " \t "])
+def test_space_around_a_value_is_no_part_of_it(space: str, serve: Serve, hire: Hire) -> None:
+    v1, v2 = hire(), hire(name="v2")
+    gateway = serve(make_config({"v1": v1.url, "v2": v2.url}, override="x-v"))
+    lines = ("Host: a", "X-V: v2", "Content-Length: 4", "Expect: 100-continue")
+    head = "POST / HTTP/1.1\r\n" + "".join(
+        line.replace(": ", f":{space}") + f"{space}\r\n" for line in lines
+    )
+    with gateway.client() as client:
+        client.send(head.encode() + b"\r\nbody")
+        assert client.head()[0] == "HTTP/1.1 100 Continue"
+        answer = client.answer()
+
+        assert (answer.json()["worker"], answer.json()["body"]) == ("v2", "body")
+    assert v2.requests[0]["x-v"] == "v2"
+
+
 def test_a_connection_may_be_opened_long_before_it_is_used(serve: Serve, hire: Hire) -> None:
     gateway = serve(single(hire()))
     with gateway.client() as client:

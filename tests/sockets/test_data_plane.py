@@ -84,6 +84,14 @@ def test_a_chunked_answer_reaches_the_client_whole(serve: Serve, hire: Hire) -> 
     assert answer["x-a"] == "1"
 
 
+def test_space_around_the_values_of_an_answer_is_no_part_of_them(serve: Serve, hire: Hire) -> None:
+    lines = b"Transfer-Encoding:\t chunked  \r\nX-A:  1  \r\n\r\n"
+    worker = hire(saying(b"HTTP/1.1 200 OK\r\n" + lines + chunked(b"abc")))
+    answer = serve(single(worker)).ask()
+
+    assert (answer.status, answer.body, answer["x-a"]) == (200, b"abc", "1")
+
+
 def test_chunk_extensions_and_trailers_end_here(serve: Serve, hire: Hire) -> None:
     worker = hire()
     body = b"3;why=not\r\nabc\r\n0\r\nX-Trailer: 1\r\nHost: evil\r\n\r\n"
