@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from gateway.errors import Reason
 from gateway.model import Endpoint
@@ -73,9 +73,9 @@ class EndpointPool:
                 exchange.send_on(connection)
                 return
         self._waiting.append(exchange)
-        task = asyncio.ensure_future(self._open())
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        # Attempts outlive the requests that gave up: whoever comes then waits for theirs.
+        if len(self._opening) < len(self._waiting):
+            self._opening.add(asyncio.ensure_future(self._open()))
 
     def give_up(self, exchange: Forwardable) -> None:
         """The exchange does not wait any longer."""
@@ -90,16 +90,18 @@ class EndpointPool:
             connection.close()
 
     async def _open(self) -> None:
+        connection = None
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 connection = await self._dial(lambda: UpstreamConnection(self), self.endpoint)
         except (OSError, TimeoutError):
+            pass
+        finally:
+            self._opening.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+        if connection is not None and connection.usable:
+            self._ready(connection)
+        else:  # refused, or accepted and closed at once
             self._refused()
-        else:
-            if connection.usable:
-                self._ready(connection)
-            else:  # accepted, and closed at once
-                self._refused()
 
     def _ready(self, connection: UpstreamConnection) -> None:
         """Give a free connection to the next who waits and still wants to come here."""

@@ -228,6 +228,64 @@ def test_a_connection_that_is_never_opened_ends_with_the_deadline(serve: Serve, 
     assert gateway.in_flight == 0
 
 
+def test_a_dead_route_does_not_gather_attempts_to_connect(serve: Serve, hire: Hire) -> None:
+    """Each attempt is a socket, and lasts longer than the request that asked for it."""
+    attempts: list[object] = []
+    gate = asyncio.Event()
+
+    async def black_hole(factory, endpoint):
+        attempts.append(endpoint)
+        await gate.wait()
+        return await dial(factory, endpoint)
+
+    gateway = serve(one(hire(), timeout=100), dial=black_hole)
+    for _ in range(20):
+        with gateway.client() as client:
+            client.send(request())
+            eventually(lambda: gateway.in_flight == 1)
+            gateway.skip(100)
+            assert client.answer().status == 504
+
+    assert len(attempts) == 1
+
+    clients = [gateway.client() for _ in range(5)]
+    for i, client in enumerate(clients):
+        client.send(request(body=str(i).encode()))
+    eventually(lambda: gateway.in_flight == 5)
+
+    assert len(attempts) == 5
+
+    gateway.run(gate.set)
+    bodies = [client.answer().json()["body"] for client in clients]
+    for client in clients:
+        client.close()
+
+    assert bodies == ["0", "1", "2", "3", "4"]
+
+
+def test_whoever_waits_is_told_when_the_attempt_it_waits_for_fails(
+    serve: Serve, hire: Hire
+) -> None:
+    failing = asyncio.Event()
+
+    async def refuse(factory, endpoint):
+        await failing.wait()
+        raise ConnectionRefusedError
+
+    gateway = serve(two(hire(name="v1"), "http://127.0.0.1:9", timeout=100), dial=refuse)
+    with gateway.client() as leaving:
+        leaving.send(request())
+        eventually(lambda: gateway.in_flight == 1)
+    eventually(lambda: gateway.in_flight == 0)
+    with gateway.client() as client:
+        client.send(request())
+        eventually(lambda: gateway.in_flight == 1)
+        gateway.run(failing.set)
+
+        assert client.answer().json()["reason"] == "connect"
+    assert gateway.errors("v2") == gateway.errors("v1") == {"connect": 1}
+
+
 def test_an_error_to_head_has_no_body(serve: Serve) -> None:
     with refusing() as nobody, serve(one(url_of(nobody))).client() as client:
         answer = client.ask("HEAD", body=None)
