@@ -63,4 +63,9 @@ class Listener:
             await asyncio.sleep(SWEEP_EVERY)
             now = self._live.clock()
             for connection in tuple(self._connections):
-                connection.sweep(now)
+                try:
+                    connection.sweep(now)
+                except Exception as error:  # a mistake with one must not end the time of all
+                    told = {"message": f"sweep of {connection!r}", "exception": error}
+                    asyncio.get_running_loop().call_exception_handler(told)
+                    connection.abort()

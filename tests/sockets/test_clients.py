@@ -606,6 +606,32 @@ def test_a_body_that_does_not_come_is_a_408_and_holds_no_worker(serve: Serve, hi
     assert worker.connections == 0
 
 
+def test_a_mistake_with_one_connection_does_not_end_the_deadlines_of_all(
+    serve: Serve, hire: Hire
+) -> None:
+    class Broken:
+        """A connection the listener looks at in vain."""
+
+        def sweep(self, now: float) -> None:
+            raise ZeroDivisionError
+
+        def drain(self) -> None: ...
+
+        def abort(self) -> None:
+            gateway.listener._connections.discard(self)  # type: ignore[arg-type]
+
+    gateway = serve(make_config({"v1": hire(hanging).url}, timeout=100))
+    gateway.run(lambda: gateway.listener._connections.add(Broken()))  # type: ignore[arg-type]
+    eventually(lambda: gateway.problems)
+    with gateway.client() as client:
+        client.send(request())
+        eventually(lambda: gateway.in_flight == 1)
+        gateway.skip(100)
+
+        assert client.answer().status == 504
+    assert "ZeroDivisionError" in gateway.problems.pop()
+
+
 def test_an_idle_connection_ends_without_a_word(serve: Serve, hire: Hire) -> None:
     gateway = serve(single(hire()))
     with gateway.client() as client:
