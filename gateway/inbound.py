@@ -117,7 +117,7 @@ class InboundConnection(asyncio.Protocol):
             if self._exchange is not None:
                 self._exchange.upload()
         elif request.size > UPLOAD_BUFFER:
-            if self._exchange is None and not self._queue:
+            if self._exchange is None and not self._queue and not self._blocked:
                 request.streamed = True
                 self._begin(request)
             else:
