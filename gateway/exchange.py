@@ -12,7 +12,7 @@ from gateway.errors import Reason, Refusal
 from gateway.headers import ReplyHead, has_no_body, set_cookie
 from gateway.observe import Outcome
 from gateway.recovery import Move, next_move
-from gateway.replies import error_reply, failure_sentence, reply_head
+from gateway.replies import connection_line, error_reply, failure_sentence, reply_head
 
 if TYPE_CHECKING:
     from gateway.live import Live, Serving
@@ -207,7 +207,7 @@ class Exchange:
             failure_sentence(reason),
             request.id,
             headers=self._decision.headers + self._cookie,
-            keep_alive=keep_alive,
+            connection=connection_line(keep_alive, request.http10),
             head_only=request.method == b"HEAD",
         )
         self._client.write(reply)
@@ -287,14 +287,11 @@ class Exchange:
         return head is not None and head.length is None and not self._request.http10
 
     def _reply_head(self, head: ReplyHead, length: int | None, keep_alive: bool) -> bytes:
-        connection = b"" if keep_alive else b"Connection: close\r\n"
-        if keep_alive and self._request.http10:
-            connection = b"Connection: keep-alive\r\n"
         return reply_head(
             head,
             self._decision.headers + self._cookie,
             self._request.id,
             length=length,
             chunked=self._chunked(),
-            connection=connection,
+            connection=connection_line(keep_alive, self._request.http10),
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, cast
 from gateway.errors import Refusal
 from gateway.exchange import Exchange
 from gateway.reader import RequestReader
-from gateway.replies import error_reply
+from gateway.replies import connection_line, error_reply
 from gateway.request import UPLOAD_BUFFER, Request
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ class InboundConnection(asyncio.Protocol):
 
     __slots__ = (
         "_advancing",
-        "_blocked",
         "_connections",
         "_exchange",
         "_held",
@@ -47,6 +46,7 @@ class InboundConnection(asyncio.Protocol):
         "_seen",
         "_transport",
         "_unsent",
+        "blocked",
     )
 
     _reader: RequestReader
@@ -58,7 +58,7 @@ class InboundConnection(asyncio.Protocol):
         self._exchange: Exchange | None = None  # the one being answered
         self._queue: deque[Request] = deque()
         self._advancing = False  # in the loop of `_next`
-        self._blocked = False  # the client does not take our bytes
+        self.blocked = False  # the client does not take our bytes
         self._held = False  # we do not read the client's
         self._lingers = False  # answered for good, and read only to throw it away
         self._unsent = 0  # bytes of answers, when last looked at
@@ -90,13 +90,13 @@ class InboundConnection(asyncio.Protocol):
         self._reader.feed(data)
 
     def pause_writing(self) -> None:
-        self._blocked = True
+        self.blocked = True
         self._unsent = self._transport.get_write_buffer_size()
         if self._exchange is not None:
             self._exchange.on_client_blocked(True)
 
     def resume_writing(self) -> None:
-        self._blocked = False
+        self.blocked = False
         if self._exchange is not None:
             self._exchange.on_client_blocked(False)
         else:
@@ -117,7 +117,7 @@ class InboundConnection(asyncio.Protocol):
             if self._exchange is not None:
                 self._exchange.upload()
         elif request.size > UPLOAD_BUFFER:
-            if self._exchange is None and not self._queue and not self._blocked:
+            if self._exchange is None and not self._queue and not self.blocked:
                 request.streamed = True
                 self._begin(request)
             else:
@@ -128,7 +128,7 @@ class InboundConnection(asyncio.Protocol):
         if request.streamed:
             if self._exchange is not None:
                 self._exchange.upload()
-        elif self._exchange is None and not self._queue and not self._blocked:
+        elif self._exchange is None and not self._queue and not self.blocked:
             self._begin(request)
         else:
             self._queue.append(request)
@@ -158,7 +158,7 @@ class InboundConnection(asyncio.Protocol):
         if self._advancing:
             return  # an answer given at once: the loop below goes on
         self._advancing = True
-        while self._queue and self._exchange is None and not self._blocked:
+        while self._queue and self._exchange is None and not self.blocked:
             request = self._queue.popleft()
             if request.refusal is not None:
                 self._answer_refused(request)
@@ -219,7 +219,7 @@ class InboundConnection(asyncio.Protocol):
             refusal.reason,
             refusal.sentence,
             request.id,
-            keep_alive=keep_alive,
+            connection=connection_line(keep_alive, request.http10),
             head_only=request.method == b"HEAD",
         )
         self._transport.write(reply)

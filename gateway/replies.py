@@ -29,6 +29,13 @@ def failure_sentence(reason: Reason) -> str:
     return _SENTENCES[reason]
 
 
+def connection_line(keep_alive: bool, http10: bool) -> bytes:
+    """What the client is told of its connection; empty where that goes without saying."""
+    if not keep_alive:
+        return b"Connection: close\r\n"
+    return b"Connection: keep-alive\r\n" if http10 else b""
+
+
 def error_reply(
     status: int,
     reason: str,
@@ -36,22 +43,23 @@ def error_reply(
     request_id: bytes,
     *,
     headers: bytes = b"",
-    keep_alive: bool = True,
+    connection: bytes = b"",
     head_only: bool = False,
 ) -> bytes:
-    """A whole HTTP answer. ``headers`` are finished lines put before ours."""
+    """A whole HTTP answer. ``headers`` are finished lines put before ours, ``connection`` comes
+    from :func:`connection_line`.
+    """
     body = json.dumps(
         {"error": sentence, "reason": reason, "request_id": request_id.decode("latin-1")}
     ).encode()
     retry = b"Retry-After: %d\r\n" % RETRY_AFTER_SECONDS if status == 503 else b""
-    close = b"" if keep_alive else b"Connection: close\r\n"
     return b"".join(
         (
             status_line(status),
             headers,
             b"X-Request-Id: %b\r\nContent-Type: application/json\r\n" % request_id,
             retry,
-            close,
+            connection,
             b"Content-Length: %d\r\n\r\n" % len(body),
             b"" if head_only else body,
         )
@@ -70,7 +78,7 @@ def reply_head(
     """The head of a worker's answer as the client gets it.
 
     ``who`` are the finished lines that say who answered; ``length`` is the Content-Length to
-    declare (None: none); ``connection`` is a finished Connection line or empty.
+    declare (None: none); ``connection`` comes from :func:`connection_line`.
     """
     parts = [status_line(reply.status), *reply.lines, who]
     parts.append(b"X-Request-Id: %b\r\n" % request_id)

@@ -236,6 +236,17 @@ def test_http_1_0_clients_are_answered_as_they_ask(keep: bool, serve: Serve, hir
         assert client.ended()
 
 
+def test_an_http_1_0_client_whose_request_is_refused_is_told_whether_it_may_go_on(
+    serve: Serve, hire: Hire
+) -> None:
+    with serve(single(hire(), override="x-v")).client() as client:
+        fields = [("Connection", "keep-alive"), ("X-V", "v9")]
+        refused = client.ask(version="1.0", fields=fields)
+
+        assert (refused.status, refused["connection"]) == (400, "keep-alive")
+        assert client.ask(version="1.0", fields=fields[:1]).status == 200
+
+
 def test_a_client_that_says_close_is_told_so_and_gets_it(serve: Serve, hire: Hire) -> None:
     with serve(single(hire())).client() as client:
         answer = client.ask(fields=[("Connection", "close")])
