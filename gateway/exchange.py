@@ -26,7 +26,9 @@ CANDIDATE_PATIENCE: Final = 0.5
 
 
 class Client(Protocol):
-    """The connection a request came from."""
+    """The connection a request came from; ``blocked``: it does not take what was written."""
+
+    blocked: bool
 
     def write(self, data: bytes) -> None: ...
     def done(self, *, keep_alive: bool) -> None: ...
@@ -83,9 +85,8 @@ class Exchange:
         self._forward(decision)
 
     def _resolve(self) -> Decision:
-        request = self._request
-        fields = request.head.fields
-        route = self._serving.table.match(request.path, fields)
+        fields = self._request.head.fields
+        route = self._serving.table.match(self._request.path, fields)
         key = route.key(fields)
         if key is None and route.sticky_cookie is not None:
             key = self._live.new_id().encode()
@@ -119,11 +120,9 @@ class Exchange:
         if failed is not None and self._recovers(failed, sent=True):
             return
         keep_alive = self._keeps_alive()
-        if has_no_body(head.status, self._request.method):
-            declared = None if head.status == 204 else head.length
-            self._client.write(self._reply_head(head, declared, keep_alive))
-        else:
-            self._client.write(self._reply_head(head, len(body), keep_alive) + body)
+        bare = has_no_body(head.status, self._request.method)
+        length = (None if head.status == 204 else head.length) if bare else len(body)
+        self._client.write(self._reply_head(head, length, keep_alive) + body)
         self._observe(head.status, failed, body if failed is None else None)
         self._client.done(keep_alive=keep_alive)
 
@@ -249,6 +248,10 @@ class Exchange:
     def sweep(self, now: float) -> None:
         """Fail what took too long; called every so often instead of a timer per request."""
         if now < self._patience:
+            return
+        if self._streaming is not None and self._client.blocked:
+            self.abandon()  # it is the client that is late
+            self._client.cut()
             return
         sent = self._connection is not None
         self._leave()

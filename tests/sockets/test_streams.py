@@ -180,6 +180,26 @@ def test_a_stream_ends_with_the_deadline_and_is_visibly_cut(serve: Serve, hire: 
     eventually(lambda: worker.abandoned == 1)
 
 
+def test_a_client_too_slow_for_the_deadline_is_no_failure_of_the_version(
+    serve: Serve, hire: Hire
+) -> None:
+    """A few clients that do not read would otherwise roll a healthy candidate back."""
+    size = 64 * MIB
+    pump = Pump(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size, size)
+    gateway = serve(two(hire(), hire(pump), timeout=100))
+    with gateway.client(receive_buffer=65_536) as client:
+        client.send(request())
+        client.until(b"\r\n\r\n")
+        settled(lambda: pump.sent)
+        gateway.skip(100)
+
+        assert len(client.rest()) < size
+    eventually(lambda: gateway.in_flight == 0)
+    assert gateway.answers("v2") == {"weighted 499": 1}
+    assert gateway.errors("v2") == {}
+    assert (gateway.evidence("v2").assigned, gateway.evidence("v2").bad) == (0, 0)
+
+
 @pytest.mark.parametrize("then", ["close", "reset"])
 def test_a_stream_that_breaks_off_is_visibly_cut(then: str, serve: Serve, hire: Hire) -> None:
     worker = hire(saying(EVENTS + chunk(b"data: 1\n\n"), then))
@@ -334,6 +354,29 @@ def test_a_slow_client_can_ask_again_when_it_has_taken_its_answer(serve: Serve, 
         bodies = [slow.answer().json()["body"] for _ in range(2)]
 
     assert bodies == ["second", "third"]
+
+
+def test_an_answer_to_an_upload_behind_an_answer_not_yet_taken_is_held_back_too(
+    serve: Serve, hire: Hire
+) -> None:
+    size = 64 * MIB
+    pump = Pump(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size, size)
+    worker = hire(pump, first=[answering(body=b"x" * REPLY_BUFFER)])
+    gateway = serve(single(worker, limits=Limits(body=16 * MIB), timeout=60))
+    with gateway.client(receive_buffer=65_536) as client:
+        sender = threading.Thread(
+            target=client.send, args=(request() + request(body=b"y" * 2 * MIB),), daemon=True
+        )
+        sender.start()
+        head = client.until(b"\r\n\r\n")
+
+        assert b"Content-Length: %d" % REPLY_BUFFER in head
+        assert settled(lambda: pump.sent) < size // 2
+
+        assert len(client.read(REPLY_BUFFER)) == REPLY_BUFFER
+        client.until(b"\r\n\r\n")
+        assert len(client.read(size)) == size
+        sender.join(10)
 
 
 # --- large uploads
