@@ -592,6 +592,15 @@ class Gateway:
         """Open client connections."""
         return self.listener.connections
 
+    def reading(self) -> bool:
+        """Whether a request is here in part."""
+
+        def look() -> bool:
+            connections = tuple(self.listener._connections)
+            return any(connection._reader.in_message for connection in connections)
+
+        return self.run(look)
+
     @property
     def in_flight(self) -> int:
         return sum(pool.in_flight for pool in self.live.serving.pools)

@@ -592,6 +592,7 @@ def test_a_head_that_does_not_come_is_a_408(serve: Serve, hire: Hire) -> None:
     gateway = serve(single(hire()))
     with gateway.client() as client:
         client.send(b"POST /predict HTTP/1.1\r\nHo")
+        eventually(gateway.reading)
         gateway.sweep()
         gateway.skip(HEAD_TIMEOUT)
         answer = client.answer()
@@ -606,6 +607,7 @@ def test_a_body_that_does_not_come_is_a_408_and_holds_no_worker(serve: Serve, hi
     gateway = serve(single(worker))
     with gateway.client() as client:
         client.send(request(body=b"x" * 100)[:-1])
+        eventually(gateway.reading)
         gateway.sweep()
         assert worker.connections == 0
 
@@ -658,6 +660,7 @@ def test_a_connection_that_says_nothing_at_all_ends_without_a_word(
 ) -> None:
     gateway = serve(single(hire()))
     with gateway.client() as client:
+        eventually(lambda: gateway.connections == 1)
         gateway.sweep()
         gateway.skip(IDLE_TIMEOUT)
 

@@ -192,6 +192,7 @@ def test_a_client_too_slow_for_the_deadline_is_no_failure_of_the_version(
         client.until(b"\r\n\r\n")
         settled(lambda: pump.sent)
         gateway.skip(100)
+        gateway.sweep()
 
         assert len(client.rest()) < size
     eventually(lambda: gateway.in_flight == 0)

@@ -345,8 +345,7 @@ def test_draining_waits_for_a_request_that_is_still_being_sent(serve: Serve, hir
     with gateway.client() as client:
         whole = request(body=b"slowly")
         client.send(whole[:-1])
-        eventually(lambda: gateway.connections == 1)
-        gateway.settle()
+        eventually(gateway.reading)
         draining = drain(gateway, 10)
         client.send(whole[-1:])
         answer = client.answer()
