@@ -56,7 +56,7 @@ class Case:
         others = [
             replace(target, checkout=checkout, label=f"{GATEWAY.name} ({name})")
             for target in self.targets
-            if target.peer is GATEWAY
+            if target.peer is GATEWAY and target.checkout == ROOT
         ]
         return replace(self, targets=(*self.targets, *others))
 
@@ -79,7 +79,14 @@ CASES: Final = (
     Case("eight", "small, 8 connections", _ALL, connections=8),
     Case("rate2000", "small, open loop, 2,000/s", _ALL, connections=64, rate=2000),
     Case("rate5000", "small, open loop, 5,000/s", _ALL, connections=64, rate=5000),
-    Case("shapes", "small, routes and versions", tuple(Target(GATEWAY, s) for s in _SHAPES)),
+    Case(
+        "shapes",
+        "small, routes and versions",
+        (
+            *(Target(GATEWAY, shape) for shape in _SHAPES),
+            *(Target(nginx.SPLIT, shape) for shape in (ONE_ROUTE, Shape(versions=50))),
+        ),
+    ),
     Case(
         "unix",
         "small, Unix-socket workers",

@@ -29,9 +29,8 @@ http {{
   scgi_temp_path {directory}/scgi;
   client_body_buffer_size 32k;
   client_max_body_size 1m;
-  upstream v1 {{ server {stable}; keepalive 256; keepalive_requests 1000000000; }}
-  upstream v2 {{ server {candidate}; keepalive 256; keepalive_requests 1000000000; }}
-  split_clients $request_id $version {{ {percent}% v2; * v1; }}
+  {upstreams}
+  split_clients $request_id $version {{ {split} * v1; }}
   {http}
   server {{
     listen 127.0.0.1:{port} backlog=2048;
@@ -52,21 +51,27 @@ http {{
 
 
 def _command(site: Site, **parts: str) -> Command:
-    stable, candidate = (
-        f"unix:{worker}" if worker.startswith("/") else f"127.0.0.1:{worker}"
-        for worker in site.workers[:2]
-    )
+    versions = site.shape.versions
+    percent = CANDIDATE_PERCENT if versions == 2 else 100 // versions
+    upstreams = [
+        f"upstream v{i} {{ server {_address(worker)}; keepalive 256; "
+        "keepalive_requests 1000000000; }"
+        for i, worker in enumerate(site.workers[:versions], 1)
+    ]
     config = _CONFIG.format(
         user="root" if os.getuid() == 0 else "nobody",
         directory=site.directory,
         port=site.port,
-        stable=stable,
-        candidate=candidate,
-        percent=CANDIDATE_PERCENT,
+        upstreams="\n  ".join(upstreams),
+        split=" ".join(f"{percent}% v{i};" for i in range(2, versions + 1)),
         **{"modules": "", "http": "", "location": "", "server": "", **parts},
     )
     path = site.write("nginx.conf", config)
     return Command(("/usr/sbin/nginx", "-p", str(site.directory), "-c", str(path)))
+
+
+def _address(worker: str) -> str:
+    return f"unix:{worker}" if worker.startswith("/") else f"127.0.0.1:{worker}"
 
 
 def _with_lua(site: Site) -> Command:

@@ -30,6 +30,7 @@ class Shape:
     def __str__(self) -> str:
         parts = (
             f"{self.routes} routes" if self.routes > 1 else "",
+            "all asked" if self.spread else "",
             f"{self.versions} versions" if self.versions > 2 else "",
             "Unix-socket workers" if self.unix else "",
             f"{self.processes} processes" if self.processes > 1 else "",
