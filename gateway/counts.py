@@ -13,6 +13,7 @@ from gateway.errors import Reason
 from gateway.model import Assignment, Role, Route
 from gateway.observe import Outcome
 from gateway.predictions import MAX_LABEL, Missing, PredictionReader
+from gateway.recovery import CANDIDATE_PATIENCE
 
 # Seconds. OpenTelemetry's default bounds, with 1 ms and 2.5 ms below for small models.
 DURATION_BOUNDS: Final = (
@@ -23,6 +24,7 @@ SCORE_BOUNDS: Final = tuple(round(0.05 * i, 2) for i in range(1, 21))
 # Labels taken from traffic when the file declares none; the rest is counted as OTHER_LABEL.
 LEARNED_LABELS: Final = 20
 OTHER_LABEL: Final = "__other__"
+_NEVER_SENT: Final = (Reason.CONNECT, Reason.SHED)
 CLIENT_GONE: Final = 499  # nginx's code for a client that closed before the answer
 
 
@@ -115,13 +117,13 @@ class VersionCounts:
             self.errors[reason] += 1
             if not status:
                 self.fallbacks[reason] += 1
-        elif not outcome.gone:
+        if not outcome.gone and reason not in _NEVER_SENT:
             self.upstream.observe(outcome.upstream_seconds)
         label = None
         if outcome.body is not None and self._reader is not None and 200 <= status < 300:
             label = self._predict(self._reader, outcome.body)
         if decision.counts_as_evidence and not outcome.gone:
-            evidence.add(reason, label)
+            evidence.add(Reason.TIMEOUT if _too_late(outcome) else reason, label)
 
     def _predict(self, reader: PredictionReader, body: bytes) -> str | None:
         label, score, missing = reader.read(body)
@@ -142,6 +144,20 @@ class VersionCounts:
         if learns and len(label) <= MAX_LABEL and label.isprintable():
             return label
         return OTHER_LABEL
+
+
+def _too_late(outcome: Outcome) -> bool:
+    """Whether stable answered when a candidate would have been given up already.
+
+    A candidate that stable can replace has only part of the deadline. Were stable not held to the
+    same measure in the evidence, a model that is slow in both versions would fail in one only.
+    """
+    decision = outcome.decision
+    route = decision.route
+    if decision.role is not Role.STABLE or outcome.body is None:
+        return False
+    replaceable = route.fallback and route.idempotent
+    return replaceable and outcome.seconds > route.timeout * CANDIDATE_PATIENCE
 
 
 def _assignments(route: Route, role: Role) -> list[Assignment]:

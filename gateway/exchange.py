@@ -6,12 +6,12 @@ version that had a part in it is observed exactly once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import Reason, Refusal
 from gateway.headers import ReplyHead, has_no_body, set_cookie
 from gateway.observe import Outcome
-from gateway.recovery import Move, next_move
+from gateway.recovery import CANDIDATE_PATIENCE, Move, next_move
 from gateway.replies import connection_line, error_reply, failure_sentence, reply_head
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from gateway.request import Request
     from gateway.table import Decision
     from gateway.upstream import UpstreamConnection
-
-# Of the time that is left, while stable could still be asked; the other half is stable's.
-CANDIDATE_PATIENCE: Final = 0.5
 
 
 class Client(Protocol):

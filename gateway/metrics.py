@@ -120,7 +120,9 @@ def _requests(counts: Iterable[VersionCounts]) -> Iterator[Metric]:
         labels=[*_VERSION_LABELS, "reason"],
     )
     waited = _histogram("canary_request_duration_seconds", "What the client waited.")
-    worked = _histogram("canary_upstream_duration_seconds", "What the worker took for an answer.")
+    worked = _histogram(
+        "canary_upstream_duration_seconds", "What the worker took, failed answers included."
+    )
     for one in counts:
         labels = [one.route, one.version, one.role]
         for (assignment, code), number in sorted(one.answered.items()):

@@ -19,8 +19,12 @@ never sent (refused, no room) may always be sent elsewhere.
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import Final
 
 from gateway.errors import Reason
+
+# Of the deadline, while stable could still be asked: a candidate that hangs leaves stable the rest.
+CANDIDATE_PATIENCE: Final = 0.5
 
 
 class Move(Enum):

@@ -79,13 +79,13 @@ def test_an_answer_counts_under_its_status_and_assignment() -> None:
     assert sum(book.counts.durations.buckets) == 3
 
 
-def test_a_failure_counts_by_its_reason_and_no_upstream_time() -> None:
+def test_a_failure_counts_by_its_reason_and_with_what_the_worker_took() -> None:
     book = Book()
     book.record(status=504, reason=Reason.TIMEOUT)
 
     assert book.counts.errors[Reason.TIMEOUT] == 1
     assert sum(book.counts.fallbacks.values()) == 0
-    assert sum(book.counts.upstream.buckets) == 0
+    assert sum(book.counts.upstream.buckets) == 1
     assert sum(book.counts.durations.buckets) == 1
 
 
@@ -97,6 +97,7 @@ def test_a_candidate_that_gave_way_answered_nobody_and_failed() -> None:
     assert book.counts.errors[Reason.CONNECT] == 1
     assert book.counts.fallbacks[Reason.CONNECT] == 1
     assert sum(book.counts.durations.buckets) == 0
+    assert sum(book.counts.upstream.buckets) == 0  # it was never sent
     assert (book.evidence.assigned, book.evidence.bad) == (1, 1)
     assert book.evidence.reasons == {Reason.CONNECT: 1}
 
@@ -317,3 +318,19 @@ def test_the_times_a_client_waited_and_a_worker_took_are_told_apart() -> None:
 
     assert book.counts.durations.sum == pytest.approx(0.3)
     assert book.counts.upstream.sum == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(
+    ("version", "seconds", "bad"), [("v1", 1.6, 1), ("v1", 1.4, 0), ("v2", 1.6, 0)]
+)
+def test_stable_is_held_to_the_time_a_candidate_has(version: str, seconds: float, bad: int) -> None:
+    table = compile_table(make_config())  # timeout: 3 s, fallback: stable
+    decision = table.routes[0].decision(version, Assignment.WEIGHTED)
+    place = table.places[decision.index]
+    evidence = Evidence()
+    counts = VersionCounts(place.route, place.version, place.role)
+
+    counts.record(make_outcome(decision, status=200, seconds=seconds, body=b"{}"), evidence)
+
+    assert (evidence.assigned, evidence.bad) == (1, bad)
+    assert sum(counts.errors.values()) == 0
