@@ -12,7 +12,14 @@ import httptools
 
 from gateway.errors import Refusal
 from gateway.headers import RequestHead
-from gateway.request import MAX_HEAD, Request, check_head, origin_form, request_id
+from gateway.request import (
+    MAX_HEAD,
+    Request,
+    authority_of,
+    check_head,
+    origin_form,
+    request_id,
+)
 from gateway.table import Fields
 
 
@@ -138,6 +145,9 @@ class RequestReader:
             self._ignore_upgrade(method)
             return
         head = RequestHead(self._headers)
+        authority = authority_of(self._target)
+        if authority is not None:
+            head.fields[b"host"] = authority
         version = self._parser.get_http_version()
         self.request = request = Request(
             method, self._target, head, self._peer, http10=version == "1.0"

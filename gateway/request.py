@@ -122,6 +122,16 @@ def path_of(target: bytes) -> bytes:
     return target.partition(b"?")[0]
 
 
+def authority_of(target: bytes) -> bytes | None:
+    """The host and port of an absolute-form target, which stand above the Host field (RFC 9112,
+    section 3.2.2); None for a path.
+    """
+    _, separator, rest = target.partition(b"://")
+    if target.startswith(b"/") or not separator:
+        return None
+    return re.split(rb"[/?#]", rest, maxsplit=1)[0]
+
+
 def origin_form(target: bytes) -> bytes:
     """The target a worker gets: path and query. Raises :class:`Refusal` for anything else."""
     if b"#" in target:

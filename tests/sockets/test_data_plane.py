@@ -126,6 +126,18 @@ def test_every_method_passes(method: str, body: bytes | None, serve: Serve, hire
     assert ("content-length" in worker.requests[0]) == (body is not None)
 
 
+def test_the_host_of_an_absolute_target_stands_above_the_host_field(
+    serve: Serve, hire: Hire
+) -> None:
+    worker = hire()
+    served = serve(single(worker, match=Match(host="a.example")))
+    answer = served.ask("GET", "http://a.example/p", body=None)
+
+    assert answer.status == 200
+    assert worker.requests[0]["host"] == "a.example"
+    assert served.ask("GET", "http://b.example/p", body=None).status == 404
+
+
 def test_the_absolute_form_of_a_target_becomes_a_path(serve: Serve, hire: Hire) -> None:
     worker = hire()
     answer = serve(single(worker)).ask("GET", "http://elsewhere.example/p?q", body=None)
