@@ -50,7 +50,8 @@ class Reloader:
         self.path = path
         self.status = ReloadStatus()
         self._live = live
-        self._seen: str = live.serving.generation  # of the last content judged, good or bad
+        # The generation of the last content judged, good or bad, or why there was none.
+        self._seen: str = live.serving.generation
         self._stat: tuple[int, ...] | None = None
         self._lock = asyncio.Lock()
         self._warn(remarks)
@@ -61,7 +62,8 @@ class Reloader:
             try:
                 content = await asyncio.to_thread(read_bounded, self.path)
             except OSError as error:
-                self._refuse("", (missing(self.path, error),))
+                problem = missing(self.path, error)
+                self._refuse(problem.message, (problem,))
                 return self.status
             generation = generation_of(content)
             if generation == self._seen:

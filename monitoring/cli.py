@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from gateway.errors import ConfigError, EditRefused, GatewayError
 from monitoring.commands import changing, reading, serving, status
@@ -17,6 +21,17 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if show_version:
+        typer.echo(version("canary-gateway"))
+        raise typer.Exit(0)
+
+
 app.command()(demonstration.demo)
 app.command()(serving.serve)
 app.command()(serving.controller)
@@ -33,13 +48,23 @@ app.command()(reading.history)
 def main() -> None:
     """Run a command; say what went wrong in one sentence each, never with a traceback."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
+    except TyperException as error:
+        said = str(error).rstrip(".")
+        if not said:  # no command at all: typer has printed the help
+            sys.exit(2)
+        _complain(f"error: {said}; see canary --help", [said], 2)
+    except typer.Abort:
+        sys.exit(1)
     except ConfigError as error:
         problems = [problem.render(_file_name()) for problem in error.problems]
         _complain("\n".join(problems), problems, 2)
     except EditRefused as error:
         _complain(f"error: {error}", [str(error)], 2)
-    except (GatewayError, SourceError, OSError) as error:
+    except OSError as error:
+        remedy = "; choose another address" if error.errno == errno.EADDRINUSE else ""
+        _complain(f"error: {error}{remedy}", [f"{error}{remedy}"], 1)
+    except (GatewayError, SourceError) as error:
         _complain(f"error: {error}", [str(error)], 1)
 
 

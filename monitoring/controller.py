@@ -27,6 +27,7 @@ from monitoring.judge import Kind, Verdict, judge
 from monitoring.sources import EvidenceSource, SourceError
 
 TICK: Final = 1.0  # seconds
+PATIENT_TICKS: Final = 5
 ACTOR: Final = "controller"
 
 log = structlog.get_logger("controller")
@@ -59,6 +60,7 @@ class Controller:
         self._clock = clock
         self._said: dict[tuple[str, str], Kind] = {}
         self._trouble = ""
+        self._apart = 0  # ticks for which the gateway has served another file
 
     def tick(self) -> list[Judgement]:
         """Look once, and take out what has failed. Errors are logged and change nothing."""
@@ -67,10 +69,10 @@ class Controller:
             config = parse(snapshot.content)
             document = self._source.evidence() if any(r.analysis for r in config.routes) else {}
             judgements = list(judgements_of(config, document))
+            self._compare(config.generation, document.get("generation", config.generation))
         except (GatewayError, SourceError, BadEvidence, OSError) as error:
             self._cannot(str(error))
             return []
-        self._trouble = ""
         for judgement in judgements:
             self._say(judgement)
             if judgement.calls_for_rollback:
@@ -99,6 +101,15 @@ class Controller:
             log.error("rollback not written", route=route, version=version, why=str(error))
         else:
             log.warning("rolled back", route=route, version=version, why=judgement.verdict.sentence)
+
+    def _compare(self, file: str, served: str) -> None:
+        """A gateway serves a new file a moment later; for longer it is another file, or refused."""
+        self._apart = 0 if served == file else self._apart + 1
+        if self._apart >= PATIENT_TICKS:
+            self._cannot(f"the file is {file}, the gateway serves {served}: is it the same file?")
+        elif not self._apart and self._trouble:
+            self._trouble = ""
+            log.info("judging again", generation=file)
 
     def _cannot(self, why: str) -> None:
         """Log what keeps us from judging when it begins or changes, not each second."""

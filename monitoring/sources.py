@@ -26,6 +26,8 @@ class GatewaySource:
     def __init__(self, admin_url: str, transport: httpx2.BaseTransport | None = None) -> None:
         # trust_env off: a proxy from the environment has no business between us and the gateway.
         self._admin_url = admin_url.rstrip("/")
+        if "://" not in self._admin_url:
+            self._admin_url = f"http://{self._admin_url}"
         self._client = httpx2.Client(
             base_url=self._admin_url, timeout=TIMEOUT, trust_env=False, transport=transport
         )
@@ -44,8 +46,9 @@ class GatewaySource:
             answer.raise_for_status()
             document = answer.json()
         except (httpx2.HTTPError, ValueError) as error:
+            why = str(error).partition("\n")[0]  # the rest is advice about HTTP in general
             raise SourceError(
-                f"{self._admin_url}{path} gave no answer to work with: {error}"
+                f"{self._admin_url}{path} gave no answer to work with: {why}"
             ) from error
         if not isinstance(document, dict):
             raise SourceError(f"{path} gave {type(document).__name__} where an object was expected")

@@ -12,9 +12,17 @@ from gateway.config import parse
 from gateway.config.quantities import percent
 from gateway.edit import Change, Promote, SetWeight
 from gateway.model import Route
-from gateway.routing_file import read
 from monitoring import editing
-from monitoring.commands.options import DEFAULT_FILE, DryRun, File, Json, Reason, actor, print_json
+from monitoring.commands.options import (
+    DEFAULT_FILE,
+    DryRun,
+    File,
+    Json,
+    Reason,
+    actor,
+    content_of,
+    print_json,
+)
 
 RouteName = Annotated[str, typer.Argument(metavar="ROUTE", help="The route's name.")]
 VersionName = Annotated[str, typer.Argument(metavar="VERSION", help="The candidate.")]
@@ -91,7 +99,7 @@ def _only_candidate(file: Path, name: str) -> str:
     """The one candidate with a weight. Raises typer.BadParameter where there is none, or
     several.
     """
-    config = parse(read(file).content)
+    config = parse(content_of(file))
     found: Route | None = next((one for one in config.routes if one.name == name), None)
     if found is None:
         known = ", ".join(one.name for one in config.routes)
@@ -99,5 +107,8 @@ def _only_candidate(file: Path, name: str) -> str:
     weighted = [version.name for version in found.candidates if version.weight]
     if len(weighted) != 1:
         names = ", ".join(weighted) or "none"
-        raise typer.BadParameter(f"name the version: candidates of {name} with a weight: {names}")
+        every = ", ".join(version.name for version in found.candidates) or "none"
+        raise typer.BadParameter(
+            f"name the version: candidates of {name} with a weight: {names}; all: {every}"
+        )
     return weighted[0]

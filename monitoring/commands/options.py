@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from gateway.app import Address
+from gateway.errors import ConfigError
+from gateway.reloader import missing, read_bounded
 
 File = Annotated[Path, typer.Option("--file", "-f", help="The routing file.", envvar="CANARY_FILE")]
 FileArgument = Annotated[Path, typer.Argument(help="The routing file.", envvar="CANARY_FILE")]
@@ -30,6 +32,14 @@ def address(text: str) -> Address:
     if not separator or not port.isdecimal() or int(port) > 65535:
         raise typer.BadParameter(f"{text!r} is not an address; write HOST:PORT, as 127.0.0.1:8080")
     return Address(host.strip("[]") or "127.0.0.1", int(port))
+
+
+def content_of(file: Path) -> bytes:
+    """What the routing file says. Raises ConfigError if it cannot be read: it is refused then."""
+    try:
+        return read_bounded(file)
+    except OSError as error:
+        raise ConfigError((missing(file, error),)) from error
 
 
 def actor() -> str:

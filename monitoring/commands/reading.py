@@ -12,16 +12,22 @@ import typer
 from gateway.config import parse, warnings
 from gateway.config.schema import json_schema
 from gateway.errors import ConfigError
-from gateway.routing_file import read
 from monitoring import history as history_file
-from monitoring.commands.options import DEFAULT_FILE, File, FileArgument, Json, print_json
+from monitoring.commands.options import (
+    DEFAULT_FILE,
+    File,
+    FileArgument,
+    Json,
+    content_of,
+    print_json,
+)
 from monitoring.explanation import explain as explanation
 
 
 def check(file: FileArgument = DEFAULT_FILE, json: Json = False) -> None:
     """List everything wrong with a routing file; exit 2 if anything is."""
-    content = read(file).content
     try:
+        content = content_of(file)
         config = parse(content)
     except ConfigError as error:
         if json:
@@ -39,7 +45,7 @@ def check(file: FileArgument = DEFAULT_FILE, json: Json = False) -> None:
 
 
 def schema(
-    json: Annotated[bool, typer.Option("--json", hidden=True, help="It is JSON anyway.")] = True,
+    json: Annotated[bool, typer.Option("--json", help="It is JSON anyway.")] = True,
 ) -> None:
     """Print the JSON Schema of the routing file, for editors."""
     print_json(json_schema())
@@ -60,7 +66,7 @@ def explain(
         if not separator:
             raise typer.BadParameter(f"{line!r} is no header; write it as 'Name: value'")
         fields[name.strip().lower().encode()] = value.strip().encode()
-    answer = explanation(parse(read(file).content), path.encode(), fields)
+    answer = explanation(parse(content_of(file)), path.encode(), fields)
     if json:
         print_json(asdict(answer))
     else:
@@ -69,7 +75,7 @@ def explain(
 
 def history(
     file: File = DEFAULT_FILE,
-    limit: Annotated[int, typer.Option("--limit", "-n", help="The newest so many.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The newest so many.")] = 20,
     json: Json = False,
 ) -> None:
     """Who changed the traffic, when and why; the newest last."""

@@ -12,8 +12,13 @@ import uvloop
 from gateway import app as gateway_app
 from gateway.config import parse
 from gateway.logs import configure_logs
-from gateway.routing_file import read
-from monitoring.commands.options import DEFAULT_ADMIN, DEFAULT_FILE, FileArgument, address
+from monitoring.commands.options import (
+    DEFAULT_ADMIN,
+    DEFAULT_FILE,
+    FileArgument,
+    address,
+    content_of,
+)
 from monitoring.controller import Controller
 from monitoring.sources import GatewaySource
 
@@ -46,7 +51,7 @@ def controller(
 ) -> None:
     """Watch the candidates of routes with `analysis`, and roll back what is proven worse."""
     configure_logs(json=json)
-    parse(read(file).content)  # one that is refused now is wrong use, not a state to wait in
+    parse(content_of(file))  # one that is refused now is wrong use, not a state to wait in
     # Python does nothing on SIGTERM by itself, and as process 1 of a container nothing else would.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
@@ -48,13 +49,16 @@ def render(document: Mapping[str, Any]) -> Group:
         table.add_column(heading, no_wrap=True)
     for heading in ("weight", "observed", "requests", "bad", "in flight"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("why bad")  # the one that may wrap where the terminal is narrow
-    for name, route in document["routes"].items():
+    why: list[Text] = []
+    for route_name, route in document["routes"].items():
+        shown = route_name
         for version, row in route["versions"].items():
             observed = row["observed"]
-            reasons = ", ".join(f"{reason} {n}" for reason, n in row["reasons"].items())
+            if row["reasons"]:
+                counted = ", ".join(f"{reason} {n}" for reason, n in row["reasons"].items())
+                why.append(Text(f"why bad: {route_name} {version}: {counted}"))
             table.add_row(
-                name,
+                shown,
                 version,
                 row["role"],
                 f"{row['weight']:g} %",
@@ -62,13 +66,13 @@ def render(document: Mapping[str, Any]) -> Group:
                 f"{row['assigned']:,}",
                 f"{row['bad']:,}",
                 str(row["in_flight"]),
-                reasons,
             )
-            name = ""
+            shown = ""
     file = document["file"]
-    lines = [Text(f"{file['name']}, generation {document['generation']}")]
+    since = datetime.fromtimestamp(document["since"]).astimezone().strftime("%H:%M:%S")
+    lines = [Text(f"{file['name']}, generation {document['generation']}, counted since {since}")]
     if not file["in_force"]:
         lines.append(Text("the file as it stands is refused; an older one serves:", style="red"))
         lines += [Text(f"  {problem}", style="red") for problem in file["problems"]]
     lines += [Text(f"warning: {remark}", style="yellow") for remark in file["warnings"]]
-    return Group(*lines, table)
+    return Group(*lines, table, *why)

@@ -114,8 +114,8 @@ def test_keys_that_nothing_acts_on_yet_are_warned_about(run: Run, file: Path) ->
 def test_a_file_that_is_not_there_is_said_in_a_sentence(run: Run, tmp_path: Path) -> None:
     ended = run("check", str(tmp_path / "none.yaml"))
 
-    assert ended.code == 1
-    assert "none.yaml" in ended.err
+    assert ended.code == 2
+    assert "none.yaml:1:1: none.yaml cannot be read (No such file or directory)" in ended.err
     assert "Traceback" not in ended.err
 
 
@@ -247,6 +247,17 @@ def test_errors_are_json_for_who_asks(run: Run) -> None:
 
     assert ended.code == 1
     assert json.loads(ended.out)["errors"]
+
+
+def test_wrong_use_is_json_for_who_asks(run: Run) -> None:
+    ended = run("set-weight", "iris", "v2", "101", "--json")
+
+    assert ended.code == 2
+    assert "more than 100" in json.loads(ended.out)["errors"][0]
+
+
+def test_the_version_is_told(run: Run) -> None:
+    assert run("--version").out == "0.1.0\n"
 
 
 def test_a_read_only_folder_is_said_and_nothing_is_lost(

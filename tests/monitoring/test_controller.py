@@ -128,6 +128,27 @@ def test_a_file_that_changes_between_verdict_and_edit_is_left_to_who_changed_it(
     assert file.read_text() == newer
 
 
+def test_a_gateway_that_goes_on_serving_another_file_is_told_of(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = evidence(TEXT + "# another\n", assigned=100, bad=0)
+    source = FixedSource(elsewhere)
+    controller = Controller(file, source)
+    for _ in range(4):
+        controller.tick()
+    soon = capsys.readouterr().out
+    for _ in range(4):
+        controller.tick()
+    later = capsys.readouterr().out
+    source.document = evidence(TEXT, assigned=100, bad=0)
+    controller.tick()
+
+    assert soon == ""
+    assert later.count("no judgement") == 1
+    assert f"the gateway serves {elsewhere['generation']}" in later
+    assert "judging again" in capsys.readouterr().out
+
+
 def test_a_route_without_analysis_is_not_judged(file: Path) -> None:
     text = TEXT.replace("    analysis: {max_false_rollback: 1%}\n", "")
     file.write_text(text)
