@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import Reason, Refusal
-from gateway.headers import ReplyHead, has_no_body, set_cookie
+from gateway.headers import ReplyHead, set_cookie
 from gateway.observe import Outcome
 from gateway.recovery import CANDIDATE_PATIENCE, Move, next_move
-from gateway.replies import connection_line, error_reply, failure_sentence, reply_head
+from gateway.replies import connection_line, error_reply, failure_sentence, reply
 
 if TYPE_CHECKING:
     from gateway.live import Live, Serving
@@ -38,19 +38,8 @@ class Exchange:
     """From a whole request (or the beginning of a streamed one) to its one answer."""
 
     __slots__ = (
-        "_client",
-        "_connection",
-        "_cookie",
-        "_deadline",
-        "_decision",
-        "_live",
-        "_patience",
-        "_request",
-        "_retried",
-        "_sent_at",
-        "_serving",
-        "_started",
-        "_streaming",
+        *("_client", "_connection", "_cookie", "_deadline", "_decision", "_live", "_patience"),
+        *("_request", "_retried", "_sent_at", "_serving", "_started", "_streaming"),
         "endpoint_pool",
     )
 
@@ -82,11 +71,12 @@ class Exchange:
         self._forward(decision)
 
     def _resolve(self) -> Decision:
-        fields = self._request.head.fields
-        route = self._serving.table.match(self._request.path, fields)
+        head = self._request.head
+        fields = head.fields
+        route = self._serving.table.match(head.path, fields)
         key = route.key(fields)
         if key is None and route.sticky_cookie is not None:
-            key = self._live.new_id().encode()
+            key = self._live.new_id()
             self._cookie = set_cookie(route.sticky_cookie, key)
         return route.assign(fields, key, self._live.draw)
 
@@ -106,21 +96,23 @@ class Exchange:
         request = self._request
         if request.streamed:
             self._client.hold_upload(False)
-        connection.send(self, request.method, request.render(), whole=request.whole)
+        connection.send(self, request.head.method, request.render(), whole=request.whole)
 
     # --- reply, observe
 
     def on_reply(self, head: ReplyHead, body: bytes) -> None:
         """A whole answer."""
         self._connection = None
-        failed = Reason.of_status(head.status)
+        status = head.status
+        failed = Reason.of_status(status) if status >= 500 else None
         if failed is not None and self._recovers(failed, sent=True):
             return
         keep_alive = self._keeps_alive()
-        bare = has_no_body(head.status, self._request.method)
-        length = (None if head.status == 204 else head.length) if bare else len(body)
-        self._client.write(self._reply_head(head, length, keep_alive) + body)
-        self._observe(head.status, failed, body if failed is None else None)
+        length: int | None = len(body)
+        if head.bare or self._request.head.method == b"HEAD":
+            length = None if status == 204 else head.length
+        self._client.write(self._render(head, length, keep_alive, body))
+        self._observe(status, failed, body if failed is None else None)
         self._client.done(keep_alive=keep_alive)
 
     def on_stream(self, head: ReplyHead) -> None:
@@ -133,7 +125,7 @@ class Exchange:
         self._streaming = head
         self._patience = self._deadline  # nobody can take over any more
         self._request.keep_alive = self._keeps_alive()  # what the head says, the end does
-        self._client.write(self._reply_head(head, head.length, self._request.keep_alive))
+        self._client.write(self._render(head, head.length, self._request.keep_alive))
 
     def on_stream_data(self, chunk: bytes) -> None:
         """A piece of a streamed body."""
@@ -197,16 +189,16 @@ class Exchange:
     def _fail(self, reason: Reason) -> None:
         """The gateway's own answer: no version could give one."""
         request, keep_alive = self._request, self._keeps_alive()
-        reply = error_reply(
+        answer = error_reply(
             reason.status,
             reason.value,
             failure_sentence(reason),
             request.id,
             headers=self._decision.headers + self._cookie,
-            connection=connection_line(keep_alive, request.http10),
-            head_only=request.method == b"HEAD",
+            connection=connection_line(keep_alive, request.head.http10),
+            head_only=request.head.method == b"HEAD",
         )
-        self._client.write(reply)
+        self._client.write(answer)
         self._observe(reason.status, reason)
         self._client.done(keep_alive=keep_alive)
 
@@ -278,20 +270,24 @@ class Exchange:
     def _keeps_alive(self) -> bool:
         """Whether the client's connection outlives this answer."""
         request, streaming = self._request, self._streaming
-        if streaming is not None and streaming.length is None and request.http10:
+        if streaming is not None and streaming.length is None and request.head.http10:
             return False  # the end of the connection is the end of the body
         return request.keep_alive and request.whole and not self._live.draining
 
     def _chunked(self) -> bool:
         head = self._streaming
-        return head is not None and head.length is None and not self._request.http10
+        return head is not None and head.length is None and not self._request.head.http10
 
-    def _reply_head(self, head: ReplyHead, length: int | None, keep_alive: bool) -> bytes:
-        return reply_head(
+    def _render(
+        self, head: ReplyHead, length: int | None, keep_alive: bool, body: bytes = b""
+    ) -> bytes:
+        request, who = self._request, self._decision.headers
+        return reply(
             head,
-            self._decision.headers + self._cookie,
-            self._request.id,
+            who + self._cookie if self._cookie else who,
+            request.id,
+            connection_line(keep_alive, request.head.http10),
             length=length,
-            chunked=self._chunked(),
-            connection=connection_line(keep_alive, self._request.http10),
+            chunked=self._streaming is not None and self._chunked(),
+            body=body,
         )

@@ -76,7 +76,8 @@ class InboundConnection(asyncio.Protocol):
         self._seen = (0, self._live.clock())
         peer = transport.get_extra_info("peername")
         address = str(peer[0]).encode() if isinstance(peer, tuple) else b"unknown"
-        self._reader = RequestReader(self, self._live, address)
+        origin = b"%b\r\nX-Forwarded-Proto: http" % address
+        self._reader = RequestReader(self, self._live, origin)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
@@ -219,8 +220,8 @@ class InboundConnection(asyncio.Protocol):
             refusal.reason,
             refusal.sentence,
             request.id,
-            connection=connection_line(keep_alive, request.http10),
-            head_only=request.method == b"HEAD",
+            connection=connection_line(keep_alive, request.head.http10),
+            head_only=request.head.method == b"HEAD",
         )
         self._transport.write(reply)
         self.done(keep_alive=keep_alive)

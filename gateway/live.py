@@ -21,10 +21,9 @@ from gateway.errors import Refusal
 from gateway.model import Role, RoutingConfig
 from gateway.observe import Outcome
 from gateway.pool import Dial, Pool, dial
-from gateway.table import Fields, Place, RoutingTable, compile_table
+from gateway.table import DEFAULT_BODY_LIMIT, Fields, Place, RoutingTable, compile_table
 
 KEPT_GENERATIONS: Final = 8
-DEFAULT_BODY_LIMIT: Final = 1024 * 1024  # bytes, where no route takes the request
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,13 +69,14 @@ class Live:
         self._dial = dial
         self._wall_clock = wall_clock
         self._counts: dict[tuple[str, str, Role], VersionCounts] = {}
-        self._prefix = token_hex(6)
+        self._prefix = token_hex(6).encode()
         self._serial = count(1)
         self.serving = self._assemble(compile_table(config), {})
+        self.body_floor = self.serving.table.body_floor
 
-    def new_id(self) -> str:
+    def new_id(self) -> bytes:
         """An id no other request of this or another process has."""
-        return f"{self._prefix}-{next(self._serial):x}"
+        return b"%b-%x" % (self._prefix, next(self._serial))
 
     def body_limit(self, path: bytes, fields: Fields) -> int:
         """The largest body the route of a request takes, in bytes. Without a route there is a
@@ -99,6 +99,7 @@ class Live:
             for place, pool in zip(old.table.places, old.pools, strict=True)
         }
         self.serving = self._assemble(table, reusable)
+        self.body_floor = table.body_floor
         self.past.append(old)
         for pool in set(old.pools) - set(self.serving.pools):
             pool.close()

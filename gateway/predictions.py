@@ -8,6 +8,7 @@ through. Reading never raises: what cannot be read is a reason to count.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,7 +23,12 @@ from gateway.model import Prediction
 MAX_BYTES: Final = 1024 * 1024
 MAX_LABEL: Final = 64  # characters; a longer text is free text, not a class
 
+# From here on an array is not decoded whole for one of its elements, in bytes of the answer.
+LONG: Final = 1024
+
 _Leaf = str | int | float | bool | None
+_decode_leaf: Final = msgspec.json.Decoder(_Leaf).decode
+_PLAIN: Final = rb'(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^\s,\[\]{}"]+)'
 
 
 class Missing(StrEnum):
@@ -43,7 +49,7 @@ costs 0.5 us more)."""
 class PredictionReader:
     """Reads label and score of one route's answers in one pass."""
 
-    __slots__ = ("_decode", "_label", "_label_steps", "_score", "_score_steps")
+    __slots__ = ("_label", "_long", "_score", "_short")
 
     def __init__(self, prediction: Prediction) -> None:
         self._label = None if prediction.label is None else _tokens(prediction.label)
@@ -52,11 +58,11 @@ class PredictionReader:
         for tokens in (self._label, self._score):
             if tokens is not None:
                 root.add(tokens)
-        self._label_steps = None if self._label is None else root.steps(self._label)
-        self._score_steps = None if self._score is None else root.steps(self._score)
-        self._decode: Callable[[bytes], Any] | None = None
+        self._short: _Plan | None = None
+        self._long: _Plan | None = None
         with suppress(ValueError):  # msgspec takes no field names with quotes or backslashes
-            self._decode = msgspec.json.Decoder(root.type()).decode
+            self._short = _Plan(root, self._label, self._score, raw=False)
+            self._long = _Plan(root, self._label, self._score, raw=True)
 
     def read(self, body: bytes) -> Reading:
         """The prediction in a whole answer body. Never raises."""
@@ -71,18 +77,48 @@ class PredictionReader:
 
     def _look(self, body: bytes) -> tuple[str | None, float | None]:
         """Label and score, as far as they are there."""
-        if self._decode is not None:
+        plan = self._short if len(body) < LONG else self._long
+        if plan is not None:
             try:
-                decoded = self._decode(body)
-            except msgspec.ValidationError:  # JSON of another shape, perhaps only beside the way
-                pass
-            else:
-                return (
-                    _label_text(_at(decoded, self._label_steps)),
-                    _number(_at(decoded, self._score_steps)),
-                )
+                return plan.look(body)
+            except (msgspec.ValidationError, _Unlike):
+                pass  # JSON of another shape, perhaps only beside the way
         document = msgspec.json.decode(body)
         return _label_text(_find(document, self._label)), _number(_find(document, self._score))
+
+
+class _Unlike(Exception):
+    """A long array does not begin with plain values."""
+
+
+class _Plan:
+    """A decoder of what stands on the way, and the ways through what it gives.
+
+    ``raw`` leaves arrays of plain values undecoded and takes one element out of their text: 6 us
+    instead of 15 for an answer of 10 KB with 290 predictions. For a short one it costs more.
+    """
+
+    __slots__ = ("_decode", "_label", "_score")
+
+    def __init__(
+        self, root: _Node, label: list[str] | None, score: list[str] | None, *, raw: bool
+    ) -> None:
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(root.type(raw)).decode
+        self._label = None if label is None else root.steps(label, raw)
+        self._score = None if score is None else root.steps(score, raw)
+
+    def look(self, body: bytes) -> tuple[str | None, float | None]:
+        """Raises msgspec.MsgspecError or :class:`_Unlike`."""
+        decoded = self._decode(body)
+        label = None if self._label is None else _at(decoded, self._label)
+        score = None if self._score is None else _at(decoded, self._score)
+        return (
+            label if type(label) is str else _label_text(label),
+            score if type(score) is float else _number(score),
+        )
+
+
+_Step = str | int | re.Pattern[bytes]
 
 
 @dataclass(slots=True)
@@ -96,27 +132,33 @@ class _Node:
         for token in tokens:
             node = node.children.setdefault(token, _Node())
 
-    def type(self) -> Any:
+    def type(self, raw: bool) -> Any:
         """The msgspec type that decodes this node and passes over everything else."""
         if not self.children:
             return _Leaf
         if self._is_list():
-            return list[self._element().type()]  # type: ignore[misc]  # made at run time
+            element = self._element()
+            if raw and not element.children:
+                return msgspec.Raw
+            return list[element.type(raw)]  # type: ignore[misc]  # made at run time
         names = {_field(i): token for i, token in enumerate(self.children)}
         fields = [
-            (name, self.children[token].type() | msgspec.UnsetType, msgspec.UNSET)
+            (name, self.children[token].type(raw) | msgspec.UnsetType, msgspec.UNSET)
             for name, token in names.items()
         ]
         return msgspec.defstruct("Answer", fields, rename=names)
 
-    def steps(self, tokens: list[str]) -> tuple[str | int, ...]:
-        """The way to one pointer through decoded values: attribute names and list indexes."""
+    def steps(self, tokens: list[str], raw: bool) -> tuple[_Step, ...]:
+        """The way to one pointer through decoded values: attribute names, list indexes, and what
+        finds an element in an undecoded array.
+        """
         node = self
-        steps: list[str | int] = []
+        steps: list[_Step] = []
         for token in tokens:
             if node._is_list():
-                steps.append(int(token))
                 node = node._element()
+                undecoded = raw and not node.children
+                steps.append(_element_pattern(int(token)) if undecoded else int(token))
             else:
                 steps.append(_field(list(node.children).index(token)))
                 node = node.children[token]
@@ -133,6 +175,14 @@ class _Node:
         return merged
 
 
+def _element_pattern(index: int) -> re.Pattern[bytes]:
+    """Finds one element at the start of the text of a JSON array that is known to be valid, if it
+    and all before it are plain values.
+    """
+    before = rb"(?:%b\s*,\s*){%d}" % (_PLAIN, index) if index else b""
+    return re.compile(rb"\s*\[\s*%b(%b)\s*[,\]]" % (before, _PLAIN))
+
+
 def _field(index: int) -> str:
     """A Python name for a JSON key, which may be anything."""
     return f"field{index}"
@@ -143,16 +193,28 @@ def _tokens(pointer: str) -> list[str]:
     return [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
 
 
-def _at(decoded: Any, steps: tuple[str | int, ...] | None) -> Any:
+def _at(decoded: Any, steps: tuple[_Step, ...]) -> Any:
     """What stands at the end of the way; None if nothing does."""
-    if steps is None:
-        return None
     try:
         for step in steps:
-            decoded = decoded[step] if type(step) is int else getattr(decoded, step)  # type: ignore[arg-type]
+            if type(step) is str:
+                decoded = getattr(decoded, step)
+            elif type(step) is int:
+                decoded = decoded[step]
+            elif decoded is msgspec.UNSET:
+                return None
+            else:
+                decoded = _element(decoded, step)  # type: ignore[arg-type]
     except (IndexError, AttributeError, TypeError):
         return None
     return decoded
+
+
+def _element(array: msgspec.Raw, pattern: re.Pattern[bytes]) -> Any:
+    found = pattern.match(array)
+    if found is None:
+        raise _Unlike
+    return _decode_leaf(found[1])
 
 
 def _find(document: Any, tokens: list[str] | None) -> Any:

@@ -6,21 +6,17 @@ refusal after which nothing more is read.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import httptools
 
 from gateway.errors import Refusal
 from gateway.headers import RequestHead
-from gateway.request import (
-    MAX_HEAD,
-    Request,
-    authority_of,
-    check_head,
-    origin_form,
-    request_id,
-)
+from gateway.heads import Heads
+from gateway.request import MAX_HEAD, UPLOAD_BUFFER, Request, check_head
 from gateway.table import Fields
+
+known: Final[Heads[RequestHead]] = Heads()  # shared by all connections
 
 
 class Sink(Protocol):
@@ -33,9 +29,13 @@ class Sink(Protocol):
 
 
 class Gate(Protocol):
-    """What is asked while a head is read."""
+    """What is asked while a head is read. ``body_floor``: no route refuses a body of so many
+    bytes.
+    """
 
-    def new_id(self) -> str: ...
+    body_floor: int
+
+    def new_id(self) -> bytes: ...
     def body_limit(self, path: bytes, fields: Fields) -> int: ...
 
 
@@ -47,8 +47,9 @@ class RequestReader:
         "_feeding",
         "_gate",
         "_headers",
+        "_memorable",
+        "_origin",
         "_parser",
-        "_peer",
         "_sink",
         "_target",
         "_untold",
@@ -58,10 +59,10 @@ class RequestReader:
         "request",
     )
 
-    def __init__(self, sink: Sink, gate: Gate, peer: bytes) -> None:
+    def __init__(self, sink: Sink, gate: Gate, origin: bytes) -> None:
         self._sink = sink
         self._gate = gate
-        self._peer = peer
+        self._origin = origin
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
@@ -69,6 +70,7 @@ class RequestReader:
         self._at_most = 0  # bytes the message may have had so far: of all feeds it has a part in
         self._untold = 0  # bytes since anything was told: of a head, or of trailers, without an end
         self._without_upgrade = b""  # a head that is read again
+        self._memorable: RequestHead | None = None  # of the last message, if it can be remembered
         self.request: Request | None = None  # the one whose body is being read
         self.ended = False
         self.progress = 0
@@ -85,11 +87,41 @@ class RequestReader:
 
     def feed(self, data: bytes) -> None:
         """Parse; everything told is told before this returns."""
-        if self.ended:
+        if self.ended or (self.progress % 2 == 0 and self._recall(data)):
             return
+        begun = self.progress
         self._feeding = len(data)
         self._at_most += len(data)
         self._untold += len(data)
+        self._parse(data)
+        if self._untold > MAX_HEAD:
+            self.refuse(_head_too_large())
+        elif self._memorable is not None:
+            head, self._memorable = self._memorable, None
+            if begun % 2 == 0 and self.progress == begun + 2:
+                known.remember(data, head.declared or 0, head)
+
+    def _recall(self, data: bytes) -> bool:
+        """Take a whole request whose head was read before, without reading it again; False if this
+        is none.
+        """
+        end = data.find(b"\r\n\r\n") + 4
+        head = known.get(data[:end])
+        if head is None:
+            return False
+        size = len(data) - end
+        if size != (head.declared or 0) or size > self._gate.body_floor or size > UPLOAD_BUFFER:
+            return False
+        request = Request(head, self._origin, head.id or self._gate.new_id())
+        request.size = size
+        if size:
+            request.chunks.append(data[end:])
+        request.whole = True
+        self.progress += 2
+        self._sink.on_request(request)
+        return True
+
+    def _parse(self, data: bytes) -> None:
         rest: bytes | memoryview = data
         while rest and not self.ended:
             try:
@@ -105,8 +137,6 @@ class RequestReader:
             except httptools.HttpParserError as error:
                 sentence = f"this is not HTTP/1.1 (RFC 9112): {error}"
                 self.refuse(Refusal(400, "bad_request", sentence))
-        if self._untold > MAX_HEAD:
-            self.refuse(_head_too_large())
 
     def refuse(self, refusal: Refusal) -> None:
         """Refuse the message being read, and read nothing that follows it."""
@@ -115,8 +145,7 @@ class RequestReader:
         self.ended = True
         request = self.request
         if request is None:
-            request = Request(b"GET", self._target, RequestHead([]), self._peer)
-            request.id = self._gate.new_id().encode()
+            request = Request(RequestHead([]), self._origin, self._gate.new_id())
         self.request = None
         request.refusal = refusal
         request.chunks.clear()
@@ -144,27 +173,21 @@ class RequestReader:
         if self._parser.should_upgrade() and method != b"CONNECT":
             self._ignore_upgrade(method)
             return
-        head = RequestHead(self._headers)
-        authority = authority_of(self._target)
-        if authority is not None:
-            head.fields[b"host"] = authority
         version = self._parser.get_http_version()
-        self.request = request = Request(
-            method, self._target, head, self._peer, http10=version == "1.0"
-        )
-        request.id = request_id(head.fields.get(b"x-request-id"), self._gate.new_id)
+        head = RequestHead(self._headers, method, self._target, version)
+        request = Request(head, self._origin, head.id or self._gate.new_id())
+        self.request = request
         try:
             if self._at_most > MAX_HEAD and self._head_size() > MAX_HEAD:
                 raise _head_too_large()
-            check_head(request.method, self._target, version, head, len(self._headers))
-            request.target = origin_form(self._target)
-            request.limit = self._gate.body_limit(request.path, head.fields)
-            if b"content-length" in head.fields and (request.declared or 0) > request.limit:
+            check_head(head)
+            request.limit = self._gate.body_limit(head.path, head.fields)
+            if head.declared is not None and head.declared > request.limit:
                 raise _too_large(request.limit)
         except Refusal as refusal:
             self.refuse(refusal)
             return
-        if b"expect" in head.fields and not request.http10:
+        if b"expect" in head.fields and not head.http10:
             self._sink.on_expect(request)
 
     def on_body(self, chunk: bytes) -> None:
@@ -173,10 +196,10 @@ class RequestReader:
         if request is None:
             return
         request.chunks.append(chunk)
-        request.size += len(chunk)
-        if request.size > request.limit:
+        request.size = size = request.size + len(chunk)
+        if size > request.limit:
             self.refuse(_too_large(request.limit))
-        else:
+        elif request.streamed or size > UPLOAD_BUFFER:
             self._sink.on_body(request)
 
     def on_message_complete(self) -> None:
@@ -187,6 +210,9 @@ class RequestReader:
         if request is not None:
             request.whole = True
             request.keep_alive = request.keep_alive and self._parser.should_keep_alive()
+            head = request.head
+            if request.keep_alive and (head.declared is not None or not head.framed):
+                self._memorable = None if b"expect" in head.fields else head
             self._sink.on_request(request)
 
     def _ignore_upgrade(self, method: bytes) -> None:

@@ -25,6 +25,7 @@ Draw = Callable[[], float]
 # Distinct paths remembered with the routes that take them; paths come from clients, so this is
 # bounded and simply forgotten when full.
 _REMEMBERED_PATHS: Final = 1024
+DEFAULT_BODY_LIMIT: Final = 1024 * 1024  # bytes, where no route takes the request
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,11 +44,12 @@ class Decision:
     index: int
     headers: bytes
     fallback: Decision | None = None
+    # Only draws are evidence: never an override, never an answer given in another's place.
+    counts_as_evidence: bool = field(init=False)
 
-    @property
-    def counts_as_evidence(self) -> bool:
-        """Only draws are evidence: never an override, never an answer given in another's place."""
-        return self.assignment in (Assignment.WEIGHTED, Assignment.STICKY)
+    def __post_init__(self) -> None:
+        drawn = self.assignment in (Assignment.WEIGHTED, Assignment.STICKY)
+        object.__setattr__(self, "counts_as_evidence", drawn)
 
     def __repr__(self) -> str:
         return f"<Decision {self.route.name} -> {self.version} ({self.assignment})>"
@@ -66,7 +68,20 @@ class Place:
 class CompiledRoute:
     """One route with its lanes and decisions ready."""
 
-    __slots__ = ("_forced", "_lanes", "_salt", "_sticky", "_weighted", "rules", "sticky_cookie")
+    __slots__ = (
+        "_forced",
+        "_headers",
+        "_host",
+        "_key_header",
+        "_lanes",
+        "_override",
+        "_salt",
+        "_sticky",
+        "_weighted",
+        "rules",
+        "sticky_cookie",
+        "unconditional",
+    )
 
     def __init__(self, rules: Route, first_index: int) -> None:
         self.rules = rules
@@ -96,31 +111,37 @@ class CompiledRoute:
         self._lanes = lanes_of([version.weight for version in rules.candidates])
         self._salt = rules.sticky.salt.encode() if rules.sticky else b""
         self.sticky_cookie = _cookie_name(rules.sticky)
+        # Names as bytes, once: encoding them, and asking a route for conditions it does not have,
+        # cost 2 us a request.
+        match = rules.match
+        self._host = None if match.host is None else match.host.encode()
+        self._headers = [(name.encode(), value.encode()) for name, value in match.headers]
+        self.unconditional = self._host is None and not self._headers
+        self._override = None if rules.override is None else rules.override.encode()
+        by_header = rules.sticky is not None and rules.sticky.kind is StickyKind.HEADER
+        self._key_header = rules.sticky.name.encode() if rules.sticky and by_header else None
 
     def takes(self, fields: Fields) -> bool:
         """Whether host and header conditions agree (the path was compared before)."""
-        match = self.rules.match
-        if match.host is not None and _host(fields) != match.host.encode():
+        if self._host is not None and _host(fields) != self._host:
             return False
-        return all(fields.get(name.encode()) == value.encode() for name, value in match.headers)
+        return all(fields.get(name) == value for name, value in self._headers)
 
     def key(self, fields: Fields) -> bytes | None:
         """The sticky key the client sent; None if the route has none or the client sent none."""
-        sticky = self.rules.sticky
-        if sticky is None:
-            return None
-        if sticky.kind is StickyKind.HEADER:
-            return fields.get(sticky.name.encode()) or None
-        return cookie(fields.get(b"cookie", b""), sticky.name.encode()) or None
+        if self._key_header is not None:
+            return fields.get(self._key_header) or None
+        if self.sticky_cookie is not None:
+            return cookie(fields.get(b"cookie", b""), self.sticky_cookie) or None
+        return None
 
     def assign(self, fields: Fields, key: bytes | None, draw: Draw) -> Decision:
         """Override first, then the sticky key, then a draw of its own.
 
         Raises :class:`Refusal` (400) when the override names a version the route does not have.
         """
-        override = self.rules.override
-        if override is not None:
-            wanted = fields.get(override.encode())
+        if self._override is not None:
+            wanted = fields.get(self._override)
             if wanted:
                 return self._force(wanted)
         if key is not None:
@@ -155,6 +176,7 @@ class RoutingTable:
     config: RoutingConfig
     routes: tuple[CompiledRoute, ...]
     places: tuple[Place, ...]
+    body_floor: int  # the smallest body limit, in bytes
     _paths: dict[bytes, tuple[CompiledRoute, ...]] = field(default_factory=dict, repr=False)
 
     def match(self, path: bytes, fields: Fields) -> CompiledRoute:
@@ -163,7 +185,7 @@ class RoutingTable:
         if found is None:
             found = self._remember(path)
         for route in found:
-            if route.takes(fields):
+            if route.unconditional or route.takes(fields):
                 return route
         raise Refusal(404, "no_route", "no route takes this path, host and headers; see `match`")
 
@@ -184,7 +206,8 @@ def compile_table(config: RoutingConfig) -> RoutingTable:
         places.append(Place(rules, rules.stable, Role.STABLE, len(places)))
         for version in rules.candidates:
             places.append(Place(rules, version.name, Role.CANDIDATE, len(places)))
-    return RoutingTable(config, tuple(routes), tuple(places))
+    floor = min([DEFAULT_BODY_LIMIT, *(rules.limits.body for rules in config.routes)])
+    return RoutingTable(config, tuple(routes), tuple(places), floor)
 
 
 def path_matches(prefix: bytes, path: bytes) -> bool:

@@ -19,10 +19,13 @@ from typing import Final, Protocol, cast
 import httptools
 
 from gateway.errors import Reason
-from gateway.headers import ReplyHead, has_no_body
+from gateway.headers import ReplyHead
+from gateway.heads import Heads
 
 REPLY_BUFFER: Final = 8 * 1024 * 1024  # bytes of a body told whole
 MAX_HEAD: Final = 64 * 1024  # bytes of an answer's head
+
+known: Final[Heads[ReplyHead]] = Heads()  # shared by all connections
 
 
 class Receiver(Protocol):
@@ -145,7 +148,9 @@ class UpstreamConnection(asyncio.Protocol):
         if self._receiver is None:
             self.close()  # rule 2: nobody asked
             return
-        self._began = True
+        begun, self._began = self._began, True
+        if not begun and self._recall(data):
+            return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError:
@@ -156,11 +161,38 @@ class UpstreamConnection(asyncio.Protocol):
             if not self._complete:
                 self._fail(Reason.BAD_RESPONSE)
         if self._complete:
+            if not begun:
+                self._remember(data)
             self._finish(self._reusable and self._sent and not self._surplus)
         elif self._head is None:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD:
                 self._fail(Reason.BAD_RESPONSE)
+
+    def _recall(self, data: bytes) -> bool:
+        """Take a whole answer whose head was read before, without reading it again; False if this
+        is none.
+        """
+        end = data.find(b"\r\n\r\n") + 4
+        head = known.get(data[:end])
+        receiver = self._receiver
+        if head is None or receiver is None:
+            return False
+        if head.length != len(data) - end or self._method == b"HEAD":
+            return False
+        self._receiver = None
+        self.served += 1
+        self._owner.released(self, self._sent and not self.closed)
+        receiver.on_reply(head, data[end:])
+        return True
+
+    def _remember(self, data: bytes) -> None:
+        """An ordinary answer, all of it in one piece, that leaves the connection open."""
+        head = self._head
+        if head is None or self._surplus or self._streaming or not self._reusable:
+            return
+        if head.length is not None and head.length == self._size and self._method != b"HEAD":
+            known.remember(data, head.length, head)
 
     def pause_writing(self) -> None:
         if self._receiver is not None:
@@ -190,10 +222,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._head = head = ReplyHead(status, self._headers)
         if head.coded:
             self._fail(Reason.BAD_RESPONSE)
-        elif self._method == b"HEAD" and not has_no_body(status, b"GET"):
+        elif self._method == b"HEAD" and not head.bare:
             # The parser would wait for the body the head declares; this connection ends here.
             self._complete = True
-        elif has_no_body(status, self._method):
+        elif head.bare:
             return  # whatever its fields say: the parser ends it here
         elif head.endless or (head.length is not None and head.length > REPLY_BUFFER):
             self._stream(head)

@@ -88,8 +88,8 @@ def make_request(
         name.lower() for name, _ in headers
     }:
         headers = [*headers, (b"Content-Length", b"%d" % len(body))]
-    request = Request(method, target, RequestHead(headers), b"192.0.2.7")
-    request.id = b"id-1"
+    head = RequestHead(headers, method, target)
+    request = Request(head, b"192.0.2.7\r\nX-Forwarded-Proto: http", b"id-1")
     request.chunks = [body] if body else []
     request.size = len(body or b"")
     request.whole = whole

@@ -17,8 +17,10 @@ PACKAGES = ("gateway", "monitoring", "model_workers")
 PURE = {
     "gateway": {
         *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
-        *("config.rules", "config.schema", "counts", "edit", "errors", "headers", "model"),
+        *("config.rules", "config.schema", "counts", "edit", "errors", "headers", "heads"),
+        "model",
         *("observe", "predictions", "recovery", "replies", "request", "split", "table"),
+        "target",
     },
     "monitoring": {"evidence", "explanation", "judge"},
 }

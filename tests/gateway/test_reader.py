@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.reader import RequestReader
+from gateway.heads import MAX_HEAD, MAX_REMEMBERED
+from gateway.reader import RequestReader, known
 from gateway.request import Request
 from gateway.table import Fields
 
@@ -43,6 +44,8 @@ Told = tuple[str, str, int, bytes]
 class Sink:
     """Writes down what it is told, in the order of the telling."""
 
+    body_floor = LIMIT
+
     def __init__(self) -> None:
         self.told: list[Told] = []
         self.bodies = 0
@@ -61,7 +64,7 @@ class Sink:
         assert request.whole
         assert request.size == sum(map(len, request.chunks))
         head = b"".join(request.head.lines)
-        method, target = request.method.decode(), request.target.decode("latin-1")
+        method, target = request.head.method.decode(), request.head.target.decode("latin-1")
         data = head + b"".join(request.chunks)
         self.told.append((method, target, int(request.keep_alive), data))
 
@@ -70,8 +73,8 @@ class Sink:
         assert request.id
         self.told.append(("", "", request.refusal.status, b""))
 
-    def new_id(self) -> str:
-        return str(next(self._ids))
+    def new_id(self) -> bytes:
+        return b"%d" % next(self._ids)
 
     def body_limit(self, path: bytes, fields: Fields) -> int:
         return LIMIT
@@ -153,6 +156,74 @@ def test_after_a_refusal_nothing_more_is_told(data: bytes, places: list[int], mo
     assert len(refused) <= 1
     assert not refused or refused == [len(sink.told) - 1]
     assert sink.reader.ended == bool(refused)
+
+
+# --- heads that were read before
+
+
+def told_by_the_parser(*pieces: bytes) -> list[Told]:
+    """What is told where nothing is remembered."""
+    sink = Sink()
+    for piece in pieces:
+        known.clear()
+        sink.reader.feed(piece)
+    return sink.told
+
+
+@given(
+    st.lists(st.sampled_from((*MESSAGES, *BROKEN, *JUNK)) | mutilated(), max_size=6),
+    st.lists(mutilated(), max_size=3),
+    PLACES,
+)
+@example([MESSAGES[1], MESSAGES[1]], [], [])
+@example([MESSAGES[1] + MESSAGES[0], MESSAGES[1][:-1], b"x"], [], [])
+@example([b"\r\n" + MESSAGES[0], MESSAGES[0], b"\r\n", MESSAGES[0]], [], [])
+@example([MESSAGES[3], MESSAGES[3] + b"GET", b" / HTTP/1.1\r\n\r\n"], [], [])
+def test_what_was_read_before_never_matters(
+    pieces: list[bytes], before: list[bytes], places: list[int]
+) -> None:
+    known.clear()
+    for message in (*MESSAGES, *BROKEN, *before, *pieces):
+        told(message)
+
+    assert told(*pieces) == told_by_the_parser(*pieces)
+    data = b"".join(pieces)
+    assert told(*cut(data, places)) == told_by_the_parser(data)
+
+
+def test_a_head_that_was_read_before_is_not_read_again() -> None:
+    known.clear()
+    told(MESSAGES[1], MESSAGES[1])
+
+    [head] = known.values()
+    assert [*known] == [MESSAGES[1].removesuffix(b"hello")]
+    assert (head.target, head.declared) == (b"/p?q", 5)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.0\r\n\r\n",
+        MESSAGES[2],
+        MESSAGES[6],
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * MAX_HEAD + b"\r\n\r\n",
+        *BROKEN,
+    ],
+)
+def test_what_is_not_remembered(message: bytes) -> None:
+    """The last of a connection, bodies in chunks, expectations, long heads, what is refused."""
+    known.clear()
+    told(message)
+
+    assert not known
+
+
+def test_memory_for_heads_is_bounded() -> None:
+    known.clear()
+    for i in range(3 * MAX_REMEMBERED):
+        told(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % i)
+        assert len(known) <= MAX_REMEMBERED
 
 
 @given(st.binary(max_size=300))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import Reason
 from gateway.headers import ReplyHead
-from gateway.upstream import REPLY_BUFFER, UpstreamConnection
+from gateway.upstream import REPLY_BUFFER, UpstreamConnection, known
 
 OK = b"HTTP/1.1 200 OK\r\n"
 EVENTS = OK + b"Content-Type: text/event-stream\r\n"
@@ -314,6 +314,56 @@ def test_whatever_a_worker_says_a_request_ends_exactly_once(
         [("released", True)],
         [("released", False)],
     )
+
+
+def heard(*pieces: bytes, method: bytes, whole: bool, remember: bool) -> list[Any]:
+    side = Side()
+    side.send(method, whole=whole)
+    for piece in pieces:
+        if not remember:
+            known.clear()
+        side.feed(piece)
+    side.lose()
+    return side.told
+
+
+@given(
+    mutilated() | st.sampled_from((*ANSWERS, *CLOSING)),
+    st.lists(mutilated(), max_size=3),
+    st.lists(st.integers(0, 1000), max_size=3),
+    st.sampled_from([b"POST", b"HEAD"]),
+    st.booleans(),
+)
+@example(ANSWERS[0], [], [], b"HEAD", True)
+@example(ANSWERS[0] + b"x", [ANSWERS[0]], [], b"POST", True)
+@example(ANSWERS[0], [ANSWERS[0]], [30], b"POST", True)
+@example(ANSWERS[5], [ANSWERS[5]], [], b"POST", True)
+def test_what_was_read_before_never_matters(
+    data: bytes, before: list[bytes], places: list[int], method: bytes, whole: bool
+) -> None:
+    known.clear()
+    for answer in (*ANSWERS, *CLOSING, *before, data):
+        told(answer)
+        told(answer, method=b"HEAD")
+    borders = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
+    pieces = [data[a:b] for a, b in pairwise(borders)]
+    with_memory = heard(*pieces, method=method, whole=whole, remember=True)
+
+    assert with_memory == heard(*pieces, method=method, whole=whole, remember=False)
+
+
+def test_only_ordinary_answers_of_known_length_are_remembered() -> None:
+    known.clear()
+    for answer in (*ANSWERS, *CLOSING):
+        told(answer)
+    told(ANSWERS[0] + b"surplus")
+    told(ANSWERS[0], method=b"HEAD")
+
+    assert [(head.status, head.length) for head in known.values()] == [
+        (200, 5),
+        (200, 0),
+        (500, 4),
+    ]
 
 
 @given(mutilated(), st.lists(st.integers(0, 1000), max_size=6))

@@ -9,6 +9,7 @@ from typing import Any
 
 import uvloop
 
+from gateway import reader, upstream
 from tests.builders import make_config, make_sticky
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.peers import Gateway, eventually, request
@@ -63,14 +64,21 @@ def test_a_request_makes_no_task_no_future_and_no_timer(serve: Serve, hire: Hire
     assert loop.made["timers"] < FEW
 
 
+def forget() -> None:
+    """Everything that nobody needs, heads that are remembered (bounded) included."""
+    reader.known.clear()
+    upstream.known.clear()
+    gc.collect()
+
+
 def test_requests_leave_nothing_in_memory(serve: Serve, hire: Hire) -> None:
     gateway = serve(make_config({"v1": hire().url}))
     ask_many(gateway, 50)
-    gc.collect()
+    forget()
     before = Counter(type(thing).__name__ for thing in gc.get_objects())
     ask_many(gateway, 300)
     eventually(lambda: gateway.connections == 0)
-    gc.collect()
+    forget()
     after = Counter(type(thing).__name__ for thing in gc.get_objects())
     ours = {"Exchange", "Request", "RequestHead", "ReplyHead", "Outcome", "UpstreamConnection"}
 

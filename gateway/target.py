@@ -1,0 +1,50 @@
+"""Request targets (RFC 9112, section 3.2): what a client asked for, in any of their forms."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from gateway.errors import Refusal
+
+_END_OF_AUTHORITY: Final = re.compile(rb"[/?#]")
+
+
+def path_of(target: bytes) -> bytes:
+    """The path, without the query; absolute form included."""
+    if not target.startswith(b"/"):
+        target = without_authority(target) or target
+    return target.partition(b"?")[0]
+
+
+def authority_of(target: bytes) -> bytes | None:
+    """The host and port of an absolute-form target, which stand above the Host field (RFC 9112,
+    section 3.2.2); None for a path.
+    """
+    if target.startswith(b"/"):
+        return None
+    _, separator, rest = target.partition(b"://")
+    return _END_OF_AUTHORITY.split(rest, maxsplit=1)[0] if separator else None
+
+
+def origin_form(target: bytes) -> bytes:
+    """The target a worker gets: path and query. Raises :class:`Refusal` for anything else."""
+    if b"#" in target:
+        raise Refusal(400, "bad_request", "a request target has no fragment (RFC 9112, 3.2)")
+    if target.startswith(b"/"):
+        return target
+    bare = without_authority(target)
+    if bare is None:
+        sentence = "the request target must be a path that begins with a slash"
+        raise Refusal(400, "bad_request", sentence)
+    return bare
+
+
+def without_authority(target: bytes) -> bytes | None:
+    """Path and query of ``http://host/path?query``; None for anything else."""
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        return None
+    end = min((at for at in (rest.find(b"/"), rest.find(b"?")) if at >= 0), default=len(rest))
+    bare = rest[end:]
+    return bare if bare.startswith(b"/") else b"/" + bare
