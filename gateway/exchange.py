@@ -6,6 +6,7 @@ version that had a part in it is observed exactly once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import Reason, Refusal
@@ -26,8 +27,8 @@ class Client(Protocol):
     """The connection a request came from; ``blocked``: it does not take what was written."""
 
     blocked: bool
+    write: Callable[[bytes], None]
 
-    def write(self, data: bytes) -> None: ...
     def done(self, *, keep_alive: bool) -> None: ...
     def cut(self) -> None: ...
     def hold_upload(self, held: bool) -> None: ...
@@ -74,10 +75,12 @@ class Exchange:
         head = self._request.head
         fields = head.fields
         route = self._serving.table.match(head.path, fields)
-        key = route.key(fields)
-        if key is None and route.sticky_cookie is not None:
-            key = self._live.new_id()
-            self._cookie = set_cookie(route.sticky_cookie, key)
+        key = None
+        if route.sticky:
+            key = route.key(fields)
+            if key is None and route.sticky_cookie is not None:
+                key = self._live.new_id()
+                self._cookie = set_cookie(route.sticky_cookie, key)
         return route.assign(fields, key, self._live.draw)
 
     def _forward(self, decision: Decision) -> None:

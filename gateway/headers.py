@@ -75,14 +75,15 @@ class RequestHead:
     ``fields`` maps lower-case names to values (the last one, lists joined); ``lines`` are the
     end-to-end lines to pass on; ``hosts`` counts Host fields and ``count`` all of them; ``id`` is
     the client's own X-Request-Id if it can stand in a header and a log line, else empty;
-    ``declared`` is Content-Length (None without one); ``framed`` says that there is a body at all,
-    even an empty one (RFC 9112, section 6.3); ``start`` is how a worker is told, up to the address
-    of the client, which the connection knows.
+    ``declared`` is Content-Length (None without one), ``size`` the same as a number; ``framed``
+    says that there is a body at all, even an empty one (RFC 9112, section 6.3); ``start`` is how a
+    worker is told, up to the address of the client, which the connection knows; ``raw`` are its
+    bytes, if it is remembered.
     """
 
     __slots__ = (
         *("count", "declared", "fields", "framed", "hosts", "http10", "id", "lines", "method"),
-        *("path", "start", "target", "version"),
+        *("path", "raw", "size", "start", "target", "version"),
     )
 
     def __init__(
@@ -95,6 +96,7 @@ class RequestHead:
         fields: dict[bytes, bytes] = {}
         lines: list[bytes] = []
         hosts = 0
+        self.raw = b""
         for pair in parsed:
             name, value = pair
             lower, passed = _request_field(name)
@@ -120,6 +122,7 @@ class RequestHead:
         self.count = len(parsed)
         self.id = _acceptable_id(fields.get(b"x-request-id", b""))
         self.declared = int(declared) if declared is not None else None
+        self.size = self.declared or 0
         self.framed = declared is not None or b"transfer-encoding" in fields
         self.start = self._start()
 
@@ -149,12 +152,14 @@ class ReplyHead:
     ``length`` is the declared Content-Length (None without one); ``framed`` says whether the end of
     the body can be told without the end of the connection; ``coded`` that it is in a transfer
     coding we do not undo; ``endless`` marks an event stream; ``bare`` that there never is a body,
-    whatever the fields declare; ``start`` is the status line and what is passed on to the client.
+    whatever the fields declare; ``start`` is the status line and what is passed on to the client;
+    ``raw`` are its bytes, if it is remembered.
     """
 
-    __slots__ = ("bare", "coded", "endless", "framed", "length", "start", "status")
+    __slots__ = ("bare", "coded", "endless", "framed", "length", "raw", "start", "status")
 
     def __init__(self, status: int, parsed: FieldList) -> None:
+        self.raw = b""
         lines: list[bytes] = []
         fields: dict[bytes, bytes] = {}
         for pair in parsed:

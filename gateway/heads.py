@@ -8,13 +8,20 @@ message in one piece is recognised. Anything else goes through the parser, alway
 
 from __future__ import annotations
 
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 # Bounds, as heads come from strangers: at most 1 MiB of bytes, forgotten all at once when full.
 MAX_REMEMBERED: Final = 512
 MAX_HEAD: Final = 2048  # bytes; a longer one is seldom sent twice
 
-Head = TypeVar("Head")
+
+class Memorable(Protocol):
+    """``raw`` are its bytes up to and with the empty line, once it is remembered."""
+
+    raw: bytes
+
+
+Head = TypeVar("Head", bound=Memorable)
 
 
 class Heads(dict[bytes, Head], Generic[Head]):
@@ -30,4 +37,9 @@ class Heads(dict[bytes, Head], Generic[Head]):
             return
         if len(self) >= MAX_REMEMBERED:
             self.clear()
-        self[data[:size]] = head
+        head.raw = data[:size]
+        self[head.raw] = head
+
+    def recall(self, data: bytes) -> Head | None:
+        """The head these bytes begin with, if it was remembered."""
+        return self.get(data[: data.find(b"\r\n\r\n") + 4])

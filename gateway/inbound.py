@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
 from gateway.errors import Refusal
@@ -47,10 +48,12 @@ class InboundConnection(asyncio.Protocol):
         "_transport",
         "_unsent",
         "blocked",
+        "write",
     )
 
     _reader: RequestReader
     _transport: asyncio.Transport
+    write: Callable[[bytes], None]
 
     def __init__(self, live: Live, connections: set[InboundConnection]) -> None:
         self._live = live
@@ -72,6 +75,7 @@ class InboundConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self.write = self._transport.write  # bytes of the present answer
         self._connections.add(self)
         self._seen = (0, self._live.clock())
         peer = transport.get_extra_info("peername")
@@ -173,10 +177,6 @@ class InboundConnection(asyncio.Protocol):
         if coming is not None and coming.expects:
             coming.expects = False
             self.on_expect(coming)
-
-    def write(self, data: bytes) -> None:
-        """Bytes of the present answer."""
-        self._transport.write(data)
 
     def done(self, *, keep_alive: bool) -> None:
         """The present answer is written."""

@@ -131,7 +131,9 @@ class EndpointPool:
     def released(self, connection: UpstreamConnection, reusable: bool) -> None:
         """A request on it has ended."""
         self.in_flight -= 1
-        if reusable:
+        if reusable and not (self._waiting or self._closed):
+            self._idle.append(connection)
+        elif reusable:
             self._ready(connection)
         elif not connection.closed:
             connection.close()

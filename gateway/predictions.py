@@ -58,31 +58,31 @@ class PredictionReader:
         for tokens in (self._label, self._score):
             if tokens is not None:
                 root.add(tokens)
-        self._short: _Plan | None = None
-        self._long: _Plan | None = None
+        # Label and score of an answer that has the shape the pointers suggest.
+        self._short = self._long = self._look_through
         with suppress(ValueError):  # msgspec takes no field names with quotes or backslashes
-            self._short = _Plan(root, self._label, self._score, raw=False)
-            self._long = _Plan(root, self._label, self._score, raw=True)
+            self._short = _Plan(root, self._label, self._score, raw=False).look
+            self._long = _Plan(root, self._label, self._score, raw=True).look
 
     def read(self, body: bytes) -> Reading:
         """The prediction in a whole answer body. Never raises."""
-        if len(body) > MAX_BYTES:
+        size = len(body)
+        if size > MAX_BYTES:
             return None, None, Missing.TOO_LARGE
         try:
-            label, score = self._look(body)
+            label, score = self._short(body) if size < LONG else self._long(body)
+        except (msgspec.ValidationError, _Unlike):  # another shape, perhaps only beside the way
+            try:
+                label, score = self._look_through(body)
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                return None, None, Missing.UNREADABLE
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None, None, Missing.UNREADABLE
         expected = score if self._label is None else label
         return label, score, Missing.ABSENT if expected is None else None
 
-    def _look(self, body: bytes) -> tuple[str | None, float | None]:
-        """Label and score, as far as they are there."""
-        plan = self._short if len(body) < LONG else self._long
-        if plan is not None:
-            try:
-                return plan.look(body)
-            except (msgspec.ValidationError, _Unlike):
-                pass  # JSON of another shape, perhaps only beside the way
+    def _look_through(self, body: bytes) -> tuple[str | None, float | None]:
+        """Label and score of any JSON, as far as they are there."""
         document = msgspec.json.decode(body)
         return _label_text(_find(document, self._label)), _number(_find(document, self._score))
 
@@ -98,7 +98,7 @@ class _Plan:
     instead of 15 for an answer of 10 KB with 290 predictions. For a short one it costs more.
     """
 
-    __slots__ = ("_decode", "_label", "_score")
+    __slots__ = ("_both", "_decode", "_label", "_score")
 
     def __init__(
         self, root: _Node, label: list[str] | None, score: list[str] | None, *, raw: bool
@@ -106,12 +106,16 @@ class _Plan:
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(root.type(raw)).decode
         self._label = None if label is None else root.steps(label, raw)
         self._score = None if score is None else root.steps(score, raw)
+        self._both = _expression(self._label, self._score)
 
     def look(self, body: bytes) -> tuple[str | None, float | None]:
         """Raises msgspec.MsgspecError or :class:`_Unlike`."""
         decoded = self._decode(body)
-        label = None if self._label is None else _at(decoded, self._label)
-        score = None if self._score is None else _at(decoded, self._score)
+        try:
+            label, score = self._both(decoded)
+        except (IndexError, AttributeError, TypeError):  # one of them is not there
+            label = _at(decoded, self._label)
+            score = _at(decoded, self._score)
         return (
             label if type(label) is str else _label_text(label),
             score if type(score) is float else _number(score),
@@ -119,6 +123,7 @@ class _Plan:
 
 
 _Step = str | int | re.Pattern[bytes]
+_Steps = tuple[_Step, ...] | None
 
 
 @dataclass(slots=True)
@@ -193,8 +198,24 @@ def _tokens(pointer: str) -> list[str]:
     return [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
 
 
-def _at(decoded: Any, steps: tuple[_Step, ...]) -> Any:
+def _expression(label: _Steps, score: _Steps) -> Callable[[Any], tuple[Any, Any]]:
+    """Goes both ways at once, where they are plain: one expression, made as the standard library
+    makes named tuples. Walking them step by step costs 0.25 us more.
+    """
+    ways = []
+    for steps in (label, score):
+        if any(isinstance(step, re.Pattern) for step in steps or ()):
+            return lambda decoded: (_at(decoded, label), _at(decoded, score))
+        access = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps or ())
+        ways.append("None" if steps is None else "decoded" + "".join(access))
+    made: Callable[[Any], tuple[Any, Any]] = eval(f"lambda decoded: ({', '.join(ways)})")
+    return made
+
+
+def _at(decoded: Any, steps: _Steps) -> Any:
     """What stands at the end of the way; None if nothing does."""
+    if steps is None:
+        return None
     try:
         for step in steps:
             if type(step) is str:

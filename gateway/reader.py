@@ -29,8 +29,8 @@ class Sink(Protocol):
 
 
 class Gate(Protocol):
-    """What is asked while a head is read. ``body_floor``: no route refuses a body of so many
-    bytes.
+    """What is asked while a head is read. ``body_floor``: no route refuses or streams a body of so
+    many bytes.
     """
 
     body_floor: int
@@ -47,6 +47,7 @@ class RequestReader:
         "_feeding",
         "_gate",
         "_headers",
+        "_last",
         "_memorable",
         "_origin",
         "_parser",
@@ -71,6 +72,7 @@ class RequestReader:
         self._untold = 0  # bytes since anything was told: of a head, or of trailers, without an end
         self._without_upgrade = b""  # a head that is read again
         self._memorable: RequestHead | None = None  # of the last message, if it can be remembered
+        self._last: RequestHead | None = None  # that of the last request, if it was remembered
         self.request: Request | None = None  # the one whose body is being read
         self.ended = False
         self.progress = 0
@@ -87,9 +89,23 @@ class RequestReader:
 
     def feed(self, data: bytes) -> None:
         """Parse; everything told is told before this returns."""
-        if self.ended or (self.progress % 2 == 0 and self._recall(data)):
+        if self.ended:
             return
         begun = self.progress
+        if begun % 2 == 0:
+            # A whole request whose head was read before is taken without reading it again.
+            head = self._last
+            if head is None or not data.startswith(head.raw):
+                self._last = head = known.recall(data)
+            start = 0 if head is None else len(head.raw)
+            if head is not None and len(data) - start == head.size <= self._gate.body_floor:
+                self.progress = begun + 2
+                request = Request(head, self._origin, head.id or self._gate.new_id())
+                request.chunks.append(data[start:])
+                request.size = head.size
+                request.whole = True
+                self._sink.on_request(request)
+                return
         self._feeding = len(data)
         self._at_most += len(data)
         self._untold += len(data)
@@ -99,27 +115,7 @@ class RequestReader:
         elif self._memorable is not None:
             head, self._memorable = self._memorable, None
             if begun % 2 == 0 and self.progress == begun + 2:
-                known.remember(data, head.declared or 0, head)
-
-    def _recall(self, data: bytes) -> bool:
-        """Take a whole request whose head was read before, without reading it again; False if this
-        is none.
-        """
-        end = data.find(b"\r\n\r\n") + 4
-        head = known.get(data[:end])
-        if head is None:
-            return False
-        size = len(data) - end
-        if size != (head.declared or 0) or size > self._gate.body_floor or size > UPLOAD_BUFFER:
-            return False
-        request = Request(head, self._origin, head.id or self._gate.new_id())
-        request.size = size
-        if size:
-            request.chunks.append(data[end:])
-        request.whole = True
-        self.progress += 2
-        self._sink.on_request(request)
-        return True
+                known.remember(data, head.size, head)
 
     def _parse(self, data: bytes) -> None:
         rest: bytes | memoryview = data

@@ -25,7 +25,8 @@ Draw = Callable[[], float]
 # Distinct paths remembered with the routes that take them; paths come from clients, so this is
 # bounded and simply forgotten when full.
 _REMEMBERED_PATHS: Final = 1024
-DEFAULT_BODY_LIMIT: Final = 1024 * 1024  # bytes, where no route takes the request
+# Bytes, where no route takes the request; not more than what is whole before a worker is asked.
+DEFAULT_BODY_LIMIT: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +80,7 @@ class CompiledRoute:
         "_sticky",
         "_weighted",
         "rules",
+        "sticky",
         "sticky_cookie",
         "unconditional",
     )
@@ -110,6 +112,7 @@ class CompiledRoute:
         }
         self._lanes = lanes_of([version.weight for version in rules.candidates])
         self._salt = rules.sticky.salt.encode() if rules.sticky else b""
+        self.sticky = rules.sticky is not None
         self.sticky_cookie = _cookie_name(rules.sticky)
         # Names as bytes, once: encoding them, and asking a route for conditions it does not have,
         # cost 2 us a request.

@@ -52,35 +52,31 @@ class UpstreamConnection(asyncio.Protocol):
     """The owner's ``released`` is called exactly once per request, before its end is told."""
 
     __slots__ = (
-        "_began",
-        "_chunks",
-        "_complete",
-        "_head",
-        "_head_bytes",
-        "_headers",
-        "_method",
-        "_owner",
-        "_parser",
-        "_receiver",
-        "_reusable",
-        "_sent",
-        "_size",
-        "_streaming",
-        "_surplus",
-        "_transport",
-        "closed",
-        "served",
+        *("_began", "_chunks", "_complete", "_head", "_head_bytes", "_headers", "_last", "_method"),
+        *("_owner", "_parser", "_receiver", "_reusable", "_sent", "_size", "_streaming"),
+        *("_surplus", "_transport", "closed", "served"),
     )
+
+    _head: ReplyHead | None
+    _head_bytes: int
+    _chunks: list[bytes]
+    _size: int
+    _began: bool
+    _complete: bool
+    _reusable: bool
+    _surplus: bool
+    _streaming: bool
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
-        self._receiver: Receiver | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self.closed = False
         self.served = 0  # answers so far: a used connection may be reset just for being idle
+        self._receiver: Receiver | None = None
+        self._last: ReplyHead | None = None  # that of the last answer, if it was remembered
         self._headers: list[tuple[bytes, bytes]] = []
-        self._chunks: list[bytes] = []
+        self._reset()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "busy" if self._receiver else "idle"
@@ -100,10 +96,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._receiver = receiver
         self._sent = whole
         self._method = method
-        self._head: ReplyHead | None = None
-        self._head_bytes = 0
-        self._size = 0
-        self._began = self._complete = self._reusable = self._surplus = self._streaming = False
         self._transport.write(data)
 
     def upload(self, data: bytes, *, whole: bool) -> None:
@@ -145,12 +137,24 @@ class UpstreamConnection(asyncio.Protocol):
             self._fail(Reason.RESET)
 
     def data_received(self, data: bytes) -> None:
-        if self._receiver is None:
+        receiver = self._receiver
+        if receiver is None:
             self.close()  # rule 2: nobody asked
             return
-        begun, self._began = self._began, True
-        if not begun and self._recall(data):
-            return
+        begun = self._began
+        if not begun:
+            # A whole answer whose head was read before is taken without reading it again.
+            head = self._last
+            if head is None or not data.startswith(head.raw):
+                self._last = head = known.recall(data)
+            start = 0 if head is None else len(head.raw)
+            if head is not None and head.length == len(data) - start and self._method != b"HEAD":
+                self._receiver = None
+                self.served += 1
+                self._owner.released(self, self._sent and not self.closed)
+                receiver.on_reply(head, data[start:])
+                return
+            self._began = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError:
@@ -168,23 +172,6 @@ class UpstreamConnection(asyncio.Protocol):
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD:
                 self._fail(Reason.BAD_RESPONSE)
-
-    def _recall(self, data: bytes) -> bool:
-        """Take a whole answer whose head was read before, without reading it again; False if this
-        is none.
-        """
-        end = data.find(b"\r\n\r\n") + 4
-        head = known.get(data[:end])
-        receiver = self._receiver
-        if head is None or receiver is None:
-            return False
-        if head.length != len(data) - end or self._method == b"HEAD":
-            return False
-        self._receiver = None
-        self.served += 1
-        self._owner.released(self, self._sent and not self.closed)
-        receiver.on_reply(head, data[end:])
-        return True
 
     def _remember(self, data: bytes) -> None:
         """An ordinary answer, all of it in one piece, that leaves the connection open."""
@@ -261,7 +248,7 @@ class UpstreamConnection(asyncio.Protocol):
         receiver, head, chunks = self._receiver, self._head, self._chunks
         streamed = self._streaming
         self._receiver = None
-        self._chunks = []
+        self._reset()
         if receiver is None or head is None:
             return  # abandoned while its last bytes were read
         self.served += 1
@@ -272,6 +259,14 @@ class UpstreamConnection(asyncio.Protocol):
             receiver.on_stream_end()
         else:
             receiver.on_reply(head, chunks[0] if len(chunks) == 1 else b"".join(chunks))
+
+    def _reset(self) -> None:
+        """Nothing is known of the next answer yet."""
+        self._head = None
+        self._head_bytes = 0
+        self._chunks = []
+        self._size = 0
+        self._began = self._complete = self._reusable = self._surplus = self._streaming = False
 
     def _fail(self, reason: Reason) -> None:
         receiver = self._receiver

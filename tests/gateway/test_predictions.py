@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.predictions import MAX_BYTES, Missing, PredictionReader
+from gateway.predictions import LONG, MAX_BYTES, Missing, PredictionReader
 from tests.builders import make_prediction
 
 LABEL_AND_SCORE = PredictionReader(make_prediction("/predictions/0", "/probabilities/0"))
@@ -64,6 +64,28 @@ def pointed_at(document: Any, pointer: str) -> Any:
         else:
             return None
     return document
+
+
+def padded(document: Any) -> bytes:
+    """So long that arrays are not decoded whole."""
+    return b" " * LONG + json.dumps(document).encode()
+
+
+@given(VALID_JSON, st.sampled_from(READERS))
+@example({"predictions": ['a\\"]b', "c"], "probabilities": [1e3]}, LABEL_AND_SCORE)
+@example({"predictions": [{"x": 1}, "c"], "probabilities": []}, LABEL_AND_SCORE)
+@example({"predictions": "text"}, LABEL_AND_SCORE)
+@example({"predictions": {"0": "text"}, "probabilities": [True]}, LABEL_AND_SCORE)
+def test_a_long_answer_is_read_as_a_short_one(document: Any, reader: PredictionReader) -> None:
+    assert reader.read(padded(document)) == reader.read(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("index", [0, 1, 7])
+def test_one_element_is_taken_out_of_a_long_array(index: int) -> None:
+    values = ["a", 'q"uo\\te', "[", "]", ",", "\u00e9", None, "last", 8]
+    document = {"predictions": values, "more": [[1], {"a": []}]}
+
+    assert label(f"/predictions/{index}", padded(document)) == values[index]
 
 
 # --- where it stands

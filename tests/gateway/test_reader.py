@@ -9,9 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.heads import MAX_HEAD, MAX_REMEMBERED
+from gateway.model import RoutingConfig
 from gateway.reader import RequestReader, known
-from gateway.request import Request
-from gateway.table import Fields
+from gateway.request import UPLOAD_BUFFER, Request
+from gateway.table import Fields, compile_table
 
 LIMIT = 1000
 MESSAGES = (
@@ -44,7 +45,7 @@ Told = tuple[str, str, int, bytes]
 class Sink:
     """Writes down what it is told, in the order of the telling."""
 
-    body_floor = LIMIT
+    body_floor = limit = LIMIT
 
     def __init__(self) -> None:
         self.told: list[Told] = []
@@ -77,7 +78,7 @@ class Sink:
         return b"%d" % next(self._ids)
 
     def body_limit(self, path: bytes, fields: Fields) -> int:
-        return LIMIT
+        return self.limit
 
 
 def told(*pieces: bytes) -> list[Told]:
@@ -217,6 +218,23 @@ def test_what_is_not_remembered(message: bytes) -> None:
     told(message)
 
     assert not known
+
+
+def test_a_remembered_request_is_never_one_to_be_streamed() -> None:
+    assert compile_table(RoutingConfig(())).body_floor <= UPLOAD_BUFFER
+
+
+def test_a_body_over_the_limit_is_refused_also_when_its_head_was_read_before() -> None:
+    message = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n" + b"x" * 20
+    known.clear()
+    sink = Sink()
+    sink.reader.feed(message)
+    assert known
+    sink.body_floor = 19
+    sink.limit = 19
+    sink.reader.feed(message)
+
+    assert [status for _, _, status, _ in sink.told] == [1, 413]
 
 
 def test_memory_for_heads_is_bounded() -> None:
