@@ -13,6 +13,7 @@ from typing import Final, Generic, Protocol, TypeVar
 # Bounds, as heads come from strangers: at most 1 MiB of bytes, forgotten all at once when full.
 MAX_REMEMBERED: Final = 512
 MAX_HEAD: Final = 2048  # bytes; a longer one is seldom sent twice
+MAX_SEEN: Final = 4096
 
 
 class Memorable(Protocol):
@@ -25,21 +26,41 @@ Head = TypeVar("Head", bound=Memorable)
 
 
 class Heads(dict[bytes, Head], Generic[Head]):
-    """What the bytes up to and with the first empty line said the last time."""
+    """What the bytes up to and with the first empty line said the last time.
 
-    def remember(self, data: bytes, body: int, head: Head) -> None:
-        """Remember the head of a message that is exactly ``data``, its last ``body`` bytes being
-        the body. Where the empty line is elsewhere, the head was not written as one that can be
-        recognised.
-        """
-        size = data.find(b"\r\n\r\n") + 4
-        if size != len(data) - body or size > MAX_HEAD:
+    A head is remembered when it comes for the second time: heads that are all different, with a
+    trace id in each, would cost 3 us more each if they were kept for nothing.
+    """
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[int] = set()  # hashes of heads that came once
+
+    def remember(self, raw: bytes, head: Head) -> None:
+        """Take note of a head and its bytes."""
+        seen = hash(raw)
+        if len(raw) > MAX_HEAD:
+            return
+        if seen not in self._seen:
+            if len(self._seen) >= MAX_SEEN:
+                self._seen.clear()
+            self._seen.add(seen)
             return
         if len(self) >= MAX_REMEMBERED:
             self.clear()
-        head.raw = data[:size]
-        self[head.raw] = head
+        head.raw = raw
+        self[raw] = head
 
-    def recall(self, data: bytes) -> Head | None:
-        """The head these bytes begin with, if it was remembered."""
-        return self.get(data[: data.find(b"\r\n\r\n") + 4])
+    def forget(self) -> None:
+        """Everything."""
+        self.clear()
+        self._seen.clear()
+
+
+def head_of(data: bytes) -> bytes:
+    """The bytes up to and with the first empty line: of a message, its head. If there is none, too
+    few bytes to be one.
+    """
+    return data[: data.find(b"\r\n\r\n") + 4]

@@ -12,7 +12,7 @@ import httptools
 
 from gateway.errors import Refusal
 from gateway.headers import RequestHead
-from gateway.heads import Heads
+from gateway.heads import Heads, head_of
 from gateway.request import MAX_HEAD, UPLOAD_BUFFER, Request, check_head
 from gateway.table import Fields
 
@@ -92,11 +92,13 @@ class RequestReader:
         if self.ended:
             return
         begun = self.progress
+        raw = b""
         if begun % 2 == 0:
             # A whole request whose head was read before is taken without reading it again.
             head = self._last
             if head is None or not data.startswith(head.raw):
-                self._last = head = known.recall(data)
+                raw = head_of(data)
+                self._last = head = known.get(raw)
             start = 0 if head is None else len(head.raw)
             if head is not None and len(data) - start == head.size <= self._gate.body_floor:
                 self.progress = begun + 2
@@ -114,8 +116,9 @@ class RequestReader:
             self.refuse(_head_too_large())
         elif self._memorable is not None:
             head, self._memorable = self._memorable, None
-            if begun % 2 == 0 and self.progress == begun + 2:
-                known.remember(data, head.size, head)
+            # One message in one piece, and the first empty line is the end of its head.
+            if raw and self.progress == begun + 2 and len(raw) + head.size == len(data):
+                known.remember(raw, head)
 
     def _parse(self, data: bytes) -> None:
         rest: bytes | memoryview = data

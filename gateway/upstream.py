@@ -20,7 +20,7 @@ import httptools
 
 from gateway.errors import Reason
 from gateway.headers import ReplyHead
-from gateway.heads import Heads
+from gateway.heads import Heads, head_of
 
 REPLY_BUFFER: Final = 8 * 1024 * 1024  # bytes of a body told whole
 MAX_HEAD: Final = 64 * 1024  # bytes of an answer's head
@@ -141,12 +141,13 @@ class UpstreamConnection(asyncio.Protocol):
         if receiver is None:
             self.close()  # rule 2: nobody asked
             return
-        begun = self._began
-        if not begun:
+        raw = b""
+        if not self._began:
             # A whole answer whose head was read before is taken without reading it again.
             head = self._last
             if head is None or not data.startswith(head.raw):
-                self._last = head = known.recall(data)
+                raw = head_of(data)
+                self._last = head = known.get(raw)
             start = 0 if head is None else len(head.raw)
             if head is not None and head.length == len(data) - start and self._method != b"HEAD":
                 self._receiver = None
@@ -165,21 +166,23 @@ class UpstreamConnection(asyncio.Protocol):
             if not self._complete:
                 self._fail(Reason.BAD_RESPONSE)
         if self._complete:
-            if not begun:
-                self._remember(data)
+            if raw and len(raw) + self._size == len(data):
+                self._remember(raw)
             self._finish(self._reusable and self._sent and not self._surplus)
         elif self._head is None:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD:
                 self._fail(Reason.BAD_RESPONSE)
 
-    def _remember(self, data: bytes) -> None:
-        """An ordinary answer, all of it in one piece, that leaves the connection open."""
+    def _remember(self, raw: bytes) -> None:
+        """All of the answer came in one piece: take note of an ordinary one that leaves the
+        connection open.
+        """
         head = self._head
         if head is None or self._surplus or self._streaming or not self._reusable:
             return
         if head.length is not None and head.length == self._size and self._method != b"HEAD":
-            known.remember(data, head.length, head)
+            known.remember(raw, head)
 
     def pause_writing(self) -> None:
         if self._receiver is not None:

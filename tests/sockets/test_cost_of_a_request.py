@@ -66,8 +66,8 @@ def test_a_request_makes_no_task_no_future_and_no_timer(serve: Serve, hire: Hire
 
 def forget() -> None:
     """Everything that nobody needs, heads that are remembered (bounded) included."""
-    reader.known.clear()
-    upstream.known.clear()
+    reader.known.forget()
+    upstream.known.forget()
     gc.collect()
 
 
