@@ -1,6 +1,7 @@
 # The front door. Every word is one job; CONTRIBUTING.md says when to use which.
 PYTHON ?= python3
 BIN := .venv/bin
+BENCH_ARGS ?=  # of `make bench`, for example --quick or --case small
 
 .PHONY: install demo test check bench models clean
 
@@ -24,8 +25,9 @@ check: install
 	$(MAKE) test
 
 bench: install
-	tests/install-packages benchmarks/packages.txt && $(BIN)/pip install --quiet -c constraints.txt -e '.[bench]'
-	$(BIN)/python -m benchmarks
+	tests/install-packages benchmarks/packages.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 models: install
 	$(BIN)/python -m model_workers.train
