@@ -19,10 +19,13 @@ def request_body(size: int) -> bytes:
     return _request(values, "x" * (size - len(_request(values, ""))))
 
 
-def reply_body(large: bool) -> bytes:
-    """What a model server says. ``label`` and ``score`` repeat the first prediction for Envoy,
-    whose JSON filter reads object keys only."""
-    count = LARGE_PREDICTIONS if large else 1
+def reply_body(size: int | None) -> bytes:
+    """What a model server says: one prediction in ``size`` bytes; None: 290 in about 10 KB.
+
+    ``label`` and ``score`` repeat the first prediction for Envoy, whose JSON filter reads object
+    keys only.
+    """
+    count = LARGE_PREDICTIONS if size is None else 1
     labels = ["benign" if i % 3 == 0 else "malignant" for i in range(count)]
     scores = [round(0.5 + (i * 37 % 500) / 1001, 16) for i in range(count)]
     answer = {
@@ -33,15 +36,9 @@ def reply_body(large: bool) -> bytes:
         "score": scores[0],
     }
     body = json.dumps(answer).encode()
-    if large:
+    if size is None:
         return body
-    return body[:-1] + b', "note": "%b"}' % (b"x" * (SMALL_REPLY - len(body) - 12))
-
-
-def http_request(path: str, body: bytes) -> bytes:
-    """The whole message, as the fixed-rate load sends it."""
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    return body[:-1] + b', "note": "%b"}' % (b"x" * (size - len(body) - 12))
 
 
 def _request(values: list[float], padding: str) -> bytes:

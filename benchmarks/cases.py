@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from benchmarks import envoy, haproxy, nginx
-from benchmarks.python_peers import GATEWAY, NAIVE, RELAY, ROOT
+from benchmarks.python_peers import GATEWAY, NAIVE, NAIVE2, RELAY, ROOT
 from benchmarks.site import ONE_ROUTE, Peer, Shape
+from benchmarks.traffic import PLAIN, Heads, Traffic
 
 DIRECT: Final = "direct"  # the load on the worker itself: what all latencies contain
 PEERS: Final = (
-    *(nginx.SPLIT, nginx.LUA, haproxy.LABEL, envoy.SPLIT, envoy.JSON, NAIVE, RELAY, GATEWAY),
+    *(
+        nginx.SPLIT,
+        nginx.LUA,
+        haproxy.LABEL,
+        envoy.SPLIT,
+        envoy.JSON,
+        NAIVE,
+        NAIVE2,
+        RELAY,
+        GATEWAY,
+    ),
 )
 
 
@@ -36,20 +47,27 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One kind of traffic. ``rate`` in requests/s makes it an open loop."""
+    """One kind of load. ``rate`` in requests/s makes it an open loop; with ``both_cores`` targets,
+    worker and load share both cores, instead of one for the target and one for the rest.
+    """
 
     name: str
     title: str
     targets: tuple[Target, ...]
-    large: bool = False
+    traffic: Traffic = PLAIN
     delay_microseconds: int = 0
     connections: int = 32
     rate: int | None = None
+    both_cores: bool = False
 
     def only(self, peers: Iterable[str]) -> Case:
         """With the named peers alone (the worker itself stays)."""
-        kept = [t for t in self.targets if t.peer is None or t.peer.name in set(peers)]
-        return replace(self, targets=tuple(kept))
+        names = set(peers)
+        return self.where(lambda target: target.peer is None or target.peer.name in names)
+
+    def where(self, wanted: Callable[[Target], bool]) -> Case:
+        """With some of its targets."""
+        return replace(self, targets=tuple(filter(wanted, self.targets)))
 
     def with_checkout(self, name: str, checkout: Path) -> Case:
         """With another version of the gateway beside this one."""
@@ -61,7 +79,10 @@ class Case:
         return replace(self, targets=(*self.targets, *others))
 
 
-_ALL: Final = (Target(None), *(Target(peer) for peer in PEERS))
+_EACH: Final = (Target(None), *(Target(peer) for peer in PEERS))
+_ALL: Final = tuple(target for target in _EACH if target.peer is not NAIVE2)
+_FAST: Final = tuple(target for target in _ALL if target.peer is not NAIVE)
+_HEADS: Final = tuple(target for target in _FAST if target.peer is not envoy.SPLIT)
 _SHAPES: Final = (
     ONE_ROUTE,
     Shape(routes=100),
@@ -69,16 +90,19 @@ _SHAPES: Final = (
     Shape(versions=50),
     Shape(routes=100, versions=50),
 )
+_PROCESSES: Final = (ONE_ROUTE, Shape(processes=2))
 _UNIX: Final = (ONE_ROUTE, Shape(unix=True))
 
-CASES: Final = (
-    Case("small", "300 B / 190 B, 32 connections", _ALL),
-    Case("large", "10 KB / 10 KB, 32 connections", _ALL, large=True),
+_CASES: Final = (
+    Case("small", "300 B / 190 B, 32 connections", _EACH),
+    Case("fresh", "small, every head different", _HEADS, Traffic(Heads.FRESH)),
+    Case("varied", "small, lengths and dates vary", _HEADS, Traffic(Heads.VARIED)),
+    Case("large", "10 KB / 10 KB, 32 connections", _ALL, Traffic(large=True)),
     Case("slow", "worker takes 5 ms, 32 connections", _ALL, delay_microseconds=5000),
     Case("one", "small, 1 connection", _ALL, connections=1),
     Case("eight", "small, 8 connections", _ALL, connections=8),
-    Case("rate2000", "small, open loop, 2,000/s", _ALL, connections=64, rate=2000),
-    Case("rate5000", "small, open loop, 5,000/s", _ALL, connections=64, rate=5000),
+    Case("rate2000", "small, open loop, 2,000/s", _FAST, connections=64, rate=2000),
+    Case("rate5000", "small, open loop, 5,000/s", _FAST, connections=64, rate=5000),
     Case(
         "shapes",
         "small, routes and versions",
@@ -92,4 +116,12 @@ CASES: Final = (
         "small, Unix-socket workers",
         tuple(Target(peer, shape) for peer in (nginx.SPLIT, GATEWAY) for shape in _UNIX),
     ),
+    Case(
+        "processes",
+        "small, 64 connections, all on both cores",
+        tuple(Target(peer, shape) for peer in (nginx.SPLIT, GATEWAY) for shape in _PROCESSES),
+        connections=64,
+        both_cores=True,
+    ),
 )
+CASES: Final = {case.name: case for case in _CASES}

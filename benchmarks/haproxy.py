@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import subprocess
 
 from benchmarks.site import CANDIDATE_PERCENT, Command, Peer, Site
 
-# `res.body` needs the whole answer, hence wait-for-body and a buffer larger than it.
+# `res.body` needs the whole answer, hence wait-for-body and a buffer larger than it. Idle
+# connections to workers are kept. The id is the cheapest there is: a client's own is not looked at.
 _CONFIG = """\
 global
   nbthread 1
@@ -30,12 +33,13 @@ frontend clients
   unique-id-header X-Request-Id
   default_backend versions
 backend versions
-  balance random
+  balance roundrobin
   http-response wait-for-body time 3s at-least 32k
   http-response set-var(txn.version) srv_name
   http-response set-var(txn.label) res.body,json_query('$.predictions[0]')
   http-response track-sc0 var(txn.version),concat(/,txn.label) table labels
   http-response set-header X-Model-Version %s
+  default-server pool-purge-delay 1h
   server v1 {stable} weight {rest}
   server v2 {candidate} weight {percent}
 """
@@ -62,4 +66,14 @@ def _version() -> str:
     return said.stdout.split()[2].partition("-")[0]
 
 
-LABEL = Peer("HAProxy + label", "label, codes; no histogram, no score", _command, _version)
+def _counted(site: Site) -> int:
+    with socket.socket(socket.AF_UNIX) as admin:
+        admin.connect(str(site.directory / "admin.sock"))
+        admin.sendall(b"show table labels\n")
+        told = b"".join(iter(lambda: admin.recv(65536), b"")).decode()
+    return sum(int(number) for number in re.findall(r"http_req_cnt=(\d+)", told))
+
+
+LABEL = Peer(
+    "HAProxy + label", "label, codes; no histogram, no score", _command, _version, _counted
+)

@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from benchmarks.bodies import http_request
-from benchmarks.tools import compiled
+from benchmarks.tools import SOURCES, compiled
 
-_SCRIPT = """\
-local file = io.open("{body}", "rb")
-wrk.method = "POST"
-wrk.body = file:read("*a")
-wrk.headers["Content-Type"] = "application/json"
-file:close()
-{cycle}
-function done(summary, latency, requests)
-  local errors = summary.errors
-  local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
-  io.write(string.format(
-    '\\nRESULT {{"requests": %d, "seconds": %.6f, "p50": %.1f, "p99": %.1f, "failed": %d}}\\n',
-    summary.requests, summary.duration / 1e6, latency:percentile(50), latency:percentile(99),
-    failed))
-end
-"""
-# Several paths take turns; each request is written once, before the load begins.
-_CYCLE = """\
-local made, turn = {{}}, 0
-function init(arguments)
-  for path in string.gmatch("{paths}", "%S+") do
-    made[#made + 1] = wrk.format(nil, path)
-  end
-end
-function request()
-  turn = turn % #made + 1
-  return made[turn]
-end
-"""
+_SCRIPT: Final = SOURCES / "load.lua"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +28,15 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One kind of load. ``rate`` is in requests/s; None: as fast as answers come."""
+    """One kind of load. ``ring`` is a file of :func:`benchmarks.traffic.write_ring`, ``first`` one
+    with its first message. ``rate`` is in requests/s; None: as fast as answers come.
+    """
 
     directory: Path
     cores: str
-    body: bytes
+    ring: Path
+    first: Path
     connections: int
-    paths: tuple[str, ...]
     rate: int | None = None
 
     def run(self, port: int, seconds: float) -> Result:
@@ -73,26 +48,27 @@ class Load:
             text=True,
             timeout=seconds * 3 + 30,
             check=False,
+            env={**os.environ, "RING": str(self.ring)},
         )
-        line = done.stdout.strip().rpartition("\n")[2].removeprefix("RESULT ")
-        if done.returncode or not line.startswith("{"):
+        if done.returncode:
             raise RuntimeError(f"{command[0]} failed: {done.stdout} {done.stderr}")
-        seen = json.loads(line)
-        seen.pop("p999", None)
-        return Result(**seen)
+        return parsed(done.stdout)
 
     def _wrk(self, port: int, seconds: float) -> Sequence[str]:
-        body, script = self.directory / "request.body", self.directory / "load.lua"
-        body.write_bytes(self.body)
-        cycle = _CYCLE.format(paths=" ".join(self.paths)) if len(self.paths) > 1 else ""
-        script.write_text(_SCRIPT.format(body=body, cycle=cycle))
-        url = f"http://127.0.0.1:{port}{self.paths[0]}"
         duration = f"{max(1, round(seconds))}s"
-        return ["wrk", "-t1", f"-c{self.connections}", f"-d{duration}", "-s", str(script), url]
+        url = f"http://127.0.0.1:{port}/"
+        return ["wrk", "-t1", f"-c{self.connections}", f"-d{duration}", "-s", str(_SCRIPT), url]
 
     def _fixed(self, port: int, seconds: float) -> Sequence[str]:
-        request = self.directory / "request.http"
-        request.write_bytes(http_request(self.paths[0], self.body))
         program = compiled("rate", self.directory)
         numbers = (port, self.rate, seconds, self.connections)
-        return [str(program), *(str(number) for number in numbers), str(request)]
+        return [str(program), *(str(number) for number in numbers), str(self.first)]
+
+
+def parsed(output: str) -> Result:
+    """The result in the last line of what a load printed. Raises RuntimeError without one."""
+    line = output.strip().rpartition("\n")[2].removeprefix("RESULT ")
+    if not line.startswith("{"):
+        raise RuntimeError(f"the load printed no result: {output}")
+    seen = json.loads(line)
+    return Result(**{name: seen[name] for name in Result.__slots__})

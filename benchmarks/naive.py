@@ -1,10 +1,12 @@
 """The gateway people write first: Starlette, httpx and prometheus_client, with the same duties.
 
-Run as ``uvicorn benchmarks.naive:app``; ``WORKERS`` holds the URLs of stable and candidate.
+Run as ``uvicorn benchmarks.naive:app``; ``WORKERS`` holds the URLs of stable and candidate,
+``CLIENT`` the library that asks them: httpx, or its continuation httpx2, which is far cheaper.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import random
@@ -12,13 +14,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx2
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Histogram, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+httpx = importlib.import_module(os.environ.get("CLIENT", "httpx"))
 WORKERS = dict(zip(("v1", "v2"), os.environ.get("WORKERS", "").split(), strict=False))
 REQUESTS = Counter("requests", "Answers", ["version", "status"])
 SECONDS = Histogram("request_seconds", "What the client waited", ["version"])
@@ -27,8 +29,8 @@ LABELS = Counter("predictions", "Predicted labels", ["version", "label"])
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
-    limits = httpx2.Limits(max_connections=256, max_keepalive_connections=256)
-    async with httpx2.AsyncClient(timeout=3, limits=limits) as client:
+    limits = httpx.Limits(max_connections=256, max_keepalive_connections=256)
+    async with httpx.AsyncClient(timeout=3, limits=limits) as client:
         app.state.client = client
         yield
 
@@ -52,4 +54,11 @@ async def predict(request: Request) -> Response:
     )
 
 
-app = Starlette(routes=[Route("/{path:path}", predict, methods=["POST"])], lifespan=lifespan)
+async def metrics(request: Request) -> Response:
+    return Response(generate_latest(), media_type="text/plain")
+
+
+app = Starlette(
+    routes=[Route("/metrics", metrics), Route("/{path:path}", predict, methods=["POST"])],
+    lifespan=lifespan,
+)

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.counted import http_get, summed
 from benchmarks.site import CANDIDATE_PERCENT, Command, Peer, Site
 
 ROOT = Path(__file__).parent.parent
@@ -48,6 +49,17 @@ def _gateway(site: Site) -> Command:
     return Command((canary, *words), {"PYTHONPATH": str(site.checkout)})
 
 
+def offers_processes(checkout: Path) -> bool:
+    """Whether the gateway of a checkout can be more than one process."""
+    canary = str(Path(sys.executable).parent / "canary")
+    environment = {**os.environ, "PYTHONPATH": str(checkout), "COLUMNS": "200"}
+    words = (canary, "serve", "--help")
+    said = subprocess.run(
+        words, cwd=checkout, env=environment, capture_output=True, text=True, check=False
+    )
+    return "--processes" in said.stdout
+
+
 def gateway_version(checkout: Path = ROOT) -> str:
     said = subprocess.run(
         ["git", "-C", str(checkout), "describe", "--always", "--dirty"],
@@ -58,11 +70,11 @@ def gateway_version(checkout: Path = ROOT) -> str:
     return said.stdout.strip() or version("canary-gateway")
 
 
-def _naive(site: Site) -> Command:
+def _naive(site: Site, client: str) -> Command:
     options = ("--port", str(site.port), "--no-access-log", "--log-level", "warning")
     words = (sys.executable, "-m", "uvicorn", "benchmarks.naive:app", *options)
     workers = " ".join(site.urls()[:2])
-    return Command(words, {"PYTHONPATH": str(ROOT), "WORKERS": workers})
+    return Command(words, {"PYTHONPATH": str(ROOT), "WORKERS": workers, "CLIENT": client})
 
 
 def _relay(site: Site) -> Command:
@@ -79,16 +91,20 @@ GATEWAY = Peer(
     "split, latency, status, label, score, ids, limits, deadlines",
     _gateway,
     lambda: f"{gateway_version()}, Python {platform.python_version()}",
+    lambda site: summed(http_get(site.admin_port, "/metrics"), "canary_predictions_total"),
 )
-NAIVE = Peer(
-    "naive",
-    "same work, no score",
-    _naive,
-    lambda: _versions("starlette", "httpx2", "prometheus-client", "uvicorn"),
-)
-RELAY = Peer("blind relay", "copies bytes", _relay, lambda: _versions("uvloop"))
 
 
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0))
+def _naive_peer(client: str) -> Peer:
+    return Peer(
+        f"naive, {client}",
+        "same work, no score",
+        lambda site: _naive(site, client),
+        lambda: _versions("starlette", client, "prometheus-client", "uvicorn"),
+        lambda site: summed(http_get(site.port, "/metrics"), "predictions_total"),
+    )
+
+
+NAIVE = _naive_peer("httpx")
+NAIVE2 = _naive_peer("httpx2")
+RELAY = Peer("blind relay", "copies bytes", _relay, lambda: _versions("uvloop"), splits=False)

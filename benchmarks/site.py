@@ -22,6 +22,13 @@ class Shape:
     processes: int = 1
 
     @property
+    def shares(self) -> tuple[float, ...]:
+        """Of the versions asked, stable first."""
+        if self.versions == 2:
+            return (1 - CANDIDATE_PERCENT / 100, CANDIDATE_PERCENT / 100)
+        return (1 / self.versions,) * self.versions
+
+    @property
     def paths(self) -> tuple[str, ...]:
         """What the load asks for."""
         all_paths = tuple(f"/predict/model-{i}" for i in range(self.routes))
@@ -81,3 +88,7 @@ class Peer:
     work: str
     command: Callable[[Site], Command]
     version: Callable[[], str]
+    counted: Callable[[Site], int] | None = None
+    """Labels it says to have counted; None: it counts none."""
+    splits: bool = True
+    """Whether it sends each version its share."""

@@ -1,9 +1,16 @@
-/* A stand-in for a model worker, far faster than any proxy: one thread, one epoll, one answer.
+/* A stand-in for a model worker, far faster than any proxy: one thread, one epoll, ready answers.
  *
- *   worker DELAY_MICROSECONDS BODY_FILE ADDRESS...     an address is a port of 127.0.0.1 or a path
+ *   worker DELAY_MICROSECONDS HEADS COUNTS_FILE BODY_FILE[,BODY_FILE...] ADDRESS...
  *
  * Every request is read whole (Content-Length; other framings end the connection) and answered with
- * 200 and the bytes of BODY_FILE, DELAY later. Connections are kept alive.
+ * 200 and the bytes of a BODY_FILE (they take turns), DELAY later. Connections are kept alive. An
+ * address is a port of 127.0.0.1 or an absolute path. HEADS says what changes in the answers' heads:
+ *
+ *   plain    nothing
+ *   dated    a Date, as real servers have it
+ *   traced   a Date, and an X-Trace that no two answers share
+ *
+ * COUNTS_FILE is made, and holds how many requests each address was asked so far: one uint64 each.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,6 +23,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -23,7 +31,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_FDS = 65536, MAX_HEAD = 16384, READ_SIZE = 65536, EVENTS = 256 };
+enum { MAX_FDS = 65536, MAX_HEAD = 16384, READ_SIZE = 65536, EVENTS = 256, MAX_ANSWERS = 64 };
+enum { DATE_SIZE = 29, TRACE_SIZE = 16 };
+
+struct answer {
+    char *bytes;
+    size_t size, head_size;
+    char *date, *trace; /* where they stand in the head; NULL: nowhere */
+};
 
 struct connection {
     uint32_t serial;   /* tells a connection from a later one with the same descriptor */
@@ -31,6 +46,8 @@ struct connection {
     size_t have;       /* bytes of an unfinished head in `head` */
     size_t body_left;  /* bytes of the present body still to come */
     size_t unsent;     /* bytes of the present answer the socket did not take */
+    struct answer *answer;
+    uint64_t *asked;   /* of its address */
     char *head;
 };
 
@@ -43,8 +60,10 @@ struct due {
 static struct connection connections[MAX_FDS];
 static struct due queue[MAX_FDS];  /* answers that wait; the delay is constant, so in order */
 static size_t queue_first, queue_count;
-static char *answer;
-static size_t answer_size;
+static struct answer answers[MAX_ANSWERS];
+static int answer_count, answer_turn;
+static uint64_t *asked, traces;
+static time_t dated;
 static int64_t delay_ns;
 static int epoll_fd, timer_fd;
 
@@ -73,15 +92,43 @@ static void end(int fd) {
 /* Send what is left of the answer; the rest when the socket takes it. */
 static void send_rest(int fd) {
     struct connection *c = &connections[fd];
-    ssize_t sent = send(fd, answer + answer_size - c->unsent, c->unsent, MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN) {
+    size_t before = c->unsent, size = c->answer->size;
+    ssize_t sent = send(fd, c->answer->bytes + size - before, before, MSG_NOSIGNAL);
+    if (sent > 0) c->unsent -= (size_t)sent;
+    /* Heads are changed in place, so one that went out in part cannot go on. */
+    int torn = c->unsent && c->unsent > size - c->answer->head_size;
+    if ((sent < 0 && errno != EAGAIN) || torn) {
         end(fd);
         return;
     }
-    size_t before = c->unsent;
-    if (sent > 0) c->unsent -= (size_t)sent;
     if (c->unsent) watch(fd, EPOLLOUT, EPOLL_CTL_MOD);
-    else if (before != answer_size) watch(fd, EPOLLIN, EPOLL_CTL_MOD);
+    else if (before != size) watch(fd, EPOLLIN, EPOLL_CTL_MOD);
+}
+
+/* The next answer, its head made new. */
+static void send_answer(int fd) {
+    struct connection *c = &connections[fd];
+    struct answer *a = c->answer = &answers[answer_turn];
+    if (++answer_turn == answer_count) answer_turn = 0;
+    if (a->trace) {
+        uint64_t number = ++traces * 0x9e3779b97f4a7c15; /* odd: no two alike, and all digits vary */
+        for (int i = 0; i < TRACE_SIZE; i++, number >>= 4)
+            a->trace[i] = "0123456789abcdef"[number & 15];
+    }
+    c->unsent = a->size;
+    send_rest(fd);
+}
+
+static void set_dates(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME_COARSE, &t);
+    if (t.tv_sec == dated) return;
+    dated = t.tv_sec;
+    char text[DATE_SIZE + 1];
+    struct tm parts;
+    strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&dated, &parts));
+    for (int i = 0; i < answer_count; i++)
+        if (answers[i].date) memcpy(answers[i].date, text, DATE_SIZE);
 }
 
 static void arm(int64_t when) {
@@ -90,9 +137,9 @@ static void arm(int64_t when) {
 }
 
 static void reply(int fd) {
+    ++*connections[fd].asked;
     if (!delay_ns) {
-        connections[fd].unsent = answer_size;
-        send_rest(fd);
+        send_answer(fd);
         return;
     }
     if (queue_count == MAX_FDS) {
@@ -113,8 +160,7 @@ static void reply_due(void) {
         queue_first = (queue_first + 1) % MAX_FDS;
         queue_count--;
         if (connections[due.fd].open && connections[due.fd].serial == due.serial) {
-            connections[due.fd].unsent = answer_size;
-            send_rest(due.fd);
+            send_answer(due.fd);
         }
     }
     if (queue_count) arm(queue[queue_first].when);
@@ -181,6 +227,7 @@ static void on_client(int listener) {
     struct connection *c = &connections[fd];
     if (!c->head && !(c->head = malloc(MAX_HEAD))) die("malloc");
     c->open = 1;
+    c->asked = connections[listener].asked;
     c->have = c->body_left = c->unsent = 0;
     watch(fd, EPOLLIN, EPOLL_CTL_ADD);
 }
@@ -205,36 +252,64 @@ static int listen_on(const char *address) {
     return fd;
 }
 
-static void make_answer(const char *path) {
+static void make_answer(const char *path, const char *heads) {
     static char body[1 << 20];
     FILE *file = fopen(path, "rb");
-    if (!file) die(path);
+    if (!file || answer_count == MAX_ANSWERS) die(path);
     size_t size = fread(body, 1, sizeof body, file);
     fclose(file);
-    answer = malloc(size + 256);
-    int head = sprintf(answer, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-                               "Content-Length: %zu\r\n\r\n", size);
-    memcpy(answer + head, body, size);
-    answer_size = (size_t)head + size;
+    struct answer *a = &answers[answer_count++];
+    char *at = a->bytes = malloc(size + 512);
+    at += sprintf(at, "HTTP/1.1 200 OK\r\n");
+    if (strcmp(heads, "plain")) {
+        at += sprintf(at, "Date: ");
+        a->date = at;
+        at += sprintf(at, "%*s\r\n", DATE_SIZE, "");
+    }
+    if (!strcmp(heads, "traced")) {
+        at += sprintf(at, "X-Trace: ");
+        a->trace = at;
+        at += sprintf(at, "%*s\r\n", TRACE_SIZE, "");
+    }
+    at += sprintf(at, "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n", size);
+    memcpy(at, body, size);
+    a->head_size = (size_t)(at - a->bytes);
+    a->size = a->head_size + size;
+}
+
+static void make_counts(const char *path, size_t count) {
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    if (fd < 0 || ftruncate(fd, (off_t)(count * sizeof *asked)) < 0) die(path);
+    asked = mmap(NULL, count * sizeof *asked, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (asked == MAP_FAILED) die(path);
+    close(fd);
 }
 
 int main(int count, char **arguments) {
-    if (count < 4) {
-        fprintf(stderr, "usage: worker DELAY_MICROSECONDS BODY_FILE ADDRESS...\n");
+    if (count < 6) {
+        fprintf(stderr, "usage: worker DELAY_MICROSECONDS plain|dated|traced COUNTS_FILE "
+                        "BODY_FILE[,BODY_FILE...] ADDRESS...\n");
         return 2;
     }
     struct rlimit files = {MAX_FDS, MAX_FDS};
     setrlimit(RLIMIT_NOFILE, &files); /* as far as allowed */
     delay_ns = atol(arguments[1]) * 1000;
-    make_answer(arguments[2]);
+    make_counts(arguments[3], (size_t)count - 5);
+    for (char *path = strtok(arguments[4], ","); path; path = strtok(NULL, ","))
+        make_answer(path, arguments[2]);
+    set_dates();
     epoll_fd = epoll_create1(0);
     timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
     watch(timer_fd, EPOLLIN, EPOLL_CTL_ADD);
     int listeners = 0; /* the highest descriptor that listens: they are the first ones opened */
-    for (int i = 3; i < count; i++) listeners = listen_on(arguments[i]);
+    for (int i = 5; i < count; i++) {
+        listeners = listen_on(arguments[i]);
+        connections[listeners].asked = &asked[i - 5];
+    }
     for (;;) {
         struct epoll_event events[EVENTS];
         int ready = epoll_wait(epoll_fd, events, EVENTS, -1);
+        set_dates();
         for (int i = 0; i < ready; i++) {
             int fd = events[i].data.fd;
             if (fd == timer_fd) reply_due();
