@@ -113,7 +113,7 @@ _CASES: Final = (
     ),
     Case(
         "unix",
-        "small, Unix-socket workers",
+        "small, TCP or Unix sockets",
         tuple(Target(peer, shape) for peer in (nginx.SPLIT, GATEWAY) for shape in _UNIX),
     ),
     Case(

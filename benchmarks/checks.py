@@ -51,6 +51,15 @@ def check_counting(
         time.sleep(0.05)
 
 
+def check_processes(name: str, group: Group, processes: int) -> None:
+    """Raises RuntimeError if fewer are measured than there should be (one may have left the
+    session).
+    """
+    seen = len(group.usage().processes)
+    if seen < processes:
+        raise RuntimeError(f"{name} has {seen} processes in its session, not {processes}")
+
+
 def check_shares(name: str, asked: Mapping[str, int], shares: Mapping[str, float]) -> None:
     """Raises RuntimeError if a worker was not asked about as often as it should have been."""
     total = sum(asked.values())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.cases import Case, Target
-from benchmarks.checks import await_answer, check_counting, check_shares
+from benchmarks.checks import await_answer, check_counting, check_processes, check_shares
 from benchmarks.group import Group
 from benchmarks.load import Load, Result
 from benchmarks.site import Site
@@ -86,6 +86,8 @@ class Stage:
         if peer is not None and peer.counted is not None:
             counted = peer.counted
             check_counting(target.name, lambda: counted(site), port, messages)
+        if group is not None:
+            check_processes(target.name, group, shape.processes)
         first = place / "request"
         first.write_bytes(messages[0])
         cores = BOTH_CORES if case.both_cores else LOAD_CORE

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.checks import check_shares
+from benchmarks.checks import check_processes, check_shares
 from benchmarks.group import Group, Usage
 
 SHARES = {"8101": 0.9, "8102": 0.1}
@@ -57,6 +57,9 @@ def test_threads_and_children_that_have_ended_are_counted(tmp_path: Path) -> Non
             time.sleep(0.01)
         own = float(log.read_text().split()[1]) * 1e6
         usage = group.usage()
+        check_processes("it", group, 1)
+        with pytest.raises(RuntimeError, match="it has 1 processes in its session, not 2"):
+            check_processes("it", group, 2)
     finally:
         group.stop()
 
