@@ -69,7 +69,7 @@ class Pair:
     async def begin(self, request: bytes, answer: bytes) -> None:
         """The first request waits for its connection."""
         self.inbound.data_received(request)
-        while not self.worker.written:
+        for _ in range(10):
             await asyncio.sleep(0)
         assert self.upstream is not None
         self.upstream.data_received(answer)
