@@ -63,6 +63,12 @@ _JOINED: Final = {
     b"x-forwarded-for": b", ",
 }
 
+# Answers that never have a body, whatever their fields declare (RFC 9112, section 6.3); to HEAD
+# none does.
+_WITHOUT_BODY: Final = frozenset({204, 304, *range(100, 200)})
+
+_REMEMBERED_NAMES: Final = 1024
+
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
@@ -72,17 +78,16 @@ class RequestHead:
     """What a request's head says: a function of its bytes, so one value serves all requests that
     begin with them.
 
-    ``fields`` maps lower-case names to values (the last one, lists joined); ``lines`` are the
-    end-to-end lines to pass on; ``hosts`` counts Host fields and ``count`` all of them; ``id`` is
-    the client's own X-Request-Id if it can stand in a header and a log line, else empty;
-    ``declared`` is Content-Length (None without one), ``size`` the same as a number; ``framed``
-    says that there is a body at all, even an empty one (RFC 9112, section 6.3); ``start`` is how a
-    worker is told, up to the address of the client, which the connection knows; ``raw`` are its
-    bytes, if it is remembered.
+    ``fields`` maps lower-case names to values (the last one, lists joined); ``hosts`` counts Host
+    fields and ``count`` all of them; ``id`` is the client's own X-Request-Id if it can stand in a
+    header and a log line, else empty; ``declared`` is Content-Length (None without one), ``size``
+    the same as a number; ``framed`` says that there is a body at all, even an empty one (RFC 9112,
+    section 6.3); ``start`` is how a worker is told, up to the address of the client, which the
+    connection knows; ``raw`` are its bytes, if it is remembered.
     """
 
     __slots__ = (
-        *("count", "declared", "fields", "framed", "hosts", "http10", "id", "lines", "method"),
+        *("count", "declared", "fields", "framed", "hosts", "http10", "id", "method"),
         *("path", "raw", "size", "start", "target", "version"),
     )
 
@@ -94,53 +99,50 @@ class RequestHead:
         version: str = "1.1",
     ) -> None:
         fields: dict[bytes, bytes] = {}
-        lines: list[bytes] = []
+        parts: list[bytes] = []
         hosts = 0
-        self.raw = b""
-        for pair in parsed:
-            name, value = pair
-            lower, passed = _request_field(name)
+        for name, value in parsed:
+            lower, passed = _REQUEST_NAMES[name]
             if passed:
-                lines.append(b"%b: %b\r\n" % pair)
+                parts += name, b": ", value, b"\r\n"
             elif lower == b"host":
                 hosts += 1
             fields[lower] = _joined(fields, lower, value) if lower in fields else value
         if b"connection" in fields:
-            lines = _without_nominated(lines, fields[b"connection"])
-        authority = authority_of(target)
-        if authority is not None:
-            fields[b"host"] = authority
+            parts = _without_nominated(parts, fields[b"connection"])
         declared = fields.get(b"content-length")
+        given_id = fields.get(b"x-request-id")
         self.method = method
-        self.target = target
-        self.path = path_of(target)
+        self.target = passed_target = target
         self.version = version
         self.http10 = version == "1.0"
         self.fields = fields
-        self.lines = lines
         self.hosts = hosts
         self.count = len(parsed)
-        self.id = _acceptable_id(fields.get(b"x-request-id", b""))
+        self.id = _acceptable_id(given_id) if given_id else b""
         self.declared = int(declared) if declared is not None else None
         self.size = self.declared or 0
         self.framed = declared is not None or b"transfer-encoding" in fields
-        self.start = self._start()
-
-    def _start(self) -> bytes:
-        """Request line, end-to-end fields, framing where the head fixes it, and forwarding fields;
-        X-Forwarded-For, the last, still lacks the address we saw.
-        """
-        host = self.fields.get(b"host", b"")
-        chain = self.fields.get(b"x-forwarded-for")
-        target = self.target if self.target[:1] == b"/" else without_authority(self.target) or b""
-        return (
+        self.raw = b""
+        if target[:1] == b"/":
+            self.path = target.partition(b"?")[0]
+        else:
+            self.path = path_of(target)
+            passed_target = without_authority(target) or b""
+            authority = authority_of(target)
+            if authority is not None:
+                fields[b"host"] = authority
+        host = fields.get(b"host", b"")
+        chain = fields.get(b"x-forwarded-for")
+        # One format; what the connection knows, and changes, is added by the request.
+        self.start = (
             b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%bX-Forwarded-Host: %b\r\nX-Forwarded-For: %b"
         ) % (
-            self.method,
-            target,
+            method,
+            passed_target,
             host,
-            b"".join(self.lines),
-            b"" if self.declared is None else b"Content-Length: %d\r\n" % self.declared,
+            b"".join(parts),
+            b"" if declared is None else b"Content-Length: %d\r\n" % self.size,
             host,
             b"%b, " % chain if chain else b"",
         )
@@ -159,27 +161,26 @@ class ReplyHead:
     __slots__ = ("bare", "coded", "endless", "framed", "length", "raw", "start", "status")
 
     def __init__(self, status: int, parsed: FieldList) -> None:
-        self.raw = b""
-        lines: list[bytes] = []
         fields: dict[bytes, bytes] = {}
-        for pair in parsed:
-            name, value = pair
-            lower, passed = _reply_field(name)
-            fields[lower] = _joined(fields, lower, value) if lower in fields else value
+        parts = [status_line(status)]
+        for name, value in parsed:
+            lower, passed = _REPLY_NAMES[name]
             if passed:
-                lines.append(b"%b: %b\r\n" % pair)
+                parts += name, b": ", value, b"\r\n"
+            fields[lower] = _joined(fields, lower, value) if lower in fields else value
         if b"connection" in fields:
-            lines = _without_nominated(lines, fields[b"connection"])
+            parts[1:] = _without_nominated(parts[1:], fields[b"connection"])
         declared = fields.get(b"content-length")
         coding = fields.get(b"transfer-encoding")
-        media_type = fields.get(b"content-type", b"").partition(b";")[0]
+        content_type = fields.get(b"content-type")
         self.status = status
-        self.bare = has_no_body(status, b"")
-        self.start = status_line(status) + b"".join(lines)
+        self.bare = status in _WITHOUT_BODY
+        self.start = b"".join(parts)
         self.length = int(declared) if declared is not None else None
         self.framed = declared is not None or coding is not None
         self.coded = coding is not None and coding.lower() != b"chunked"
-        self.endless = media_type.rstrip().lower() == b"text/event-stream"
+        self.endless = content_type is not None and _is_event_stream(content_type)
+        self.raw = b""
 
 
 def status_line(status: int) -> bytes:
@@ -196,23 +197,20 @@ def set_cookie(name: bytes, value: bytes) -> bytes:
     )
 
 
-def has_no_body(status: int, method: bytes) -> bool:
-    """Whether an answer never has a body (RFC 9112, section 6.3), whatever its fields declare."""
-    return method == b"HEAD" or status in (204, 304) or 100 <= status < 200
-
-
 def _joined(fields: dict[bytes, bytes], name: bytes, value: bytes) -> bytes:
     """What counts of a field that stands there once more."""
     separator = _JOINED.get(name)
     return value if separator is None else fields[name] + separator + value
 
 
-def _without_nominated(lines: list[bytes], connection: bytes) -> list[bytes]:
-    """Without the fields that Connection declares to be hop-by-hop as well."""
+def _without_nominated(parts: list[bytes], connection: bytes) -> list[bytes]:
+    """Without the fields that Connection declares to be hop-by-hop as well. Each field is four
+    parts: name, colon, value, line end.
+    """
     if connection.lower() in (b"keep-alive", b"close"):
-        return lines
+        return parts
     named = {token.strip().lower() for token in connection.split(b",")}
-    return [line for line in lines if line.partition(b":")[0].lower() not in named]
+    return [part for i, part in enumerate(parts) if parts[i - i % 4].lower() not in named]
 
 
 def _acceptable_id(given: bytes) -> bytes:
@@ -221,19 +219,29 @@ def _acceptable_id(given: bytes) -> bytes:
     return given if acceptable else b""
 
 
-# The same few names come with every head: a remembered answer costs 0.06 us, working it out again
-# three times that. What is remembered is bounded.
+@lru_cache(maxsize=256)
+def _is_event_stream(content_type: bytes) -> bool:
+    return content_type.partition(b";")[0].rstrip().lower() == b"text/event-stream"
 
 
-@lru_cache(maxsize=1024)
-def _request_field(name: bytes) -> tuple[bytes, bool]:
-    """The name in lower case, and whether the field is passed on to a worker."""
-    lower = name.lower()
-    return lower, lower not in _REQUEST_OWN and not lower.startswith(_REQUEST_OWN_FAMILIES)
+class _Names(dict[bytes, tuple[bytes, bool]]):
+    """Names of fields as they are written, to lower case, and whether the field is passed on. The
+    same few come with every head; what is remembered is bounded, as they come from strangers.
+    """
+
+    def __init__(self, own: frozenset[bytes], families: tuple[bytes, ...] = ()) -> None:
+        super().__init__()
+        self._own = own
+        self._families = families
+
+    def __missing__(self, name: bytes) -> tuple[bytes, bool]:
+        lower = name.lower()
+        found = lower, lower not in self._own and not lower.startswith(self._families)
+        if len(self) >= _REMEMBERED_NAMES:
+            self.clear()
+        self[name] = found
+        return found
 
 
-@lru_cache(maxsize=1024)
-def _reply_field(name: bytes) -> tuple[bytes, bool]:
-    """The name in lower case, and whether the field is passed on to a client."""
-    lower = name.lower()
-    return lower, lower not in _REPLY_OWN
+_REQUEST_NAMES: Final = _Names(_REQUEST_OWN, _REQUEST_OWN_FAMILIES)
+_REPLY_NAMES: Final = _Names(_REPLY_OWN)

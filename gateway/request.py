@@ -102,10 +102,11 @@ def check_head(head: RequestHead) -> None:
     if head.method == b"CONNECT":
         raise Refusal(405, "bad_request", "this is no proxy: CONNECT is not allowed")
     coding = fields.get(b"transfer-encoding")
-    if coding is not None and head.http10:
-        raise Refusal(400, "bad_request", "HTTP/1.0 has no transfer codings (RFC 9112, 6.1)")
-    if coding is not None and coding.lower() != b"chunked":
-        raise Refusal(501, "bad_request", "the only transfer coding understood is chunked")
+    if coding is not None:
+        if head.http10:
+            raise Refusal(400, "bad_request", "HTTP/1.0 has no transfer codings (RFC 9112, 6.1)")
+        if coding.lower() != b"chunked":
+            raise Refusal(501, "bad_request", "the only transfer coding understood is chunked")
     expect = fields.get(b"expect")
     if expect is not None and expect.lower() != b"100-continue":
         raise Refusal(417, "bad_request", "the only expectation understood is 100-continue")

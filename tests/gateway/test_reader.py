@@ -64,7 +64,8 @@ class Sink:
         assert self.reader.ended is False
         assert request.whole
         assert request.size == sum(map(len, request.chunks))
-        head = b"".join(request.head.lines)
+        head = request.head.start.replace(b"Content-Length: %d\r\n" % request.size, b"")
+        head = head[head.index(b"Host") : head.index(b"X-Forwarded-Host")].partition(b"\r\n")[2]
         method, target = request.head.method.decode(), request.head.target.decode("latin-1")
         data = head + b"".join(request.chunks)
         self.told.append((method, target, int(request.keep_alive), data))
