@@ -10,35 +10,23 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any
 
-import structlog
 import uvicorn
 from prometheus_client import CollectorRegistry
 
 from gateway.admin import create_admin
 from gateway.config import parse, warnings
 from gateway.errors import ConfigError
-from gateway.listener import Listener
-from gateway.live import Live
+from gateway.listener import DRAIN_LIMIT
+from gateway.logs import Log
 from gateway.metrics import GatewayMetrics
-from gateway.pool import Dial, dial
+from gateway.plane import Plane, Solo
+from gateway.port import Address
 from gateway.reloader import Reloader, missing, read_bounded
+from gateway.report import Report, State, gather
 
-DRAIN_LIMIT: Final = 30.0  # seconds; what Kubernetes grants before it kills
-
-log = structlog.get_logger("gateway")
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen; port 0 asks for a free one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+log = Log()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +35,7 @@ class Gateway:
 
     data: Address
     admin: Address
-    live: Live
+    plane: Plane
     reloader: Reloader
 
 
@@ -61,7 +49,7 @@ class _AdminServer(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def create_gateway(
-    path: Path, data: Address, admin: Address, *, dial: Dial = dial
+    path: Path, data: Address, admin: Address, *, processes: int = 1
 ) -> AsyncIterator[Gateway]:
     """Serve ``path`` for as long as the block runs, then drain.
 
@@ -69,45 +57,43 @@ async def create_gateway(
     and OSError if an address is taken.
     """
     content = _read(path)
-    live = Live(parse(content), dial=dial)
-    reloader = Reloader(path, live, warnings(content))
+    config = parse(content)
+    plane = Solo(config)
+    reloader = Reloader(path, plane, warnings(content))
+
+    def report() -> Report:
+        plane.refresh()
+        told = plane.processes()
+        state = State(path.name, reloader.status, plane.draining, told, plane.restarts)
+        return gather(plane.archive, state)
+
     registry = CollectorRegistry()
-    registry.register(GatewayMetrics(live, reloader, version("canary-gateway")))
-    listener = Listener(live)
-    bound = Address(*await listener.start(data.host, data.port))
-    config = uvicorn.Config(
-        create_admin(live, reloader, registry),
-        host=admin.host,
-        port=admin.port,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        timeout_graceful_shutdown=1,
-    )
-    server = _AdminServer(config)
-    admin_socket = socket.create_server((admin.host, admin.port), family=_family(admin.host))
-    serving = asyncio.create_task(server.serve(sockets=[admin_socket]))
-    watching = asyncio.create_task(reloader.watch())
-    try:
-        host, port = admin_socket.getsockname()[:2]
-        yield Gateway(bound, Address(host, port), live, reloader)
-    finally:
-        cut = await listener.drain(DRAIN_LIMIT)
-        watching.cancel()
-        server.should_exit = True
-        await asyncio.gather(serving, watching, return_exceptions=True)
-        for pool in live.serving.pools:
-            pool.close()
-        log.info("drained", connections_cut=cut)
+    registry.register(GatewayMetrics(report, version("canary-gateway")))
+    family = socket.AF_INET6 if ":" in admin.host else socket.AF_INET
+    with socket.create_server((admin.host, admin.port), family=family) as admin_socket:
+        bound = await plane.start(data)
+        application = create_admin(plane, reloader, report, registry)
+        server = _AdminServer(_admin_config(application, admin))
+        serving = asyncio.create_task(server.serve(sockets=[admin_socket]))
+        watching = asyncio.create_task(reloader.watch())
+        try:
+            host, port = admin_socket.getsockname()[:2]
+            yield Gateway(bound, Address(host, port), plane, reloader)
+        finally:
+            cut = await plane.drain(DRAIN_LIMIT)
+            watching.cancel()
+            server.should_exit = True
+            await asyncio.gather(serving, watching, return_exceptions=True)
+            log.info("drained", connections_cut=cut)
 
 
-async def serve(path: Path, data: Address, admin: Address) -> None:
+async def serve(path: Path, data: Address, admin: Address, processes: int = 1) -> None:
     """Serve until SIGTERM or SIGINT, reload on SIGHUP."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    async with create_gateway(path, data, admin) as gateway:
+    async with create_gateway(path, data, admin, processes=processes) as gateway:
         reloads: set[asyncio.Task[object]] = set()
 
         def reload() -> None:
@@ -121,14 +107,23 @@ async def serve(path: Path, data: Address, admin: Address) -> None:
             data=f"http://{gateway.data}",
             admin=f"http://{gateway.admin}",
             file=str(path),
-            generation=gateway.live.serving.generation,
+            generation=gateway.plane.generation,
+            processes=processes,
         )
         await stop.wait()
         log.info("draining", limit_seconds=DRAIN_LIMIT)
 
 
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
+def _admin_config(application: Any, admin: Address) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        host=admin.host,
+        port=admin.port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+    )
 
 
 def _read(path: Path) -> bytes:

@@ -1,19 +1,24 @@
-"""Plain integers per version, grown by one request at a time: what ``/metrics`` and evidence show.
+"""What one request adds to the ledger: cells per version, grown by one outcome at a time.
 
-Own dictionaries and lists, read at scrape time: counting costs 0.5 us a request, where a metrics
-library's labelled counters and histograms cost six.
+All places are worked out when a table is assembled; ``record`` runs once per request and only adds
+up, in one function, because a call of its own per histogram costs as much as what it does. A
+metrics library's labelled counters and histograms would cost six microseconds.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Final
+from collections.abc import Iterable
+from math import inf
+from typing import Final, NamedTuple
 
 from gateway.errors import Reason
+from gateway.ledger import Ledger
 from gateway.model import Assignment, Role, Route
 from gateway.observe import Outcome
 from gateway.predictions import MAX_LABEL, Missing, PredictionReader
 from gateway.recovery import CANDIDATE_PATIENCE
+from gateway.table import RoutingTable
 
 # Seconds. OpenTelemetry's default bounds, with 1 ms and 2.5 ms below for small models.
 DURATION_BOUNDS: Final = (
@@ -25,139 +30,159 @@ SCORE_BOUNDS: Final = tuple(round(0.05 * i, 2) for i in range(1, 21))
 LEARNED_LABELS: Final = 20
 OTHER_LABEL: Final = "__other__"
 _NEVER_SENT: Final = (Reason.CONNECT, Reason.SHED)
+RETRIED: Final = (Reason.CONNECT, Reason.RESET)
 CLIENT_GONE: Final = 499  # nginx's code for a client that closed before the answer
-
-
-class Histogram:
-    """Counts per bucket (the last one has no upper bound) and the sum."""
-
-    __slots__ = ("bounds", "buckets", "sum")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.buckets = [0] * (len(bounds) + 1)
-        self.sum = 0.0
-
-    def observe(self, value: float) -> None:
-        self.buckets[bisect_left(self.bounds, value)] += 1
-        self.sum += value
-
-
-class Evidence:
-    """Counts of one version under one generation: what a verdict may use.
-
-    Only requests that a draw or a sticky key brought here count. ``assigned`` counts each once,
-    under the version it was *assigned*, also when another one answered in its place; ``bad`` are
-    those this version gave no good answer to.
-    """
-
-    __slots__ = ("assigned", "bad", "labels", "reasons")
-
-    def __init__(self) -> None:
-        self.assigned = 0
-        self.bad = 0
-        self.reasons: dict[Reason, int] = {}
-        self.labels: dict[str, int] = {}
-
-    def add(self, reason: Reason | None, label: str | None) -> None:
-        """One more request: its failure, if any, and the label it was answered with, if any."""
-        self.assigned += 1
-        if reason is not None:
-            self.bad += 1
-            self.reasons[reason] = self.reasons.get(reason, 0) + 1
-        if label is not None:
-            self.labels[label] = self.labels.get(label, 0) + 1
+KNOWN_CODES: Final = (200, 500, 502, 503, 504)
+# For `room_for`: status codes there can be, reasons of a refusal, and what a name of cells holds
+# besides the names of the file and a label. Room that nothing is written to takes no memory.
+_CODES: Final = 1000
+_REFUSALS: Final = 64
+_NAME_BYTES: Final = 80
+_SUMS: Final = 3
 
 
 class VersionCounts:
-    """Everything counted for one version in one role since the process started."""
+    """Everything counted for one version in one role under one generation of the file.
 
-    def __init__(self, route: Route, version: str, role: Role) -> None:
-        self.route = route.name
-        self.version = version
-        self.role = role
-        self.answered: dict[tuple[Assignment, int], int] = {}
-        self.errors: dict[Reason, int] = dict.fromkeys(Reason, 0)
-        self.fallbacks: dict[Reason, int] = dict.fromkeys(Reason, 0)
-        self.retries: dict[Reason, int] = dict.fromkeys((Reason.CONNECT, Reason.RESET), 0)
-        self.durations = Histogram(DURATION_BOUNDS)
-        self.upstream = Histogram(DURATION_BOUNDS)
-        self.labels: dict[str, int] = {}
-        self.scores = Histogram(SCORE_BOUNDS)
-        self.missing: dict[Missing, int] = dict.fromkeys(Missing, 0)
-        self._reader: PredictionReader | None = None
-        self.reads_predictions = False
+    The evidence, which a verdict may use, are cells like the others. Only requests that a draw or
+    a sticky key brought here count there: ``assigned`` each once, under the version it was
+    *assigned*, also when another one answered in its place; ``bad`` those this version gave no
+    good answer to.
+    """
+
+    __slots__ = (
+        *("_answered", "_assigned", "_bad", "_bad_by", "_counts", "_declared", "_errors"),
+        *("_fallbacks", "_key", "_labels", "_ledger", "_missing", "_read", "_retries", "_scores"),
+        *("_scores_sum", "_sums", "_too_late", "_waited", "_waited_sum", "_worked"),
+        "_worked_sum",
+    )
+
+    def __init__(
+        self, ledger: Ledger, route: Route, version: str, role: Role, known: Iterable[str] = ()
+    ) -> None:
+        self._ledger = ledger
+        self._counts = ledger.counts
+        self._sums = ledger.sums
+        self._key = key = (route.name, version, role.value)
+        self._answered: dict[tuple[Assignment, int], int] = {}
+        for way in _assignments(route, role):
+            for code in KNOWN_CODES:
+                self._first_answer(way, code)
+        self._errors = {one: ledger.cell("errors", *key, one.value) for one in Reason}
+        self._retries = {one: ledger.cell("retries", *key, one.value) for one in RETRIED}
+        self._fallbacks = {one: ledger.cell("fallbacks", *key, one.value) for one in Reason}
+        # The part before the whole: who reads in this order, while others write in the other one
+        # (see `record`), never finds more bad requests than there were requests.
+        self._bad_by = {one: ledger.cell("bad_by", *key, one.value) for one in Reason}
+        self._bad = ledger.cell("bad", *key)
+        self._assigned = ledger.cell("assigned", *key)
+        self._waited = ledger.row(len(DURATION_BOUNDS) + 1, "waited", *key)
+        self._waited_sum = ledger.sum("waited_sum", *key)
+        self._worked = ledger.row(len(DURATION_BOUNDS) + 1, "worked", *key)
+        self._worked_sum = ledger.sum("worked_sum", *key)
+        self._too_late = _too_late(route, role)
+        self._read: PredictionReader | None = None
+        self._labels: dict[str, tuple[int, int]] = {}
         self._declared = False
-        self.configure(route)
+        self._missing: dict[Missing, int] = {}
+        self._scores = self._scores_sum = 0
+        if route.prediction is not None:
+            self._read = PredictionReader(route.prediction)
+            self._declared = bool(route.prediction.labels)
+            self._missing = {one: ledger.cell("missing", *key, one.value) for one in Missing}
+            self._scores = ledger.row(len(SCORE_BOUNDS) + 1, "scores", *key)
+            self._scores_sum = ledger.sum("scores_sum", *key)
+            others = (OTHER_LABEL,) if route.prediction.label is not None else ()
+            learned = () if self._declared else tuple(known)[:LEARNED_LABELS]
+            for label in dict.fromkeys((*route.prediction.labels, *others, *learned)):
+                self._first_label(label)
 
-    def configure(self, route: Route) -> None:
-        """Take over what a new file says; counts stay, known series exist from now on."""
-        prediction = route.prediction
-        self._reader = PredictionReader(prediction) if prediction else None
-        self.reads_predictions = prediction is not None
-        self._declared = bool(prediction and prediction.labels)
-        for label in prediction.labels if prediction else ():
-            self.labels.setdefault(label, 0)
-        if prediction and prediction.label is not None:
-            self.labels.setdefault(OTHER_LABEL, 0)
-        for assignment in _assignments(route, self.role):
-            for code in (200, 500, 502, 503, 504):
-                self.answered.setdefault((assignment, code), 0)
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels counted by name; the next generation goes on with those from traffic."""
+        return tuple(label for label in self._labels if label != OTHER_LABEL)
 
-    def record(self, outcome: Outcome, evidence: Evidence) -> None:
-        """Count one outcome, here and, if a verdict may use it, in the evidence."""
+    def retried(self, reason: Reason) -> None:
+        """Count that a request is sent once more after no answer."""
+        self._counts[self._retries[reason]] += 1
+
+    def record(self, outcome: Outcome) -> None:
+        """Count one outcome, and as evidence if a verdict may use it."""
+        counts = self._counts
         decision = outcome.decision
         reason = outcome.reason
-        status = CLIENT_GONE if outcome.gone else outcome.status
+        gone = outcome.gone
+        status = CLIENT_GONE if gone else outcome.status
         if status:
-            key = (decision.assignment, status)
-            self.answered[key] = self.answered.get(key, 0) + 1
-            self.durations.observe(outcome.seconds)
+            way = decision.assignment
+            cell = self._answered.get((way, status))
+            counts[self._first_answer(way, status) if cell is None else cell] += 1
+            seconds = outcome.seconds
+            counts[self._waited + bisect_left(DURATION_BOUNDS, seconds)] += 1
+            self._sums[self._waited_sum] += seconds
         if reason is not None:
-            self.errors[reason] += 1
+            counts[self._errors[reason]] += 1
             if not status:
-                self.fallbacks[reason] += 1
-        if not outcome.gone and reason not in _NEVER_SENT:
-            self.upstream.observe(outcome.upstream_seconds)
-        label = None
-        if outcome.body is not None and self._reader is not None and 200 <= status < 300:
-            label = self._predict(self._reader, outcome.body)
-        if decision.counts_as_evidence and not outcome.gone:
-            evidence.add(Reason.TIMEOUT if _too_late(outcome) else reason, label)
+                counts[self._fallbacks[reason]] += 1
+        if not gone and (reason is None or reason not in _NEVER_SENT):
+            worked = outcome.upstream_seconds
+            counts[self._worked + bisect_left(DURATION_BOUNDS, worked)] += 1
+            self._sums[self._worked_sum] += worked
+        evidence = not gone and decision.counts_as_evidence
+        if evidence:
+            counts[self._assigned] += 1
+        body = outcome.body
+        if body is not None:
+            if self._read is not None and 200 <= status < 300:
+                self._predict(self._read, body, evidence)
+            if outcome.seconds > self._too_late:
+                reason = Reason.TIMEOUT
+        if evidence and reason is not None:
+            counts[self._bad] += 1
+            counts[self._bad_by[reason]] += 1
 
-    def _predict(self, reader: PredictionReader, body: bytes) -> str | None:
+    def _predict(self, reader: PredictionReader, body: bytes, evidence: bool) -> None:
+        counts = self._counts
         label, score, missing = reader.read(body)
         if missing is not None:
-            self.missing[missing] += 1
+            counts[self._missing[missing]] += 1
         if score is not None:
-            self.scores.observe(score)
-        if label is None:
-            return None
-        if label not in self.labels:
-            label = self._admit(label)
-        self.labels[label] = self.labels.get(label, 0) + 1
-        return label
+            counts[self._scores + bisect_left(SCORE_BOUNDS, score)] += 1
+            self._sums[self._scores_sum] += score
+        if label is not None:
+            cells = self._labels.get(label)
+            all_cell, evidence_cell = self._admit(label) if cells is None else cells
+            counts[all_cell] += 1
+            if evidence:
+                counts[evidence_cell] += 1
 
-    def _admit(self, label: str) -> str:
-        """The name a new label is counted under: labels come from traffic, so they are capped."""
-        learns = not self._declared and len(self.labels) <= LEARNED_LABELS
+    def _first_answer(self, way: Assignment, status: int) -> int:
+        cell = self._ledger.cell("requests", *self._key, str(status), way.value)
+        self._answered[way, status] = cell
+        return cell
+
+    def _first_label(self, label: str) -> tuple[int, int]:
+        every = self._ledger.cell("labels", *self._key, label)
+        self._labels[label] = every, self._ledger.cell("drawn_labels", *self._key, label)
+        return self._labels[label]
+
+    def _admit(self, label: str) -> tuple[int, int]:
+        """The cells a new label is counted in: labels come from traffic, so they are capped."""
+        learns = not self._declared and len(self._labels) <= LEARNED_LABELS
         if learns and len(label) <= MAX_LABEL and label.isprintable():
-            return label
-        return OTHER_LABEL
+            return self._first_label(label)
+        return self._labels.get(OTHER_LABEL) or self._first_label(OTHER_LABEL)
 
 
-def _too_late(outcome: Outcome) -> bool:
-    """Whether stable answered when a candidate would have been given up already.
+def _too_late(route: Route, role: Role) -> float:
+    """From how many seconds on an answer of stable is none in the evidence.
 
     A candidate that stable can replace has only part of the deadline. Were stable not held to the
-    same measure in the evidence, a model that is slow in both versions would fail in one only.
+    same measure, a model that is slow in both versions would fail in one only.
     """
-    decision = outcome.decision
-    route = decision.route
-    if decision.role is not Role.STABLE or outcome.body is None:
-        return False
-    replaceable = route.fallback and route.idempotent
-    return replaceable and outcome.seconds > route.timeout * CANDIDATE_PATIENCE
+    if role is Role.STABLE and route.fallback and route.idempotent:
+        return route.timeout * CANDIDATE_PATIENCE
+    return inf
 
 
 def _assignments(route: Route, role: Role) -> list[Assignment]:
@@ -170,3 +195,33 @@ def _assignments(route: Route, role: Role) -> list[Assignment]:
     if role is Role.STABLE and route.fallback and route.candidates:
         ways.append(Assignment.FALLBACK)
     return ways
+
+
+class Room(NamedTuple):
+    """What a ledger needs at most: cells of both kinds, the bytes of its directory besides what an
+    entry always takes, the number of entries, and the cells of the largest row.
+    """
+
+    counts: int
+    sums: int
+    names: int
+    entries: int
+    widest: int
+
+
+def room_for(table: RoutingTable) -> Room:
+    """The most that can ever be named under one table, whatever clients send and models answer."""
+    counts = names = entries = _REFUSALS
+    names *= _NAME_BYTES
+    for place in table.places:
+        route = place.route
+        urls = [endpoint.url.encode() for endpoint in route.version(place.version).endpoints]
+        labels = LEARNED_LABELS + 2 + (len(route.prediction.labels) if route.prediction else 0)
+        single = len(Assignment) * _CODES + 3 * len(Reason) + len(RETRIED) + len(Missing) + 2
+        single += 2 * labels + len(urls)
+        counts += single + 2 * (len(DURATION_BOUNDS) + 1) + len(SCORE_BOUNDS) + 1
+        entries += single + 3 + _SUMS
+        names += (single + 3 + _SUMS) * (_NAME_BYTES + len(route.name) + len(place.version))
+        names += 2 * labels * 4 * MAX_LABEL + sum(map(len, urls))
+    widest = max(len(DURATION_BOUNDS), len(SCORE_BOUNDS)) + 1
+    return Room(counts, _SUMS * len(table.places), names, entries, widest)

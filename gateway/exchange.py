@@ -177,7 +177,7 @@ class Exchange:
             return False
         self._retried = move is not Move.GIVE_WAY
         if self._retried:
-            serving.counts[decision.index].retries[reason] += 1
+            serving.counts[decision.index].retried(reason)
         else:
             self._observe(0, reason)
         if self.outdated():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from gateway.inbound import InboundConnection
@@ -10,26 +12,38 @@ from gateway.live import Live
 
 SWEEP_EVERY: Final = 0.1  # seconds: how late a deadline may be noticed
 BACKLOG: Final = 2048
+DRAIN_LIMIT: Final = 30.0  # seconds; what Kubernetes grants before it kills
 
 
 class Listener:
-    """``start``, then ``close`` (no new clients) and ``drained``."""
+    """``start`` or ``start_on``, and ``drain`` at the end; each sweep calls ``on_sweep``."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, on_sweep: Callable[[], None] | None = None) -> None:
         self._live = live
+        self._on_sweep = on_sweep
         self._connections: set[InboundConnection] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen, and return the address in use (port 0 asks for a free one). Raises OSError."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: InboundConnection(self._live, self._connections), host, port, backlog=BACKLOG
-        )
+        server = await loop.create_server(self._accept, host, port, backlog=BACKLOG)
+        self._servers.append(server)
         self._sweeper = loop.create_task(self._sweep())
-        bound = self._server.sockets[0].getsockname()
+        bound = server.sockets[0].getsockname()
         return str(bound[0]), int(bound[1])
+
+    async def start_on(self, sockets: Iterable[socket.socket]) -> None:
+        """Listen on bound sockets. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        for one in sockets:
+            server = await loop.create_server(self._accept, sock=one, backlog=BACKLOG)
+            self._servers.append(server)
+        self._sweeper = loop.create_task(self._sweep())
+
+    def _accept(self) -> InboundConnection:
+        return InboundConnection(self._live, self._connections)
 
     async def drain(self, limit: float) -> int:
         """Stop accepting, let everything under way end, wait ``limit`` seconds at most.
@@ -37,8 +51,8 @@ class Listener:
         Returns how many connections had to be cut.
         """
         self._live.draining = True
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for connection in tuple(self._connections):
             connection.drain()
         deadline = self._live.clock() + limit
@@ -62,6 +76,8 @@ class Listener:
         while True:
             await asyncio.sleep(SWEEP_EVERY)
             now = self._live.clock()
+            if self._on_sweep is not None:
+                self._on_sweep()
             for connection in tuple(self._connections):
                 try:
                     connection.sweep(now)

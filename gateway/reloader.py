@@ -11,47 +11,43 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-import structlog
+from typing import Final, Protocol
 
 from gateway.config import parse, warnings
 from gateway.errors import ConfigError, Problem
-from gateway.live import Live
+from gateway.logs import Log
 from gateway.model import generation_of
+from gateway.report import ReloadStatus
 from gateway.table import RoutingTable, compile_table
 
 LOOK_EVERY: Final = 0.1  # seconds
 READ_ANYWAY: Final = 20  # looks: the content is compared at least every two seconds
 MAX_BYTES: Final = 1024 * 1024  # a larger file is no routing.yaml; also what is read of a wrong one
 
-log = structlog.get_logger("gateway.reloader")
+log = Log()
 
 
-@dataclass(slots=True)
-class ReloadStatus:
-    """What became of the files seen so far. ``problems`` are those of the file as it stands,
-    ``warnings`` name the keys of the one in force that are not acted on yet.
-    """
+class Swapped(Protocol):
+    """What serves a file, and can be given another one."""
 
-    successful: bool = True
-    taken: int = 0
-    refused: int = 0
-    problems: tuple[Problem, ...] = ()
-    warnings: tuple[Problem, ...] = ()
+    @property
+    def generation(self) -> str:
+        """The file in force."""
+
+    async def swap(self, table: RoutingTable) -> None:
+        """When this returns, the table is in force and nobody serves another one."""
 
 
 class Reloader:
-    """Keeps a :class:`Live` in step with a file."""
+    """Keeps what serves in step with a file."""
 
-    def __init__(self, path: Path, live: Live, remarks: tuple[Problem, ...] = ()) -> None:
+    def __init__(self, path: Path, plane: Swapped, remarks: tuple[Problem, ...] = ()) -> None:
         self.path = path
         self.status = ReloadStatus()
-        self._live = live
+        self._plane = plane
         # The generation of the last content judged, good or bad, or why there was none.
-        self._seen: str = live.serving.generation
+        self._seen: str = plane.generation
         self._stat: tuple[int, ...] | None = None
         self._lock = asyncio.Lock()
         self._warn(remarks)
@@ -73,7 +69,7 @@ class Reloader:
             except ConfigError as error:
                 self._refuse(generation, error.problems)
             else:
-                self._take(generation, table, remarks)
+                await self._take(generation, table, remarks)
             return self.status
 
     async def watch(self) -> None:
@@ -87,9 +83,11 @@ class Reloader:
                 await self.reload()
                 self._stat = stat
 
-    def _take(self, generation: str, table: RoutingTable, remarks: tuple[Problem, ...]) -> None:
-        if table.config.generation != self._live.serving.generation:
-            self._live.swap(table)
+    async def _take(
+        self, generation: str, table: RoutingTable, remarks: tuple[Problem, ...]
+    ) -> None:
+        if generation != self._plane.generation:
+            await self._plane.swap(table)
         self._seen = generation
         self.status.successful = True
         self.status.taken += 1
@@ -110,7 +108,7 @@ class Reloader:
         self.status.successful = False
         self.status.refused += 1
         self.status.problems = problems
-        kept = self._live.serving.generation
+        kept = self._plane.generation
         for problem in problems:
             line = problem.render(self.path.name)
             log.error("reload refused", problem=line, generation=generation, still_serving=kept)

@@ -4,83 +4,84 @@ only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from gateway.live import Live, Serving
+from gateway.archive import Epoch
 from gateway.model import FULL_WEIGHT
-from gateway.reloader import ReloadStatus
+from gateway.report import Key, Report, VersionTotals, key_of
 
 Json = dict[str, Any]
 
 
-def status_json(live: Live, reload_status: ReloadStatus, filename: str) -> Json:
+def status_json(report: Report) -> Json:
     """Per route and version: configured and observed share, what is in flight, the endpoints.
 
     Shares are percent; ``observed`` is None until the present generation has drawn a request.
     """
-    serving = live.serving
+    state = report.state
     return {
-        "generation": serving.generation,
-        "since": serving.since,
-        "draining": live.draining,
+        "generation": report.epoch.generation,
+        "since": report.epoch.since,
+        "draining": state.draining,
+        "processes": [asdict(process) for process in state.processes],
+        "restarts": state.restarts,
         "file": {
-            "name": filename,
-            "in_force": reload_status.successful,
-            "problems": [problem.render(filename) for problem in reload_status.problems],
-            "warnings": [warning.render(filename) for warning in reload_status.warnings],
+            "name": state.filename,
+            "in_force": state.reloads.successful,
+            "problems": [problem.render(state.filename) for problem in state.reloads.problems],
+            "warnings": [warning.render(state.filename) for warning in state.reloads.warnings],
         },
-        "routes": _routes(serving),
+        "routes": _routes(report),
     }
 
 
-def _routes(serving: Serving) -> Json:
+def _routes(report: Report) -> Json:
     routes: Json = {}
-    for place, pool, counts, evidence in zip(
-        serving.table.places, serving.pools, serving.counts, serving.evidence, strict=True
-    ):
+    places = report.epoch.table.places
+    for place in places:
         name = place.route.name
         route = routes.setdefault(name, {"stable": place.route.stable, "versions": {}})
-        drawn = assigned_total(serving, name)
+        now = report.now(place)
+        drawn = sum(report.now(other).assigned for other in places if other.route.name == name)
+        altogether = report.versions.get(key_of(place)) or VersionTotals()
+        endpoints = place.route.version(place.version).endpoints
         route["versions"][place.version] = {
             "role": place.role,
             "weight": place.route.weight(place.version) * 100 / FULL_WEIGHT,
-            "observed": evidence.assigned * 100 / drawn if drawn else None,
-            "assigned": evidence.assigned,
-            "bad": evidence.bad,
-            "reasons": evidence.reasons,
-            "answered": sum(counts.answered.values()),
-            "in_flight": pool.in_flight,
+            "observed": now.assigned * 100 / drawn if drawn else None,
+            "assigned": now.assigned,
+            "bad": now.bad,
+            "reasons": now.reasons,
+            "answered": sum(altogether.answered.values()),
+            "in_flight": report.all_in_flight(place),
             "endpoints": [
-                {"url": member.endpoint.url, "in_flight": member.in_flight}
-                for member in pool.members
+                {"url": endpoint.url, "in_flight": report.in_flight(place, endpoint)}
+                for endpoint in endpoints
             ],
         }
     return routes
 
 
-def assigned_total(serving: Serving, route: str) -> int:
-    """Requests drawn in a route under this generation."""
-    pairs = zip(serving.table.places, serving.evidence, strict=True)
-    return sum(evidence.assigned for place, evidence in pairs if place.route.name == route)
-
-
-def evidence_json(live: Live) -> Json:
+def evidence_json(report: Report) -> Json:
     """Integer counts per generation (the newest last), route and version."""
     return {
-        "generation": live.serving.generation,
-        "generations": [_generation(serving) for serving in (*live.past, live.serving)],
+        "generation": report.epoch.generation,
+        "generations": [_generation(*one) for one in report.history],
     }
 
 
-def _generation(serving: Serving) -> Json:
+def _generation(epoch: Epoch, versions: Mapping[Key, VersionTotals]) -> Json:
     routes: Json = {}
-    for place, evidence in zip(serving.table.places, serving.evidence, strict=True):
+    for place in epoch.table.places:
+        counted = versions.get(key_of(place)) or VersionTotals()
         routes.setdefault(place.route.name, {})[place.version] = {
             "role": place.role,
             "weight": place.route.weight(place.version),
-            "assigned": evidence.assigned,
-            "bad": evidence.bad,
-            "reasons": evidence.reasons,
-            "labels": evidence.labels,
+            "assigned": counted.assigned,
+            "bad": counted.bad,
+            "reasons": counted.reasons,
+            "labels": {label: number for label, number in counted.drawn_labels.items() if number},
         }
-    return {"generation": serving.generation, "since": serving.since, "routes": routes}
+    return {"generation": epoch.generation, "since": epoch.since, "routes": routes}

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
-
 from gateway import routing_file
 from gateway.config import parse
 from gateway.edit import SetWeight
 from gateway.errors import GatewayError
+from gateway.logs import Log
 from gateway.model import FULL_WEIGHT, OnFailure, Route, RoutingConfig, Version
 from monitoring import editing
 from monitoring.evidence import BadEvidence, windows_of
@@ -30,7 +29,7 @@ TICK: Final = 1.0  # seconds
 PATIENT_TICKS: Final = 5
 ACTOR: Final = "controller"
 
-log = structlog.get_logger("controller")
+log = Log()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ from gateway.model import (
     Version,
 )
 from gateway.observe import Outcome
+from gateway.plane import Solo
+from gateway.report import ReloadStatus, Report, State, gather
 from gateway.request import Request
 from gateway.table import Decision, compile_table
 
@@ -117,6 +119,13 @@ def make_outcome(decision: Decision | None = None, **facts: Any) -> Outcome:
         "body": None,
     }
     return Outcome(**usual | facts)
+
+
+def make_report(config: RoutingConfig) -> Report:
+    """What the admin port tells of a gateway that has just begun to serve this."""
+    plane = Solo(config)
+    state = State("routing.yaml", ReloadStatus(), False, plane.processes(), plane.restarts)
+    return gather(plane.archive, state)
 
 
 def draws(*values: float) -> Iterator[float]:

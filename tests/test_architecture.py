@@ -17,16 +17,15 @@ PACKAGES = ("gateway", "monitoring", "model_workers")
 PURE = {
     "gateway": {
         *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
-        *("config.rules", "config.schema", "counts", "edit", "errors", "headers", "heads"),
-        "model",
-        *("observe", "predictions", "recovery", "replies", "request", "split", "table"),
-        "target",
+        *("archive", "config.rules", "config.schema", "counts", "edit", "errors", "headers"),
+        *("heads", "ledger", "model", "observe", "predictions", "recovery", "replies", "report"),
+        *("request", "split", "status", "table", "target"),
     },
     "monitoring": {"evidence", "explanation", "judge"},
 }
 WORLD = {
-    *("asyncio", "ctypes", "os", "pathlib", "random", "secrets", "selectors", "signal", "socket"),
-    *("subprocess", "tempfile", "threading", "time", "structlog", "logging", "prometheus_client"),
+    *("asyncio", "ctypes", "mmap", "os", "pathlib", "random", "secrets", "selectors", "signal"),
+    *("socket", "subprocess", "tempfile", "threading", "time", "logging", "prometheus_client"),
     *("httptools", "httpx2", "starlette", "uvicorn", "uvloop"),
 }
 
@@ -34,7 +33,9 @@ WORLD = {
 PLACES = {
     "httptools": {"gateway.reader", "gateway.upstream"},
     "httpx2": {"monitoring.sources", "monitoring.demo.load", "monitoring.demo.stage"},
-    "msgspec": {"gateway.observe", "gateway.predictions", "model_workers.*"},
+    "msgspec": {
+        *("gateway.observe", "gateway.predictions", "model_workers.*"),
+    },
     "prometheus_client": {"gateway.admin", "gateway.app", "gateway.metrics"},
     "pydantic": {"gateway.config.parsing", "gateway.config.schema"},
     "rich": {"monitoring.commands.*"},

@@ -11,11 +11,10 @@ import typer
 from gateway.config import parse, warnings
 from gateway.config.schema import json_schema
 from gateway.errors import Reason
-from gateway.live import Live
 from gateway.metrics import GatewayMetrics
 from gateway.model import Assignment
-from gateway.reloader import Reloader
 from monitoring.cli import app
+from tests.builders import make_report
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -23,8 +22,8 @@ README = (ROOT / "README.md").read_text()
 
 def metric_names() -> set[str]:
     """Every metric of a gateway that serves the example file, as Prometheus names it."""
-    live = Live(parse((ROOT / "routing.yaml").read_bytes()))
-    metrics = GatewayMetrics(live, Reloader(ROOT / "routing.yaml", live), "0")
+    report = make_report(parse((ROOT / "routing.yaml").read_bytes()))
+    metrics = GatewayMetrics(lambda: report, "0")
     suffix = {"counter": "_total"}
     return {metric.name + suffix.get(metric.type, "") for metric in metrics.collect()}
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.app import Address
 from gateway.errors import ConfigError
+from gateway.port import Address
 from gateway.reloader import missing, read_bounded
 
 File = Annotated[Path, typer.Option("--file", "-f", help="The routing file.", envvar="CANARY_FILE")]

@@ -71,6 +71,10 @@ def render(document: Mapping[str, Any]) -> Group:
     file = document["file"]
     since = datetime.fromtimestamp(document["since"]).astimezone().strftime("%H:%M:%S")
     lines = [Text(f"{file['name']}, generation {document['generation']}, counted since {since}")]
+    processes = document.get("processes", [])
+    if len(processes) > 1 or document.get("restarts"):
+        pids = ", ".join(str(one["pid"]) for one in processes)
+        lines.append(Text(f"{len(processes)} processes ({pids}), {document['restarts']} restarts"))
     if not file["in_force"]:
         lines.append(Text("the file as it stands is refused; an older one serves:", style="red"))
         lines += [Text(f"  {problem}", style="red") for problem in file["problems"]]

@@ -9,19 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.archive import Vocabulary
 from gateway.counts import (
     CLIENT_GONE,
     DURATION_BOUNDS,
     LEARNED_LABELS,
     OTHER_LABEL,
     SCORE_BOUNDS,
-    Evidence,
-    Histogram,
     VersionCounts,
 )
 from gateway.errors import Reason
+from gateway.ledger import Ledger, total
 from gateway.model import Assignment, Prediction, Role
 from gateway.predictions import Missing
+from gateway.report import VersionTotals, versions_of
 from gateway.table import compile_table
 from tests.builders import (
     make_config,
@@ -33,18 +34,34 @@ from tests.builders import (
 )
 
 
+def counted(ledger: Ledger, version: str = "v2") -> VersionTotals:
+    """What stands in a ledger about one version, as the admin port reads it."""
+    (found,) = [
+        counts
+        for (_, name, _), counts in versions_of(total([ledger]), Vocabulary()).items()
+        if name == version
+    ]
+    return found
+
+
 class Book:
-    """The counts of one version, and the evidence that goes with them."""
+    """The counts of one version in a ledger of their own."""
 
     def __init__(self, version: str = "v2", role: Role = Role.CANDIDATE, **rules: object) -> None:
         self.config = make_config(sticky=make_sticky(), override="x-model-version", **rules)
         self.version = version
-        self.counts = VersionCounts(self.config.routes[0], version, role)
-        self.evidence = Evidence()
+        self.ledger = Ledger()
+        self.cells = VersionCounts(self.ledger, self.config.routes[0], version, role)
+
+    @property
+    def counts(self) -> VersionTotals:
+        return counted(self.ledger, self.version)
+
+    evidence = counts
 
     def record(self, assignment: Assignment = Assignment.WEIGHTED, **facts: object) -> None:
         decision = make_decision(self.version, assignment, self.config)
-        self.counts.record(make_outcome(decision, **facts), self.evidence)
+        self.cells.record(make_outcome(decision, **facts))
 
     def predict(self, body: bytes, status: int = 200) -> None:
         self.record(body=body, status=status)
@@ -76,7 +93,7 @@ def test_an_answer_counts_under_its_status_and_assignment() -> None:
         (Assignment.STICKY, 404): 1,
         (Assignment.FORCED, 201): 1,
     }
-    assert sum(book.counts.durations.buckets) == 3
+    assert sum(book.counts.waited.buckets) == 3
 
 
 def test_a_failure_counts_by_its_reason_and_with_what_the_worker_took() -> None:
@@ -85,8 +102,8 @@ def test_a_failure_counts_by_its_reason_and_with_what_the_worker_took() -> None:
 
     assert book.counts.errors[Reason.TIMEOUT] == 1
     assert sum(book.counts.fallbacks.values()) == 0
-    assert sum(book.counts.upstream.buckets) == 1
-    assert sum(book.counts.durations.buckets) == 1
+    assert sum(book.counts.worked.buckets) == 1
+    assert sum(book.counts.waited.buckets) == 1
 
 
 def test_a_candidate_that_gave_way_answered_nobody_and_failed() -> None:
@@ -96,8 +113,8 @@ def test_a_candidate_that_gave_way_answered_nobody_and_failed() -> None:
     assert book.answers() == {}
     assert book.counts.errors[Reason.CONNECT] == 1
     assert book.counts.fallbacks[Reason.CONNECT] == 1
-    assert sum(book.counts.durations.buckets) == 0
-    assert sum(book.counts.upstream.buckets) == 0  # it was never sent
+    assert sum(book.counts.waited.buckets) == 0
+    assert sum(book.counts.worked.buckets) == 0  # it was never sent
     assert (book.evidence.assigned, book.evidence.bad) == (1, 1)
     assert book.evidence.reasons == {Reason.CONNECT: 1}
 
@@ -105,20 +122,21 @@ def test_a_candidate_that_gave_way_answered_nobody_and_failed() -> None:
 def test_a_failover_stands_against_who_was_assigned_and_not_for_who_answered() -> None:
     config = make_config()
     table = compile_table(config)
-    evidence = [Evidence() for _ in table.places]
-    counts = [VersionCounts(p.route, p.version, p.role) for p in table.places]
+    ledger = Ledger()
+    counts = [VersionCounts(ledger, p.route, p.version, p.role) for p in table.places]
     candidate = table.routes[0].decision("v2", Assignment.WEIGHTED)
     assert candidate.fallback is not None
     for decision, facts in (
         (candidate, {"status": 0, "reason": Reason.RESET}),
         (candidate.fallback, {"status": 200}),
     ):
-        index = decision.index
-        counts[index].record(make_outcome(decision, **facts), evidence[index])
+        counts[decision.index].record(make_outcome(decision, **facts))
+    stable, gave_way = counted(ledger, "v1"), counted(ledger, "v2")
 
-    assert [(one.assigned, one.bad) for one in evidence] == [(0, 0), (1, 1)]
-    assert counts[0].answered[Assignment.FALLBACK, 200] == 1
-    assert sum(counts[1].answered.values()) == 0
+    assert (stable.assigned, stable.bad) == (0, 0)
+    assert (gave_way.assigned, gave_way.bad) == (1, 1)
+    assert stable.answered[Assignment.FALLBACK, 200] == 1
+    assert sum(gave_way.answered.values()) == 0
 
 
 def test_a_client_that_left_is_nobodys_failure_and_nobodys_evidence() -> None:
@@ -131,7 +149,7 @@ def test_a_client_that_left_is_nobodys_failure_and_nobodys_evidence() -> None:
         (Assignment.STICKY, CLIENT_GONE): 1,
     }
     assert sum(book.counts.errors.values()) == 0
-    assert sum(book.counts.upstream.buckets) == 0
+    assert sum(book.counts.worked.buckets) == 0
     assert (book.evidence.assigned, book.evidence.bad) == (0, 0)
 
 
@@ -150,7 +168,7 @@ def test_only_draws_and_keys_are_evidence(assignment: Assignment, counts: bool) 
 
     assert book.evidence.assigned == (2 if counts else 0)
     assert book.evidence.bad == (1 if counts else 0)
-    assert book.evidence.labels == ({"a": 1} if counts else {})
+    assert seen(book.evidence.drawn_labels) == ({"a": 1} if counts else {})
     assert book.counts.labels["a"] == 1
 
 
@@ -161,8 +179,10 @@ def test_every_known_series_is_there_at_0() -> None:
     route = make_route(
         sticky=make_sticky(), override="x-v", prediction=make_prediction("/p", None, ("a", "b"))
     )
-    stable = VersionCounts(route, "v1", Role.STABLE)
-    candidate = VersionCounts(route, "v2", Role.CANDIDATE)
+    ledger = Ledger()
+    VersionCounts(ledger, route, "v1", Role.STABLE)
+    VersionCounts(ledger, route, "v2", Role.CANDIDATE)
+    stable, candidate = counted(ledger, "v1"), counted(ledger, "v2")
 
     for counts, ways in ((stable, set(Assignment)), (candidate, set(Assignment) - {"fallback"})):
         assert {way for way, _ in counts.answered} == ways
@@ -174,18 +194,23 @@ def test_every_known_series_is_there_at_0() -> None:
 
 
 def test_a_route_without_a_prediction_has_no_labels() -> None:
-    counts = VersionCounts(make_route(), "v1", Role.STABLE)
+    ledger = Ledger()
+    VersionCounts(ledger, make_route(), "v1", Role.STABLE)
 
-    assert counts.labels == {}
-    assert not counts.reads_predictions
+    assert counted(ledger, "v1").labels == {}
 
 
-def test_a_new_file_adds_series_and_keeps_what_was_counted() -> None:
-    book = predicting(("a",))
+@pytest.mark.parametrize(("declared", "goes_on_with"), [((), "a"), (("b",), "b")])
+def test_a_new_file_goes_on_with_labels_from_traffic_unless_it_declares_some(
+    declared: tuple[str, ...], goes_on_with: str
+) -> None:
+    book = predicting()
     book.predict(b'{"p": "a"}')
-    book.counts.configure(replace(book.config.routes[0], prediction=Prediction("/p", None, ("b",))))
+    route = replace(book.config.routes[0], prediction=Prediction("/p", None, declared))
+    after = Ledger()
+    VersionCounts(after, route, "v2", Role.CANDIDATE, book.cells.labels)
 
-    assert book.counts.labels == {"a": 1, "b": 0, OTHER_LABEL: 0}
+    assert counted(after).labels == {goes_on_with: 0, OTHER_LABEL: 0}
 
 
 # --- predictions
@@ -212,7 +237,8 @@ def test_an_answer_without_a_prediction_counts_as_missing_and_stays_evidence() -
         Missing.ABSENT: 1,
         Missing.TOO_LARGE: 0,
     }
-    assert (book.evidence.assigned, book.evidence.bad, book.evidence.labels) == (2, 0, {})
+    assert (book.evidence.assigned, book.evidence.bad) == (2, 0)
+    assert seen(book.evidence.drawn_labels) == {}
 
 
 def test_declared_labels_are_all_there_is() -> None:
@@ -221,7 +247,7 @@ def test_declared_labels_are_all_there_is() -> None:
         book.predict(b'{"p": "%b"}' % name.encode())
 
     assert book.counts.labels == {"setosa": 2, "virginica": 0, OTHER_LABEL: 3}
-    assert book.evidence.labels == {"setosa": 2, OTHER_LABEL: 3}
+    assert seen(book.evidence.drawn_labels) == {"setosa": 2, OTHER_LABEL: 3}
 
 
 def test_labels_from_traffic_are_capped() -> None:
@@ -231,7 +257,7 @@ def test_labels_from_traffic_are_capped() -> None:
 
     assert len(book.counts.labels) == LEARNED_LABELS + 1
     assert book.counts.labels[OTHER_LABEL] == 10_000 - LEARNED_LABELS
-    assert book.evidence.labels == book.counts.labels
+    assert book.evidence.drawn_labels == book.counts.labels
 
 
 @pytest.mark.parametrize(
@@ -296,9 +322,10 @@ def test_no_scores_make_the_sum_something_that_is_no_number() -> None:
 
 @given(st.lists(st.floats(0, 100), max_size=50))
 def test_a_histogram_counts_each_value_once_at_or_below_its_bound(values: list[float]) -> None:
-    histogram = Histogram(DURATION_BOUNDS)
+    book = Book()
     for value in values:
-        histogram.observe(value)
+        book.record(seconds=value)
+    histogram = book.counts.waited
 
     for i, bound in enumerate(DURATION_BOUNDS):
         assert sum(histogram.buckets[: i + 1]) == sum(value <= bound for value in values)
@@ -316,8 +343,8 @@ def test_the_times_a_client_waited_and_a_worker_took_are_told_apart() -> None:
     book = Book()
     book.record(seconds=0.3, upstream_seconds=0.02)
 
-    assert book.counts.durations.sum == pytest.approx(0.3)
-    assert book.counts.upstream.sum == pytest.approx(0.02)
+    assert book.counts.waited.sum == pytest.approx(0.3)
+    assert book.counts.worked.sum == pytest.approx(0.02)
 
 
 @pytest.mark.parametrize(
@@ -327,10 +354,12 @@ def test_stable_is_held_to_the_time_a_candidate_has(version: str, seconds: float
     table = compile_table(make_config())  # timeout: 3 s, fallback: stable
     decision = table.routes[0].decision(version, Assignment.WEIGHTED)
     place = table.places[decision.index]
-    evidence = Evidence()
-    counts = VersionCounts(place.route, place.version, place.role)
+    ledger = Ledger()
+    counts = VersionCounts(ledger, place.route, place.version, place.role)
 
-    counts.record(make_outcome(decision, status=200, seconds=seconds, body=b"{}"), evidence)
+    counts.record(make_outcome(decision, status=200, seconds=seconds, body=b"{}"))
 
-    assert (evidence.assigned, evidence.bad) == (1, bad)
-    assert sum(counts.errors.values()) == 0
+    found = counted(ledger, version)
+    assert (found.assigned, found.bad) == (1, bad)
+    assert found.reasons == ({Reason.TIMEOUT: 1} if bad else {})
+    assert sum(found.errors.values()) == 0

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from gateway.archive import KEPT_GENERATIONS
 from gateway.config import parse
-from gateway.live import Live
-from gateway.model import generation_of
+from gateway.model import Assignment, generation_of
+from gateway.plane import Solo
 from gateway.reloader import Reloader
+from gateway.report import ReloadStatus, Report, State, gather
+from tests.builders import make_outcome
 
 TEXT = """\
 routes:
@@ -23,6 +26,9 @@ routes:
 """
 
 
+V2 = ("iris", "v2", "candidate")
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "routing.yaml"
@@ -30,9 +36,14 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def reloader_of(file: Path) -> tuple[Reloader, Live]:
-    live = Live(parse(file.read_bytes()))
-    return Reloader(file, live), live
+def reloader_of(file: Path) -> tuple[Reloader, Solo]:
+    plane = Solo(parse(file.read_bytes()))
+    return Reloader(file, plane), plane
+
+
+def report_of(plane: Solo) -> Report:
+    state = State("routing.yaml", ReloadStatus(), False, plane.processes(), plane.restarts)
+    return gather(plane.archive, state)
 
 
 def reload(reloader: Reloader) -> bool:
@@ -40,74 +51,74 @@ def reload(reloader: Reloader) -> bool:
 
 
 def test_a_changed_file_is_swapped_in(file: Path) -> None:
-    reloader, live = reloader_of(file)
+    reloader, plane = reloader_of(file)
     file.write_text(TEXT.replace("weight: 10", "weight: 20"))
 
     assert reload(reloader)
-    assert live.serving.table.config.route("iris").weight("v2") == 2000
+    assert plane.live.serving.table.config.route("iris").weight("v2") == 2000
     assert reloader.status.taken == 1
 
 
 def test_an_unchanged_file_is_left_alone(file: Path) -> None:
-    reloader, live = reloader_of(file)
-    serving = live.serving
+    reloader, plane = reloader_of(file)
+    serving = plane.live.serving
     os.utime(file, (1, 1))
 
     assert reload(reloader)
-    assert live.serving is serving
+    assert plane.live.serving is serving
     assert (reloader.status.taken, reloader.status.refused) == (0, 0)
 
 
 def test_a_change_that_keeps_size_and_modification_time_is_seen(file: Path) -> None:
-    reloader, live = reloader_of(file)
+    reloader, plane = reloader_of(file)
     stat = file.stat()
     file.write_text(TEXT.replace("weight: 10", "weight: 20"))
     os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
     assert reload(reloader)
-    assert live.serving.table.config.route("iris").weight("v2") == 2000
+    assert plane.live.serving.table.config.route("iris").weight("v2") == 2000
 
 
 def test_a_refused_file_keeps_the_last_good_one_and_is_counted_once(file: Path) -> None:
-    reloader, live = reloader_of(file)
-    serving = live.serving
+    reloader, plane = reloader_of(file)
+    serving = plane.live.serving
     file.write_text("routes: {")
 
     assert not reload(reloader)
     assert not reload(reloader)
-    assert live.serving is serving
+    assert plane.live.serving is serving
     assert reloader.status.refused == 1
     assert reloader.status.problems
 
 
 def test_the_good_file_put_back_is_good_again_without_a_swap(file: Path) -> None:
-    reloader, live = reloader_of(file)
-    serving = live.serving
+    reloader, plane = reloader_of(file)
+    serving = plane.live.serving
     file.write_text("routes: {")
     reload(reloader)
     file.write_text(TEXT)
 
     assert reload(reloader)
-    assert live.serving is serving
+    assert plane.live.serving is serving
     assert reloader.status.problems == ()
 
 
 def test_a_deleted_file_is_a_refused_one(file: Path) -> None:
-    reloader, live = reloader_of(file)
+    reloader, plane = reloader_of(file)
     file.unlink()
 
     assert not reload(reloader)
     assert "cannot be read" in reloader.status.problems[0].message
-    assert live.serving.generation == generation_of(TEXT.encode())
+    assert plane.live.serving.generation == generation_of(TEXT.encode())
 
 
 def test_a_flapping_file_ends_at_its_last_content(file: Path) -> None:
-    reloader, live = reloader_of(file)
+    reloader, plane = reloader_of(file)
     for weight in ("20", "10", "30", "10", "40"):
         file.write_text(TEXT.replace("weight: 10", f"weight: {weight}"))
         reload(reloader)
 
-    assert live.serving.table.config.route("iris").weight("v2") == 4000
+    assert plane.live.serving.table.config.route("iris").weight("v2") == 4000
 
 
 def test_what_is_not_acted_on_yet_is_warned_about(file: Path) -> None:
@@ -121,20 +132,38 @@ def test_what_is_not_acted_on_yet_is_warned_about(file: Path) -> None:
 
 
 def test_counts_outlive_a_swap_and_evidence_begins_anew(file: Path) -> None:
-    reloader, live = reloader_of(file)
-    before = live.serving
+    reloader, plane = reloader_of(file)
+    pools = plane.live.serving.pools
+    decision = plane.live.serving.table.routes[0].decision("v2", Assignment.WEIGHTED)
+    plane.live.serving.observe(make_outcome(decision))
     file.write_text(TEXT.replace("weight: 10", "weight: 20"))
     reload(reloader)
 
-    assert live.serving.counts == before.counts
-    assert live.serving.pools == before.pools
-    assert not set(map(id, live.serving.evidence)) & set(map(id, before.evidence))
-    assert list(live.past) == [before]
+    before, after = report_of(plane).history
+    assert report_of(plane).versions[V2].answered["weighted", 200] == 1
+    assert (before[1][V2].assigned, after[1][V2].assigned) == (1, 0)
+    assert plane.live.serving.pools == pools
+
+
+def test_what_began_under_an_old_file_is_counted_there_and_not_lost(file: Path) -> None:
+    reloader, plane = reloader_of(file)
+    old = plane.live.serving
+    decision = old.table.routes[0].decision("v2", Assignment.WEIGHTED)
+    for weight in range(20, 20 + 2 * KEPT_GENERATIONS):
+        file.write_text(TEXT.replace("weight: 10", f"weight: {weight}"))
+        reload(reloader)
+        old.observe(make_outcome(decision))
+
+    report = report_of(plane)
+    assert report.versions[V2].answered["weighted", 200] == 2 * KEPT_GENERATIONS
+    assert len(report.history) == KEPT_GENERATIONS + 1
+    del old
+    assert report_of(plane).versions[V2] == report.versions[V2]
 
 
 def test_a_version_that_left_the_file_leaves_the_counts(file: Path) -> None:
-    reloader, live = reloader_of(file)
+    reloader, plane = reloader_of(file)
     file.write_text(TEXT[: TEXT.index("      v2")])
     reload(reloader)
 
-    assert {counts.version for counts in live.all_counts()} == {"v1"}
+    assert {version for _, version, _ in report_of(plane).versions} == {"v1"}

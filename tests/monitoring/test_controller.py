@@ -136,17 +136,17 @@ def test_a_gateway_that_goes_on_serving_another_file_is_told_of(
     controller = Controller(file, source)
     for _ in range(4):
         controller.tick()
-    soon = capsys.readouterr().out
+    soon = capsys.readouterr().err
     for _ in range(4):
         controller.tick()
-    later = capsys.readouterr().out
+    later = capsys.readouterr().err
     source.document = evidence(TEXT, assigned=100, bad=0)
     controller.tick()
 
     assert soon == ""
     assert later.count("no judgement") == 1
     assert f"the gateway serves {elsewhere['generation']}" in later
-    assert "judging again" in capsys.readouterr().out
+    assert "judging again" in capsys.readouterr().err
 
 
 def test_a_route_without_analysis_is_not_judged(file: Path) -> None:

@@ -19,9 +19,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.config import parse
-from gateway.live import Live
 from gateway.metrics import GatewayMetrics
-from gateway.reloader import Reloader
+from tests.builders import make_report
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "monitoring" / "prometheus"
@@ -51,9 +50,9 @@ def queries() -> list[str]:
 
 def exposition() -> str:
     """What the gateway tells before the first request."""
-    live = Live(parse(ROUTING.read_bytes()))
+    report = make_report(parse(ROUTING.read_bytes()))
     registry = CollectorRegistry()
-    registry.register(GatewayMetrics(live, Reloader(ROUTING, live), "0"))
+    registry.register(GatewayMetrics(lambda: report, "0"))
     return generate_latest(registry).decode()
 
 

@@ -20,11 +20,11 @@ from typing import Any, Final, TypeVar
 
 import uvloop
 
-from gateway.counts import Evidence, VersionCounts
-from gateway.listener import Listener
-from gateway.live import Live
+from gateway.ledger import Totals
 from gateway.model import RoutingConfig
+from gateway.plane import Solo
 from gateway.pool import Dial, dial
+from gateway.report import VersionTotals, key_of, versions_of
 from gateway.table import compile_table
 
 PATIENCE: Final = 20.0
@@ -500,8 +500,8 @@ class Gateway:
         self.loop.set_exception_handler(lambda _, told: self.problems.append(repr(told)))
         self._stop = asyncio.Event()
         draw = {} if self.draw is None else {"draw": self.draw}
-        self.live = Live(self.config, dial=self.dial, clock=self.clock, **draw)
-        self.listener = Listener(self.live)
+        self.plane = Solo(self.config, dial=self.dial, clock=self.clock, **draw)
+        self.live, self.listener = self.plane.live, self.plane.listener
         self.address = await self.listener.start("127.0.0.1", 0)
         self._ready.set()
         await self._stop.wait()
@@ -540,7 +540,7 @@ class Gateway:
 
     def swap(self, config: RoutingConfig) -> None:
         """Put another file in force."""
-        self.run(lambda: self.live.swap(compile_table(config)))
+        self.run(lambda: self.plane.put(compile_table(config)))
 
     def skip(self, seconds: float) -> None:
         """Let this much time pass at once."""
@@ -559,14 +559,21 @@ class Gateway:
         """Let the loop finish what it is at: an answer is counted just after it was written."""
         self.run(lambda: None)
 
-    def counts(self, version: str) -> VersionCounts:
-        self.settle()
-        for place, counts in zip(
-            self.live.serving.table.places, self.live.serving.counts, strict=True
-        ):
+    def counts(self, version: str) -> VersionTotals:
+        """What was counted of a version in its present role since the start."""
+        return self.run(lambda: self._of(version, self.plane.archive.total()))
+
+    def _of(self, version: str, totals: Totals, generation: int = -1) -> VersionTotals:
+        archive = self.plane.archive
+        for place in archive.epochs[generation].table.places:
             if place.version == version:
-                return counts
+                return versions_of(totals, archive.vocabulary)[key_of(place)]
         raise KeyError(version)
+
+    def refusals(self) -> int:
+        """Requests refused before any version was asked."""
+        counts = self.run(self.plane.archive.total).counts
+        return sum(row[0] for name, row in counts.items() if name[0] == "refused")
 
     def answers(self, version: str) -> dict[str, int]:
         """How many answers of a version there were, as ``"weighted 200"``."""
@@ -579,13 +586,14 @@ class Gateway:
     def retries(self, version: str) -> dict[str, int]:
         return {str(name): n for name, n in self.counts(version).retries.items() if n}
 
-    def evidence(self, version: str) -> Evidence:
-        self.settle()
-        serving = self.live.serving
-        for place, evidence in zip(serving.table.places, serving.evidence, strict=True):
-            if place.version == version:
-                return evidence
-        raise KeyError(version)
+    def evidence(self, version: str, generation: int = -1) -> VersionTotals:
+        """What was counted under one generation, the present one by default."""
+
+        def look() -> VersionTotals:
+            epoch = self.plane.archive.epochs[generation]
+            return self._of(version, self.plane.archive.under(epoch), generation)
+
+        return self.run(look)
 
     @property
     def connections(self) -> int:

@@ -450,7 +450,7 @@ def test_predictions_are_counted_from_answers(serve: Serve, hire: Hire) -> None:
     gateway = serve(single(worker, prediction=make_prediction()))
     gateway.ask()
 
-    assert gateway.evidence("v1").labels == {"setosa": 1}
+    assert gateway.evidence("v1").drawn_labels == {"setosa": 1, "__other__": 0}
 
 
 def test_every_answer_counts_once_and_time_is_taken(serve: Serve, hire: Hire) -> None:
@@ -460,8 +460,8 @@ def test_every_answer_counts_once_and_time_is_taken(serve: Serve, hire: Hire) ->
     counts = gateway.counts("v1")
 
     assert gateway.answers("v1") == {"weighted 200": 5}
-    assert sum(counts.durations.buckets) == sum(counts.upstream.buckets) == 5
-    assert 0 < counts.upstream.sum <= counts.durations.sum
+    assert sum(counts.waited.buckets) == sum(counts.worked.buckets) == 5
+    assert 0 < counts.worked.sum <= counts.waited.sum
 
 
 def test_many_requests_on_one_connection_are_all_answered(serve: Serve, hire: Hire) -> None:

@@ -130,7 +130,7 @@ def test_a_request_under_way_ends_as_it_began(serve: Serve, hire: Hire) -> None:
 
     assert answer["x-model-version"] == "v2"
     assert gateway.evidence("v2").assigned == 0
-    assert gateway.live.past[-1].evidence[1].assigned == 1
+    assert gateway.evidence("v2", -2).assigned == 1
 
 
 def test_a_candidate_that_fails_after_the_swap_gives_way_as_the_new_file_says(
@@ -155,7 +155,7 @@ def test_a_candidate_that_fails_after_the_swap_gives_way_as_the_new_file_says(
 
     assert answer.json()["worker"] == "v3"
     assert len(v1.requests) == 1
-    assert gateway.live.past[-1].evidence[1].bad == 1
+    assert gateway.evidence("v2", -2).bad == 1
     assert gateway.evidence("v2").bad == 0
 
 
@@ -239,7 +239,7 @@ def test_counts_go_on_and_evidence_begins_anew(serve: Serve, hire: Hire) -> None
 
     assert gateway.answers("v2") == {"weighted 200": 2}
     assert gateway.evidence("v2").assigned == 1
-    assert gateway.live.past[-1].evidence[1].assigned == 1
+    assert gateway.evidence("v2", -2).assigned == 1
 
 
 def test_a_new_limit_holds_for_the_next_request(serve: Serve, hire: Hire) -> None:

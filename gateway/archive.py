@@ -1,0 +1,157 @@
+"""Every ledger there is: of each process, under each generation that is still told of.
+
+A ledger is *open* while somebody may write to it and *closed* after that: when the last exchange
+that began under its generation has ended, or when its process has died. What a closed one says is
+kept by name, so no count is ever lost and none counts twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from gateway.counts import LEARNED_LABELS, OTHER_LABEL
+from gateway.ledger import Kind, Ledger, Name, Totals, total
+from gateway.table import RoutingTable
+
+KEPT_GENERATIONS: Final = 8  # besides the one in force
+_ROUNDING: Final = 1e-9
+
+
+@dataclass(slots=True, eq=False)
+class Epoch:
+    """One generation as it was taken. A content that comes back begins a new one.
+
+    ``closed`` is what its closed ledgers said.
+    """
+
+    serial: int
+    table: RoutingTable
+    since: float  # Unix time
+    closed: Totals = field(default_factory=Totals)
+
+    @property
+    def generation(self) -> str:
+        return self.table.config.generation
+
+    def versions(self) -> set[tuple[str, ...]]:
+        """(route, version) of all it serves."""
+        return {(place.route.name, place.version) for place in self.table.places}
+
+
+class Archive:
+    """The epochs, the newest last, and what was counted in them by whom."""
+
+    def __init__(self) -> None:
+        self.vocabulary = Vocabulary()
+        self._epochs: deque[Epoch] = deque(maxlen=KEPT_GENERATIONS + 1)
+        self._serial = 0
+        self._closed = Totals()
+        self._told: dict[Name, float] = {}  # sums, as of the last time
+        self._answered: Counter[int] = Counter()  # per owner, in closed ledgers
+        self._open: dict[tuple[int, Epoch], Ledger] = {}
+
+    @property
+    def epochs(self) -> tuple[Epoch, ...]:
+        """Those told of; the last one is in force."""
+        return tuple(self._epochs)
+
+    def prepare(self, table: RoutingTable, since: float) -> Epoch:
+        """A new epoch, which ledgers may be opened for; not in force yet."""
+        self._serial += 1
+        return Epoch(self._serial, table, since)
+
+    def enforce(self, epoch: Epoch) -> None:
+        """The epoch is in force. A version that no epoch knows any more is forgotten."""
+        self._epochs.append(epoch)
+        self.vocabulary.declare(epoch.table)
+        known = set[tuple[str, ...]]().union(*(one.versions() for one in self._epochs))
+        self._closed.forget(
+            [name for name in (*self._closed.counts, *self._closed.sums) if _foreign(name, known)]
+        )
+
+    def add(self, owner: int, epoch: Epoch, ledger: Ledger) -> None:
+        """``owner`` counts in this ledger from now on."""
+        self._open[owner, epoch] = ledger
+
+    def close(self, owner: int, serial: int) -> None:
+        """Nobody writes to the owner's ledger of that epoch any more."""
+        for one, epoch in tuple(self._open):
+            if one == owner and epoch.serial == serial:
+                ledger = self._open.pop((owner, epoch))
+                self._closed.fold(ledger)
+                epoch.closed.fold(ledger)
+                self._answered[owner] += answers_in(ledger)
+
+    def close_all(self, owner: int) -> None:
+        """The owner is no more."""
+        for one, epoch in tuple(self._open):
+            if one == owner:
+                self.close(owner, epoch.serial)
+        del self._answered[owner]
+
+    def total(self) -> Totals:
+        """What was counted since the start, in all processes and generations."""
+        totals = total(self._open.values())
+        totals.gauges.clear()
+        totals.merge(self._closed)
+        for name, amount in totals.sums.items():
+            told = self._told.get(name, 0.0)
+            # Closing a ledger adds up in another order: a sum must not shrink by a rounding error,
+            # which Prometheus would take for a counter that began anew.
+            if told * (1 - _ROUNDING) <= amount < told:
+                totals.sums[name] = told
+        self._told = dict(totals.sums)
+        return totals
+
+    def under(self, epoch: Epoch) -> Totals:
+        """What was counted under one epoch, and its gauges."""
+        totals = total(ledger for (_, one), ledger in self._open.items() if one is epoch)
+        totals.merge(epoch.closed)
+        return totals
+
+    def answered(self, owner: int) -> int:
+        """Requests that one process has answered."""
+        ledgers = [ledger for (one, _), ledger in self._open.items() if one == owner]
+        return self._answered[owner] + sum(map(answers_in, ledgers))
+
+
+class Vocabulary:
+    """The labels that are told by name. Each process learns its own from traffic; together they
+    are capped as those of one are, and what was told once is always told.
+    """
+
+    def __init__(self) -> None:
+        self._declared: set[tuple[str, str]] = set()  # route, label
+        self._learned: dict[tuple[str, ...], set[str]] = {}  # by version and role
+
+    def declare(self, table: RoutingTable) -> None:
+        """Labels of the file are always told."""
+        for route in table.config.routes:
+            for label in route.prediction.labels if route.prediction else ():
+                self._declared.add((route.name, label))
+
+    def spoken(self, key: tuple[str, ...], label: str) -> str:
+        """What a label of this version is told as."""
+        learned = self._learned.setdefault(key, set())
+        if label in learned or label == OTHER_LABEL or (key[0], label) in self._declared:
+            return label
+        if len(learned) < LEARNED_LABELS:
+            learned.add(label)
+            return label
+        return OTHER_LABEL
+
+
+def answers_in(ledger: Ledger) -> int:
+    """How many requests were answered under a ledger."""
+    return sum(
+        ledger.counts[entry.first]
+        for entry in ledger.entries()
+        if entry.name[0] == "requests" and entry.kind is Kind.COUNT
+    )
+
+
+def _foreign(name: Name, known: set[tuple[str, ...]]) -> bool:
+    """Whether it counts something of a version that is not known."""
+    return len(name) > 2 and name[1:3] not in known

@@ -1,0 +1,116 @@
+"""The data plane as the rest of the gateway sees it, and the one that is a single process.
+
+Whoever reloads, drains or tells of it knows only :class:`Plane`; ``group`` is the other kind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from functools import partial
+from random import random
+from time import perf_counter, time
+from typing import Final, Protocol
+
+from gateway.archive import Archive
+from gateway.ledger import Ledger
+from gateway.listener import Listener
+from gateway.live import Live
+from gateway.model import RoutingConfig
+from gateway.pool import Dial, dial
+from gateway.port import Address
+from gateway.report import Process
+from gateway.table import RoutingTable, compile_table
+
+_OWNER: Final = 0  # of all ledgers, in a process of its own
+
+
+class Plane(Protocol):
+    """What answers clients: this process, or several."""
+
+    archive: Archive
+    restarts: int
+
+    @property
+    def generation(self) -> str: ...
+
+    @property
+    def draining(self) -> bool: ...
+
+    async def start(self, wanted: Address) -> Address:
+        """Listen, and return the address in use. Raises OSError."""
+
+    async def swap(self, table: RoutingTable) -> None:
+        """Put another file in force: when this returns, nobody serves the old one."""
+
+    async def drain(self, limit: float) -> int:
+        """Let everything under way end; says how many connections had to be cut."""
+
+    def refresh(self) -> None:
+        """Write down what is so at this moment, for who is about to read."""
+
+    def processes(self) -> tuple[Process, ...]: ...
+
+
+class Solo:
+    """Everything in this process."""
+
+    def __init__(
+        self,
+        config: RoutingConfig,
+        *,
+        dial: Dial = dial,
+        clock: Callable[[], float] = perf_counter,
+        draw: Callable[[], float] = random,
+        wall_clock: Callable[[], float] = time,
+    ) -> None:
+        self.archive = Archive()
+        self.restarts = 0
+        self._wall_clock = wall_clock
+        self._since = wall_clock()
+        ledger = Ledger()
+        table = compile_table(config)
+        self.live = Live(table, ledger, dial=dial, clock=clock, draw=draw)
+        self.listener = Listener(self.live)
+        self._enforced(table, ledger)
+
+    @property
+    def generation(self) -> str:
+        return self.live.serving.generation
+
+    @property
+    def draining(self) -> bool:
+        return self.live.draining
+
+    async def start(self, wanted: Address) -> Address:
+        return Address(*await self.listener.start(wanted.host, wanted.port))
+
+    async def swap(self, table: RoutingTable) -> None:
+        self.put(table)
+
+    def put(self, table: RoutingTable) -> None:
+        """Serve another table from the next request on."""
+        ledger = Ledger()
+        self.live.swap(table, ledger)
+        self._enforced(table, ledger)
+
+    def _enforced(self, table: RoutingTable, ledger: Ledger) -> None:
+        epoch = self.archive.prepare(table, self._wall_clock())
+        self.archive.add(_OWNER, epoch, ledger)
+        self.archive.enforce(epoch)
+        self.live.on_settled(partial(self.archive.close, _OWNER, epoch.serial))
+
+    async def drain(self, limit: float) -> int:
+        cut = await self.listener.drain(limit)
+        for pool in self.live.serving.pools:
+            pool.close()
+        await asyncio.sleep(0)
+        return cut
+
+    def refresh(self) -> None:
+        self.live.serving.gauge()
+
+    def processes(self) -> tuple[Process, ...]:
+        answered = self.archive.answered(_OWNER)
+        return (Process(os.getpid(), self._since, 0, answered, self.generation),)
