@@ -1,28 +1,64 @@
-"""``python -m gateway [routing.yaml]``: serve one file on the default ports."""
+"""``python -m gateway [routing.yaml]``: the gateway without the rest of the command line.
+
+``canary serve`` becomes this once it has understood its options: the same process, without the
+megabytes of a command line nobody types into any more.
+"""
 
 from __future__ import annotations
 
+import argparse
+import errno
+import json
 import sys
 from pathlib import Path
 
 import uvloop
 
-from gateway.app import Address, serve
+from gateway.app import serve
 from gateway.errors import ConfigError
 from gateway.logs import configure_logs
+from gateway.port import Address
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0 after a drain, 2 for a refused file."""
-    path = Path(arguments[0] if arguments else "routing.yaml")
-    configure_logs()
+    """Exit code 0 after a drain, 1 if a port is taken, 2 for a refused file."""
+    options = _options(arguments)
+    configure_logs(json=options.json)
+    addresses = (Address(*options.listen), Address(*options.admin))
     try:
-        uvloop.run(serve(path, Address("127.0.0.1", 8080), Address("127.0.0.1", 8081)))
+        uvloop.run(serve(options.file, *addresses, options.processes))
     except ConfigError as error:
-        for problem in error.problems:
-            print(problem.render(path.name), file=sys.stderr)
-        return 2
+        problems = [problem.render(options.file.name) for problem in error.problems]
+        return _complain("\n".join(problems), problems, 2, as_json=options.json)
+    except OSError as error:
+        remedy = "; choose another address" if error.errno == errno.EADDRINUSE else ""
+        said = f"{error}{remedy}"
+        return _complain(f"error: {said}", [said], 1, as_json=options.json)
     return 0
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
+    parser.add_argument("file", nargs="?", type=Path, default=Path("routing.yaml"))
+    parser.add_argument("--listen", type=_address, default=("127.0.0.1", 8080))
+    parser.add_argument("--admin", type=_address, default=("127.0.0.1", 8081))
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args(arguments)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _complain(text: str, problems: list[str], code: int, *, as_json: bool) -> int:
+    """On stderr for people; as JSON on stdout for programs that asked for it, as `canary` does."""
+    if as_json:
+        print(json.dumps({"ok": False, "errors": problems}, indent=2))
+    else:
+        print(text, file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

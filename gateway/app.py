@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from gateway.admin import create_admin
 from gateway.config import parse, warnings
 from gateway.errors import ConfigError
+from gateway.group import Group
 from gateway.listener import DRAIN_LIMIT
 from gateway.logs import Log
 from gateway.metrics import GatewayMetrics
@@ -58,7 +59,7 @@ async def create_gateway(
     """
     content = _read(path)
     config = parse(content)
-    plane = Solo(config)
+    plane = Group(config, processes) if processes > 1 else Solo(config)
     reloader = Reloader(path, plane, warnings(content))
 
     def report() -> Report:

@@ -34,7 +34,7 @@ PLACES = {
     "httptools": {"gateway.reader", "gateway.upstream"},
     "httpx2": {"monitoring.sources", "monitoring.demo.load", "monitoring.demo.stage"},
     "msgspec": {
-        *("gateway.observe", "gateway.predictions", "model_workers.*"),
+        *("gateway.control", "gateway.observe", "gateway.predictions", "model_workers.*"),
     },
     "prometheus_client": {"gateway.admin", "gateway.app", "gateway.metrics"},
     "pydantic": {"gateway.config.parsing", "gateway.config.schema"},
@@ -43,7 +43,7 @@ PLACES = {
     "skops": {"model_workers.*"},
     "starlette": {"gateway.admin", "model_workers.*"},
     "typer": {"monitoring.cli", "monitoring.commands.*"},
-    "uvloop": {"gateway.__main__", "monitoring.commands.serving"},
+    "uvloop": {"gateway.__main__", "gateway.member"},
     "xxhash": {"gateway.split"},
     "yaml": {"gateway.config.document", "gateway.edit"},
 }

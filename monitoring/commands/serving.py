@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
-import uvloop
 
-from gateway import app as gateway_app
 from gateway.config import parse
 from gateway.logs import configure_logs
 from monitoring.commands.options import (
@@ -21,6 +20,8 @@ from monitoring.commands.options import (
 )
 from monitoring.controller import Controller
 from monitoring.sources import GatewaySource
+
+MOST_PROCESSES: Final = 64
 
 JsonLogs = Annotated[
     bool, typer.Option("--json", help="Log JSON on a terminal, too; elsewhere it is JSON anyway.")
@@ -35,11 +36,21 @@ def serve(
     admin: Annotated[
         str, typer.Option(help="The admin port: metrics, health, state.")
     ] = "127.0.0.1:8081",
+    processes: Annotated[
+        int, typer.Option(help="Processes that share the port, one a core; 1: all in this one.")
+    ] = 1,
     json: JsonLogs = False,
 ) -> None:
     """Serve clients according to the routing file until SIGTERM; reload it when it changes."""
-    configure_logs(json=json)
-    uvloop.run(gateway_app.serve(file, address(listen), address(admin)))
+    if not 1 <= processes <= MOST_PROCESSES:
+        raise typer.BadParameter(f"--processes {processes}; write 1 to {MOST_PROCESSES}")
+    # The command line weighs as much as the gateway. This process becomes one that has none; it
+    # says what is wrong with the file or the ports, and exits, as any other command does.
+    options = ["--listen", str(address(listen)), "--admin", str(address(admin))]
+    options += ["--processes", str(processes), *(["--json"] if json else []), "--", str(file)]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "gateway", *options])
 
 
 def controller(

@@ -101,13 +101,13 @@ class System:
         eventually(lambda: answers(f"{url}/ready"), f"{model} {version} is ready")
         return url
 
-    def gateway(self, text: str) -> Served:
+    def gateway(self, text: str, *more: str) -> Served:
         """``canary serve`` on a file of its own."""
         file = self.folder / "routing.yaml"
         file.write_text(text)
         data, admin = free_port(), free_port()
         listen = ("--listen", f"127.0.0.1:{data}", "--admin", f"127.0.0.1:{admin}")
-        process = self.start("monitoring", "serve", str(file), *listen)
+        process = self.start("monitoring", "serve", str(file), *listen, *more)
         served = Served(
             file, f"http://127.0.0.1:{data}", f"http://127.0.0.1:{admin}", process, data, admin
         )

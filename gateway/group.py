@@ -1,0 +1,261 @@
+"""Several processes that answer clients on one port, and the one that keeps them.
+
+The kernel spreads connections over the members (SO_REUSEPORT). What they count lies in memory that
+the supervisor made and can read at any moment, also after a member was killed, so the group is told
+of as if it were one process. A file is in force when every living member has said that it serves
+it; who does not say so in time is killed, and its successor begins with the new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from time import monotonic, time
+from typing import Final
+
+from gateway import segment
+from gateway.archive import Archive, Epoch
+from gateway.control import Channel, Message, pack, pair
+from gateway.counts import VersionCounts, room_for
+from gateway.ledger import Ledger
+from gateway.logs import Log, json_wanted
+from gateway.model import RoutingConfig
+from gateway.port import Address, Reservation, reserve
+from gateway.report import Process
+from gateway.table import RoutingTable, compile_table
+
+# Seconds.
+ACKNOWLEDGE_LIMIT: Final = 3.0  # for a member that serves to take another file: it takes 1 ms
+START_LIMIT: Final = 30.0  # for a new process to serve
+STEADY: Final = 10.0  # who lived that long did not die of its start
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 5.0
+_GRACE: Final = 5.0  # beyond the members' own limit, when they drain
+
+log = Log()
+
+
+def next_pause(lived: float, before: float) -> float:
+    """How long to wait before a successor is started. ``before`` was the last such pause."""
+    if lived >= STEADY:
+        return 0.0
+    return min(max(2 * before, FIRST_PAUSE), LONGEST_PAUSE)
+
+
+@dataclass(slots=True, eq=False)
+class _Member:
+    """A process as the supervisor knows it. ``owner`` names its ledgers, and nobody else's."""
+
+    owner: int
+    restarts: int
+    since: float
+    process: subprocess.Popen[bytes]
+    channel: Channel | None = None
+    given: tuple[Epoch, ...] = ()  # and not acknowledged yet
+    taken: Epoch | None = None
+    silent: bool = False  # its end of the control socket is closed
+    ended: bool = False
+    cut: int = 0
+
+    def took(self, serial: int) -> None:
+        """It serves one of those it was given."""
+        self.taken = next((one for one in self.given if one.serial == serial), self.taken)
+        self.given = tuple(one for one in self.given if one.serial > serial)
+
+    def serves(self, epoch: Epoch) -> bool:
+        """Whether it serves this epoch or a newer one."""
+        return self.taken is not None and self.taken.serial >= epoch.serial
+
+    def send(self, message: Message, *descriptors: int) -> None:
+        if self.channel is not None:
+            self.channel.send(message, descriptors)
+
+
+class Group:
+    """A :class:`gateway.plane.Plane` of several processes."""
+
+    def __init__(self, config: RoutingConfig, size: int) -> None:
+        self.archive = Archive()
+        self.draining = False
+        self.restarts = 0
+        self._size = size
+        self._owners = count()
+        self._reservation = Reservation((), ())
+        self._members: list[_Member] = []
+        self._keepers: list[asyncio.Task[None]] = []
+        self._changed = asyncio.Event()  # something a coroutine may wait for has happened
+        self._newest = self._prepare(compile_table(config))
+        self.archive.enforce(self._newest)
+
+    @property
+    def generation(self) -> str:
+        return self.archive.epochs[-1].generation
+
+    # --- what a plane does
+
+    async def start(self, wanted: Address) -> Address:
+        self._reservation = reserve(wanted)
+        self._keepers = [asyncio.create_task(self._keep()) for _ in range(self._size)]
+        if not await self._until(lambda: self._serving() == self._size, START_LIMIT):
+            log.error("not every process serves yet", serving=self._serving(), of=self._size)
+        return self._reservation.addresses[0]
+
+    async def swap(self, table: RoutingTable) -> None:
+        epoch = self._newest = self._prepare(table)
+        asked = [member for member in self._members if member.given or member.taken is not None]
+        for member in asked:
+            self._give(member)
+
+        def late() -> list[_Member]:
+            return [one for one in asked if not one.ended and not one.serves(epoch)]
+
+        if not await self._until(lambda: not late(), ACKNOWLEDGE_LIMIT):
+            for member in late():
+                log.error("killed, as it did not take the new file", pid=member.process.pid)
+                member.process.kill()
+            await self._until(lambda: not late(), None)
+        epoch.since = time()
+        self.archive.enforce(epoch)
+
+    async def drain(self, limit: float) -> int:
+        self.draining = True
+        members = list(self._members)
+        for member in members:
+            member.send(Message("drain"))
+        if not await self._until(lambda: all(one.ended for one in members), limit + _GRACE):
+            for member in members:
+                if not member.ended:
+                    member.process.kill()
+            await self._until(lambda: all(one.ended for one in members), _GRACE)
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        self._reservation.close()
+        return sum(member.cut for member in members)
+
+    def refresh(self) -> None:
+        """Nothing to do: members write down what is in flight with each sweep."""
+
+    def processes(self) -> tuple[Process, ...]:
+        return tuple(
+            Process(
+                member.process.pid,
+                member.since,
+                member.restarts,
+                self.archive.answered(member.owner),
+                member.taken.generation if member.taken is not None else None,
+            )
+            for member in self._members
+        )
+
+    # --- the life of a member
+
+    async def _keep(self) -> None:
+        """One place in the group: a process, its successor, and so on."""
+        pause, restarts = 0.0, 0
+        while not self.draining:
+            started = monotonic()
+            member = self._spawn(restarts)
+            code = await self._outlive(member)
+            if not self.draining:
+                pause = next_pause(monotonic() - started, pause)
+                restarts += 1
+                self.restarts += 1
+                pid = member.process.pid
+                log.error("a process ended", pid=pid, code=code, next_in_seconds=pause)
+                await asyncio.sleep(pause)
+
+    async def _outlive(self, member: _Member) -> int:
+        """Wait for its end, and see to it if it does not even begin; its exit code."""
+        await self._until(lambda: member.taken is not None or member.silent, START_LIMIT)
+        if member.taken is None:
+            member.process.kill()
+        await self._until(lambda: member.silent, None)
+        member.process.kill()  # usually it is gone: it closes the socket by ending
+        code = await asyncio.to_thread(member.process.wait)
+        # Nobody writes to its ledgers any more: what it counted stays, what it held is lost.
+        member.ended = True
+        self._members.remove(member)
+        self.archive.close_all(member.owner)
+        self._changed.set()
+        return code
+
+    def _spawn(self, restarts: int) -> _Member:
+        ours, theirs = pair()
+        # -P: the directory we were started in is not where our modules come from.
+        command = [sys.executable, "-P", "-m", "gateway.member", str(theirs.fileno())]
+        command += ["--json"] if json_wanted() else []
+        with theirs:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),)
+            )
+        member = _Member(next(self._owners), restarts, time(), process)
+        member.channel = Channel(ours, partial(self._heard, member), partial(self._lost, member))
+        self._members.append(member)
+        return member
+
+    def _heard(self, member: _Member, message: Message, descriptors: list[int]) -> None:
+        match message.what:
+            case "hello" if self.draining:
+                member.send(Message("drain"))
+            case "hello":
+                self._give(member)
+            case "taken":
+                member.took(message.serial)
+            case "settled":
+                self.archive.close(member.owner, message.serial)
+            case "drained":
+                member.cut = message.cut
+        self._changed.set()
+
+    def _lost(self, member: _Member) -> None:
+        member.silent = True
+        self._changed.set()
+
+    # --- small parts
+
+    def _prepare(self, table: RoutingTable) -> Epoch:
+        """A new epoch whose series are all there at 0, also when no member lives."""
+        epoch = self.archive.prepare(table, time())
+        nobody, names = -1, Ledger()
+        for place in table.places:
+            VersionCounts(names, place.route, place.version, place.role)
+        self.archive.add(nobody, epoch, names)
+        self.archive.close_all(nobody)
+        return epoch
+
+    def _give(self, member: _Member) -> None:
+        """Ask a member to serve the newest file, and to count in memory that we can read."""
+        epoch = self._newest
+        member.given = (*member.given, epoch)
+        try:
+            with contextlib.ExitStack() as stack:
+                ledger = segment.create(room_for(epoch.table))
+                stack.callback(os.close, ledger)
+                config = pack(epoch.table.config)
+                stack.callback(os.close, config)
+                self.archive.add(member.owner, epoch, segment.LedgerReader(ledger))
+                addresses = self._reservation.addresses
+                member.send(Message("take", epoch.serial, addresses), ledger, config)
+        except OSError as error:
+            log.error("no memory to count in", pid=member.process.pid, why=str(error))
+            member.process.kill()
+
+    def _serving(self) -> int:
+        return sum(member.taken is not None for member in self._members)
+
+    async def _until(self, holds: Callable[[], object], limit: float | None) -> bool:
+        """Wait for it, so many seconds at most; whether it holds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                while not holds():
+                    self._changed.clear()
+                    await self._changed.wait()
+        return bool(holds())

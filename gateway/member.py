@@ -1,0 +1,103 @@
+"""One of several processes that answer clients: the data plane and nothing else.
+
+``python -m gateway.member DESCRIPTOR``, started by ``group`` with its end of the control socket. It
+listens once it was given a file, counts in the memory it was given with it, and ends when it is
+told to, or when nobody is there to tell it: a member that nobody supervises would go on with an old
+file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+from functools import partial
+
+import uvloop
+
+from gateway import port
+from gateway.control import Channel, Message, unpack
+from gateway.listener import DRAIN_LIMIT, Listener
+from gateway.live import Live
+from gateway.logs import Log, configure_logs
+from gateway.segment import SharedLedger
+from gateway.table import RoutingTable, compile_table
+
+
+class Member:
+    """Does what it is told over the control socket."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._log = Log().bind(pid=os.getpid())
+        self._stop = asyncio.Event()
+        self._live: Live | None = None
+        self._listener: Listener | None = None
+        self._starting: asyncio.Future[None] | None = None
+        self._channel = Channel(control, self._heard, self._orphaned)
+
+    async def run(self) -> None:
+        """Serve until told to stop, then let everything under way end."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        # The terminal's Ctrl-C and hang-up go to every process; what follows is for the supervisor
+        # to say.
+        for name in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(name, signal.SIG_IGN)
+        self._channel.send(Message("hello"))
+        await self._stop.wait()
+        cut = 0 if self._listener is None else await self._listener.drain(DRAIN_LIMIT)
+        self._channel.send(Message("drained", cut=cut))
+
+    def _heard(self, message: Message, descriptors: list[int]) -> None:
+        if message.what == "drain":
+            self._stop.set()
+        elif message.what == "take":
+            ledger, config = descriptors
+            self._take(message, SharedLedger(ledger), compile_table(unpack(config)))
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def _orphaned(self) -> None:
+        if not self._stop.is_set():
+            self._log.error("the supervisor is gone: draining", limit_seconds=DRAIN_LIMIT)
+            self._stop.set()
+
+    def _take(self, message: Message, ledger: SharedLedger, table: RoutingTable) -> None:
+        if self._live is None:
+            self._live = Live(table, ledger)
+            self._starting = asyncio.ensure_future(self._start(self._live, message))
+        else:
+            self._live.swap(table, ledger)
+            self._channel.send(Message("taken", serial=message.serial))
+        settled = Message("settled", serial=message.serial)
+        self._live.on_settled(partial(self._channel.send, settled))
+
+    async def _start(self, live: Live, message: Message) -> None:
+        """Serve the first file."""
+        self._listener = Listener(live, lambda: live.serving.gauge())
+        try:
+            await self._listener.start_on([port.shared(one) for one in message.addresses])
+        except OSError as error:
+            self._log.error("cannot listen", why=str(error))
+            self._stop.set()
+            return
+        gc.collect()
+        gc.freeze()  # what is here now stays, and need not be looked through again and again
+        self._channel.send(Message("taken", serial=message.serial))
+
+
+def main(arguments: list[str]) -> None:
+    """The descriptor of the control socket, and ``--json`` for logs that are JSON anywhere."""
+    configure_logs(json="--json" in arguments)
+
+    async def run() -> None:
+        await Member(socket.socket(fileno=int(arguments[0]))).run()
+
+    uvloop.run(run())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
