@@ -193,8 +193,9 @@ class Group:
         command = [sys.executable, "-P", "-m", "gateway.member", str(theirs.fileno())]
         command += ["--json"] if json_wanted() else []
         with theirs:
+            # A process group of its own: Ctrl-C is for the supervisor, which drains them all.
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),)
+                command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), process_group=0
             )
         member = _Member(next(self._owners), restarts, time(), process)
         member.channel = Channel(ours, partial(self._heard, member), partial(self._lost, member))

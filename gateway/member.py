@@ -42,8 +42,7 @@ class Member:
         """Serve until told to stop, then let everything under way end."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
-        # The terminal's Ctrl-C and hang-up go to every process; what follows is for the supervisor
-        # to say.
+        # Ending and reloading all of them is for the supervisor to say.
         for name in (signal.SIGINT, signal.SIGHUP):
             signal.signal(name, signal.SIG_IGN)
         self._channel.send(Message("hello"))

@@ -166,8 +166,18 @@ def test_rooms_are_small() -> None:
     assert {name: size for name, size in functions.items() if size > 60} == {}
 
 
-def test_the_serving_process_carries_no_weight_it_does_not_need() -> None:
-    program = "import gateway.app, sys; print(*sorted({m.partition('.')[0] for m in sys.modules}))"
+HEAVY = {"sklearn", "skops", "numpy", "scipy", "pandas", "typer", "rich", "pygments", "httpx2"}
+CONTROL = {"pydantic", "yaml", "starlette", "uvicorn", "prometheus_client", "argparse"}
+
+
+@pytest.mark.parametrize(
+    ("module", "unneeded"),
+    [("gateway.__main__", HEAVY), ("gateway.member", HEAVY | CONTROL)],
+)
+def test_a_serving_process_carries_no_weight_it_does_not_need(
+    module: str, unneeded: set[str]
+) -> None:
+    program = f"import {module}, sys; print(*sorted({{m.partition('.')[0] for m in sys.modules}}))"
     loaded = set(subprocess.check_output([sys.executable, "-c", program], text=True).split())
 
-    assert not loaded & {"sklearn", "skops", "numpy", "scipy", "pandas", "typer", "httpx2"}
+    assert not loaded & unneeded

@@ -105,12 +105,19 @@ class System:
         """``canary serve`` on a file of its own."""
         file = self.folder / "routing.yaml"
         file.write_text(text)
-        data, admin = free_port(), free_port()
-        listen = ("--listen", f"127.0.0.1:{data}", "--admin", f"127.0.0.1:{admin}")
-        process = self.start("monitoring", "serve", str(file), *listen, *more)
-        served = Served(
-            file, f"http://127.0.0.1:{data}", f"http://127.0.0.1:{admin}", process, data, admin
-        )
+        log = self.folder / f"{len(self.running)}.log"
+        free = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+        process = self.start("monitoring", "serve", str(file), *free, *more)
+
+        def said() -> Any:
+            """Where it listens; a port found free beforehand may be gone by then."""
+            assert process.poll() is None, log.read_text()
+            lines = [line for line in log.read_text().splitlines() if '"serving"' in line]
+            return json.loads(lines[0]) if lines else None
+
+        where = eventually(said, "the gateway serves")
+        ports = [int(where[name].rpartition(":")[2]) for name in ("data", "admin")]
+        served = Served(file, where["data"], where["admin"], process, *ports)
         eventually(lambda: answers(f"{served.admin}/-/ready"), "the gateway is ready")
         return served
 

@@ -40,7 +40,6 @@ class Group:
     served: Any
     workers: dict[str, Worker]
     statuses: Counter[int] = field(default_factory=Counter)
-    lost: int = 0
 
     def text(self, weight: object) -> str:
         return TEXT.format(weight=weight, **{name: one.url for name, one in self.workers.items()})
@@ -134,10 +133,6 @@ def group(system: Any) -> Iterator[Group]:
     system.stop()
     for worker in workers.values():
         worker.close()
-
-
-def log_of(group: Group) -> str:
-    return (group.served.file.parent / "0.log").read_text()
 
 
 def test_every_process_answers_and_one_port_tells_of_all(group: Group) -> None:
