@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from gateway.inbound import InboundConnection
+from gateway.ledger import Ledger
 from gateway.live import Live
 from gateway.model import Endpoint
+from gateway.table import compile_table
 from gateway.upstream import UpstreamConnection
 from tests.builders import make_config, make_prediction
 
@@ -49,7 +51,7 @@ class Pair:
         config = make_config(
             {"v1": "http://127.0.0.1:1"}, prediction=make_prediction("/predictions/0", "/p/0")
         )
-        self.inbound = InboundConnection(Live(config, dial=self.dial), set())
+        self.inbound = InboundConnection(Live(compile_table(config), Ledger(), dial=self.dial), set())
         self.inbound.connection_made(self.client)  # type: ignore[arg-type]
         self.upstream: UpstreamConnection | None = None
 
