@@ -89,7 +89,9 @@ _SHAPES: Final = (
     Shape(routes=100, spread=True),
     Shape(versions=50),
     Shape(routes=100, versions=50),
+    Shape(versions=50, even=True),
 )
+_NGINX_SHAPES: Final = (Shape(versions=50), Shape(versions=50, even=True))
 _PROCESSES: Final = (ONE_ROUTE, Shape(processes=2))
 _UNIX: Final = (ONE_ROUTE, Shape(unix=True))
 
@@ -108,7 +110,7 @@ _CASES: Final = (
         "small, routes and versions",
         (
             *(Target(GATEWAY, shape) for shape in _SHAPES),
-            *(Target(nginx.SPLIT, shape) for shape in (ONE_ROUTE, Shape(versions=50))),
+            *(Target(nginx.SPLIT, shape) for shape in (ONE_ROUTE, *_NGINX_SHAPES)),
         ),
     ),
     Case(

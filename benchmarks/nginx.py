@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from benchmarks.counted import http_get, summed
-from benchmarks.site import CANDIDATE_PERCENT, Command, Peer, Site
+from benchmarks.site import Command, Peer, Site
 
 _LUA = Path(__file__).parent / "counts.lua"
 
@@ -57,7 +57,7 @@ http {{
 
 def _command(site: Site, **parts: str) -> Command:
     versions = site.shape.versions
-    percent = CANDIDATE_PERCENT if versions == 2 else 100 // versions
+    percent = site.shape.candidate_percent
     upstreams = [
         f"upstream v{i} {{ server {_address(worker)}; keepalive 256; "
         "keepalive_requests 1000000000; }"
@@ -71,7 +71,7 @@ def _command(site: Site, **parts: str) -> Command:
         processes=site.shape.processes,
         listen=" reuseport" if site.shape.processes > 1 else "",
         upstreams="\n  ".join(upstreams),
-        split=" ".join(f"{percent}% v{i};" for i in range(2, versions + 1)),
+        split=" ".join(f"{percent:.2f}% v{i};" for i in range(2, versions + 1)),
         **{"modules": "", "http": "", "location": "", "server": "", **parts},
     )
     path = site.write("nginx.conf", config)

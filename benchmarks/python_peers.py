@@ -26,7 +26,7 @@ def routing(site: Site) -> dict[str, Any]:
         count = site.shape.versions if last else 2
         versions: dict[str, Any] = {"v1": {"url": urls[0]}}
         for candidate in range(1, count):
-            percent = CANDIDATE_PERCENT if count == 2 else 100 // count
+            percent = site.shape.candidate_percent if last else CANDIDATE_PERCENT
             versions[f"v{candidate + 1}"] = {"url": urls[candidate], "weight": percent}
         routes[f"model-{i}"] = {
             "match": {"path": f"/predict/model-{i}"},

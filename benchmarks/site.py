@@ -13,20 +13,28 @@ CANDIDATE_PERCENT: Final = 10
 @dataclass(frozen=True, slots=True)
 class Shape:
     """How much there is to choose from. Only the last route of the file has ``versions`` versions,
-    the others have two; the load asks all routes in turn if ``spread``, else the last."""
+    the others have two; the load asks all routes in turn if ``spread``, else the last. However many
+    candidates there are, together they get a tenth, unless all versions get the ``even`` share."""
 
     routes: int = 1
     versions: int = 2
+    even: bool = False
     spread: bool = False
     unix: bool = False
     processes: int = 1
 
     @property
+    def candidate_percent(self) -> float:
+        """Of each candidate, in steps of 0.01."""
+        percent = 100 / self.versions if self.even else CANDIDATE_PERCENT / (self.versions - 1)
+        return int(percent * 100) / 100
+
+    @property
     def shares(self) -> tuple[float, ...]:
         """Of the versions asked, stable first."""
-        if self.versions == 2:
-            return (1 - CANDIDATE_PERCENT / 100, CANDIDATE_PERCENT / 100)
-        return (1 / self.versions,) * self.versions
+        candidates = self.versions - 1
+        share = self.candidate_percent / 100
+        return (1 - share * candidates, *(share for _ in range(candidates)))
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -39,6 +47,7 @@ class Shape:
             f"{self.routes} routes" if self.routes > 1 else "",
             "all asked" if self.spread else "",
             f"{self.versions} versions" if self.versions > 2 else "",
+            "even shares" if self.even else "",
             "Unix-socket workers" if self.unix else "",
             f"{self.processes} processes" if self.processes > 1 else "",
         )

@@ -62,26 +62,31 @@ class Promise:
 _JSON: Final = "Envoy + JSON filter"
 _UNIX: Final = "canary, Unix-socket workers"
 _TWO: Final = "canary, 2 processes"
+_EVEN: Final = "canary, 50 versions, even shares"
+_NGINX: Final = "nginx, 50 versions, even shares"
 _BOTH: Final = "canary, 100 routes, 50 versions"
 PROMISES: Final = (
     Promise("CPU, small, of nginx's (split only)", _cpu("small", "nginx"), 1.6, 1.3),
     Promise("CPU, small, of nginx + Lua's", _cpu("small", "nginx + Lua"), 1.1, 0.9),
-    Promise("CPU, fresh heads, of nginx's (split only)", _cpu("fresh", "nginx"), 1.6, 1.3),
-    Promise("CPU, fresh heads, of nginx + Lua's", _cpu("fresh", "nginx + Lua"), 1.1, 0.9),
+    Promise("CPU, varied lengths and dates, of nginx's", _cpu("varied", "nginx"), 1.6, 1.3),
+    Promise("CPU, varied, of nginx + Lua's", _cpu("varied", "nginx + Lua"), 1.1, 0.9),
+    Promise("CPU, varied, of Envoy + JSON's", _cpu("varied", _JSON), 0.7, 0.5),
+    Promise("CPU, every head different, of nginx's (split only)", _cpu("fresh", "nginx")),
+    Promise("CPU, every head different, of nginx + Lua's", _cpu("fresh", "nginx + Lua")),
+    Promise("CPU, every head different, of Envoy + JSON's", _cpu("fresh", _JSON)),
     Promise("CPU, 10 KB, of nginx + Lua's", _cpu("large", "nginx + Lua"), 1.1, 0.35),
     Promise("CPU, small, of Envoy + JSON's", _cpu("small", _JSON), 0.7, 0.5),
-    Promise("CPU, fresh heads, of Envoy + JSON's", _cpu("fresh", _JSON), 0.7, 0.5),
     Promise("CPU, 10 KB, of Envoy + JSON's", _cpu("large", _JSON), 0.7, 0.2),
     Promise(
         "req/s, small, of nginx's", _requests("small", "canary", "nginx"), 0.6, 0.78, least=True
     ),
-    Promise("req/s, fresh heads, of nginx's", _requests("fresh", "canary", "nginx"), least=True),
     Promise("added p50, 1 connection, of nginx's", _added, 1.5, 1.1),
     Promise("memory, one process", _memory, 60, 35, unit="MB"),
     Promise(
         "CPU, 100 routes and 50 versions, of 1 and 2", _cpu("shapes", "canary", _BOTH), 1.1, 1.03
     ),
-    Promise("nginx's own: CPU, 50 versions, of 2", _cpu("shapes", "nginx", "nginx, 50 versions")),
+    Promise("CPU, 50 versions of even shares, of 2", _cpu("shapes", "canary", _EVEN)),
+    Promise("nginx's own: CPU, 50 versions of even shares, of 2", _cpu("shapes", "nginx", _NGINX)),
     Promise("CPU, Unix-socket workers, of TCP", _cpu("unix", "canary", _UNIX)),
     Promise("req/s, 2 processes, of 1", _requests("processes", _TWO, "canary"), least=True),
     Promise(

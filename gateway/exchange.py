@@ -208,9 +208,10 @@ class Exchange:
     def _observe(
         self, status: int, reason: Reason | None, body: bytes | None = None, *, gone: bool = False
     ) -> None:
-        now = self._live.clock()
+        now, decision = self._live.clock(), self._decision
         waited, worked = now - self._started, now - self._sent_at
-        self._serving.observe(Outcome(self._decision, status, reason, gone, waited, worked, body))
+        outcome = Outcome(decision, status, reason, gone, waited, worked, body)
+        self._serving.counts[decision.index].record(outcome)
 
     # --- what the client and the clock do meanwhile
 

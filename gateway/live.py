@@ -18,7 +18,6 @@ from time import perf_counter
 from gateway.counts import VersionCounts
 from gateway.errors import Refusal
 from gateway.ledger import Ledger
-from gateway.observe import Outcome
 from gateway.pool import Dial, Pool, dial
 from gateway.report import in_flight_name, key_of
 from gateway.table import DEFAULT_BODY_LIMIT, Fields, Place, RoutingTable
@@ -36,10 +35,6 @@ class Serving:
     @property
     def generation(self) -> str:
         return self.table.config.generation
-
-    def observe(self, outcome: Outcome) -> None:
-        """The one place an outcome is told: counted under this generation."""
-        self.counts[outcome.decision.index].record(outcome)
 
     def gauge(self) -> None:
         """Write down what is in flight at this moment."""

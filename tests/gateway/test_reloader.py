@@ -135,7 +135,7 @@ def test_counts_outlive_a_swap_and_evidence_begins_anew(file: Path) -> None:
     reloader, plane = reloader_of(file)
     pools = plane.live.serving.pools
     decision = plane.live.serving.table.routes[0].decision("v2", Assignment.WEIGHTED)
-    plane.live.serving.observe(make_outcome(decision))
+    plane.live.serving.counts[decision.index].record(make_outcome(decision))
     file.write_text(TEXT.replace("weight: 10", "weight: 20"))
     reload(reloader)
 
@@ -152,7 +152,7 @@ def test_what_began_under_an_old_file_is_counted_there_and_not_lost(file: Path) 
     for weight in range(20, 20 + 2 * KEPT_GENERATIONS):
         file.write_text(TEXT.replace("weight: 10", f"weight: {weight}"))
         reload(reloader)
-        old.observe(make_outcome(decision))
+        old.counts[decision.index].record(make_outcome(decision))
 
     report = report_of(plane)
     assert report.versions[V2].answered["weighted", 200] == 2 * KEPT_GENERATIONS

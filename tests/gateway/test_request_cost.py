@@ -51,7 +51,9 @@ class Pair:
         config = make_config(
             {"v1": "http://127.0.0.1:1"}, prediction=make_prediction("/predictions/0", "/p/0")
         )
-        self.inbound = InboundConnection(Live(compile_table(config), Ledger(), dial=self.dial), set())
+        self.inbound = InboundConnection(
+            Live(compile_table(config), Ledger(), dial=self.dial), set()
+        )
         self.inbound.connection_made(self.client)  # type: ignore[arg-type]
         self.upstream: UpstreamConnection | None = None
 
