@@ -2,7 +2,7 @@
 
 ``make bench``, or ``make bench BENCH_ARGS='--case small --rounds 3'``; ``python -m benchmarks
 --help`` has all words. ``cases.py`` lists what is measured, one module per peer says how it is set
-up, ``RESULTS.md`` has a run with remarks. Rules that shape this package:
+up, ``README.md`` says what to mind. Rules that shape this package:
 
 1. The program under test has core 0 to itself; load generator and stand-in worker share core 1.
    Only where processes are compared, all share both cores.
