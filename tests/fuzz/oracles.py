@@ -406,8 +406,10 @@ def predictions(data: bytes) -> None:
             document = json.loads(data.decode())
         except (ValueError, RecursionError):  # the other parser skips what it does not need
             continue
-        assert one.read(b" " * LONG + data) == found
+        long = one.read(b" " * LONG + data)
         if missing is not Missing.UNREADABLE:
+            # A long answer is not looked at as closely; what is read of both is the same.
+            assert long == found
             assert text == _text(_at(document, label))
             assert number == _number(_at(document, score))
 
