@@ -46,6 +46,12 @@ def cut(data: bytes) -> list[bytes]:
     return [data[a:b] for a, b in pairwise(borders)]
 
 
+def heads_and_bodies(data: bytes) -> list[bytes]:
+    """In pieces that end with each empty line, and in those that begin with each first line."""
+    pieces = re.split(rb"(?<=\r\n\r\n)|(?=HTTP/1\.1 2)|(?=(?:GET|POST) )", data)
+    return [piece for piece in pieces if piece]
+
+
 # --- requests
 
 LIMIT: Final = 1000
@@ -113,10 +119,13 @@ def requests(data: bytes) -> None:
     on as exactly the requests that were told.
     """
     whole = _asked([data])
+    twice = _asked([data + data])
     assert _asked(cut(data)).told == whole.told
-    for _ in range(3):
-        again = _asked([data], remembers=True)
+    reader.known.forget()
+    for pieces in ([data], heads_and_bodies(data), [data], heads_and_bodies(data), cut(data)):
+        again = _asked(pieces, remembers=True)
         assert again.told == whole.told
+    assert _asked([data, data], remembers=True).told == twice.told
     refused = [i for i, facts in enumerate(whole.told) if len(facts) == 2]
     assert refused in ([], [len(whole.told) - 1])
     assert whole.reader.ended == bool(refused)
@@ -267,17 +276,31 @@ def answers(data: bytes) -> None:
         outcome = whole.outcome()
         *heard, used_again = _answered(cut(data), method).outcome()
         assert heard == list(outcome[:-1])
-        # Empty lines after an answer are nothing to a parser that gets them with it.
-        assert used_again == outcome[-1] or data.endswith((b"\r", b"\n"))
-        for _ in range(3):
-            again = _answered(pieces, method, remembers=True)
-            assert again.outcome() == outcome
+        assert used_again == outcome[-1] or _ends_in_empty_lines(data, method)
+        upstream.known.forget()
+        for parts in (pieces, heads_and_bodies(data), pieces, heads_and_bodies(data), cut(data)):
+            again = _answered(parts, method, remembers=True)
+            assert again.outcome()[:-1] == outcome[:-1]
+        again = _answered(pieces, method, remembers=True)
+        assert again.outcome() == outcome
         if outcome[-1]:
             again.ask(method)
             again.answer(pieces)
             assert again.outcome() == outcome
         if whole.head is not None:
             _is_told_to_the_client(whole.head, outcome[0][-1], method)
+
+
+def _ends_in_empty_lines(data: bytes, method: bytes) -> bool:
+    """Whether there are empty lines after the answer: to a parser that gets them with it they are
+    nothing, and so they are not to the connection.
+    """
+    while data.endswith((b"\r", b"\n")):
+        data = data[:-1]
+        pieces = [data[i : i + 1] for i in range(len(data))]
+        if _answered(pieces, method).outcome()[-1] and _answered([data], method).outcome()[-1]:
+            return True
+    return False
 
 
 def _is_told_to_the_client(head: ReplyHead, body: bytes, method: bytes) -> None:
@@ -408,8 +431,8 @@ def predictions(data: bytes) -> None:
             continue
         long = one.read(b" " * LONG + data)
         if missing is not Missing.UNREADABLE:
-            # A long answer is not looked at as closely; what is read of both is the same.
-            assert long == found
+            # A long answer is not looked at as closely, and may be unreadable for another reason.
+            assert long[:2] == found[:2]
             assert text == _text(_at(document, label))
             assert number == _number(_at(document, score))
 
