@@ -1,9 +1,11 @@
 # The front door. Every word is one job; CONTRIBUTING.md says when to use which.
 PYTHON ?= python3
 BIN := .venv/bin
+FUZZ_TARGETS ?= requests answers config predictions
+FUZZ_ARGS ?= -max_total_time=300  # options of libFuzzer, for each target
 BENCH_ARGS ?=  # of `make bench`, for example --quick or --case small
 
-.PHONY: install demo test check bench models clean
+.PHONY: install demo test check bench fuzz models clean
 
 install: .venv/installed
 
@@ -28,6 +30,10 @@ bench: install
 	tests/install-packages benchmarks/packages.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+fuzz: install
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	set -e; for target in $(FUZZ_TARGETS); do $(BIN)/python -m tests.fuzz $$target $(FUZZ_ARGS); done
 
 models: install
 	$(BIN)/python -m model_workers.train

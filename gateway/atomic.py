@@ -203,16 +203,16 @@ def _at_rest(path: Path, hoped: bytes) -> bytes:
     content = hoped
     for _ in range(_LOOKS):
         with path.open("rb") as file:
-            leased = _lease(file.fileno())
+            leased = lease(file.fileno())
             content = file.read()
-            at_rest = leased is None or (leased and _keeps_lease(file.fileno()))
+            at_rest = leased is None or (leased and keeps_lease(file.fileno()))
         if content != hoped or at_rest:
             break
         sleep(_PAUSE)
     return content
 
 
-def _lease(descriptor: int) -> bool | None:
+def lease(descriptor: int) -> bool | None:
     """Ask to be told of writers: True if there is none now, False if there is; None where the
     system cannot say (no such leases, or not our file).
     """
@@ -228,7 +228,7 @@ def _lease(descriptor: int) -> bool | None:
     return True
 
 
-def _keeps_lease(descriptor: int) -> bool:
+def keeps_lease(descriptor: int) -> bool:
     """Whether nobody has begun to open the file for writing since."""
     return sys.platform != "linux" or fcntl.fcntl(descriptor, fcntl.F_GETLEASE) == fcntl.F_RDLCK
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -13,6 +14,10 @@ from gateway.live import Live
 SWEEP_EVERY: Final = 0.1  # seconds: how late a deadline may be noticed
 BACKLOG: Final = 2048
 DRAIN_LIMIT: Final = 30.0  # seconds; what Kubernetes grants before it kills
+# Seconds for which an idle connection is kept when draining: a request that is on its way at that
+# moment is answered (and told `Connection: close`), where closing would lose it. nginx has
+# keepalive_min_timeout for the same reason.
+IDLE_GRACE: Final = 1.0
 
 
 class Listener:
@@ -51,14 +56,18 @@ class Listener:
         Returns how many connections had to be cut.
         """
         self._live.draining = True
+        now = self._live.clock()
+        deadline, grace = now + limit, now + min(IDLE_GRACE, limit / 2)
+        for _ in range(BACKLOG):
+            await asyncio.sleep(0)  # libuv accepts one in each turn of the loop
+            if not self._somebody_waits():
+                break
         for server in self._servers:
             server.close()
-        for connection in tuple(self._connections):
-            connection.drain()
-        deadline = self._live.clock() + limit
-        while self._connections and self._live.clock() < deadline:
+        while self._connections and now < deadline:
             await asyncio.sleep(SWEEP_EVERY / 2)
-            for connection in tuple(self._connections):
+            now = self._live.clock()
+            for connection in tuple(self._connections if now >= grace else ()):
                 connection.drain()
         cut = len(self._connections)
         for connection in tuple(self._connections):
@@ -66,6 +75,14 @@ class Listener:
         if self._sweeper is not None:
             self._sweeper.cancel()
         return cut
+
+    def _somebody_waits(self) -> bool:
+        """Whether somebody has connected and is not accepted yet: closing would be a reset."""
+        waiting = select.poll()
+        for server in self._servers:
+            for one in server.sockets:
+                waiting.register(one.fileno(), select.POLLIN)
+        return bool(waiting.poll(0))
 
     @property
     def connections(self) -> int:

@@ -127,9 +127,9 @@ class RequestReader:
                 self._parser.feed_data(rest)
                 break
             except httptools.HttpParserUpgrade as upgrade:
-                self._parser = httptools.HttpRequestParser(self)
-                self._parser.feed_data(self._without_upgrade)
                 rest = memoryview(rest)[upgrade.args[0] :]
+                self._parser = httptools.HttpRequestParser(self)
+                self._parse(self._without_upgrade)  # what its other fields say may be refused
             except httptools.HttpParserCallbackError:
                 self.ended = True
                 raise  # a mistake of ours, not the client's

@@ -5,15 +5,20 @@ costs 60 us in a thread of its own; unlike file-system events it sees every way 
 rename over, symlink swap, a ConfigMap mount, a network mount), loses nothing when a queue
 overflows, and cannot be fooled for longer than ``READ_ANYWAY`` by an unchanged modification time.
 SIGHUP and ``POST /-/reload`` look at once.
+
+Half of a file that is saved in place may be a valid file: one with a route, or a candidate, less.
+So a file that somebody has open for writing is looked at again, until it is at rest.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from gateway import atomic
 from gateway.config import parse, warnings
 from gateway.errors import ConfigError, Problem
 from gateway.logs import Log
@@ -23,6 +28,11 @@ from gateway.table import RoutingTable, compile_table
 
 LOOK_EVERY: Final = 0.1  # seconds
 READ_ANYWAY: Final = 20  # looks: the content is compared at least every two seconds
+# Looks at an unchanged file that is still open for writing, or of which nobody can tell, after
+# which it is taken as it is; and at one that is written to without end.
+QUIET_IF_OPEN: Final = 5
+QUIET_IF_UNKNOWN: Final = 1
+AT_MOST: Final = 50
 MAX_BYTES: Final = 1024 * 1024  # a larger file is no routing.yaml; also what is read of a wrong one
 
 log = Log()
@@ -48,40 +58,58 @@ class Reloader:
         self._plane = plane
         # The generation of the last content judged, good or bad, or why there was none.
         self._seen: str = plane.generation
-        self._stat: tuple[int, ...] | None = None
+        self._stat: tuple[int, ...] | None = None  # of the last content judged
+        self._unrest = Unrest()
         self._lock = asyncio.Lock()
         self._warn(remarks)
 
     async def reload(self) -> ReloadStatus:
         """Judge the file as it stands now; when this returns, a good one is in force."""
         async with self._lock:
-            try:
-                content = await asyncio.to_thread(read_bounded, self.path)
-            except OSError as error:
-                problem = missing(self.path, error)
-                self._refuse(problem.message, (problem,))
-                return self.status
-            generation = generation_of(content)
-            if generation == self._seen:
-                return self.status
-            try:
-                table, remarks = await asyncio.to_thread(_build, content)
-            except ConfigError as error:
-                self._refuse(generation, error.problems)
-            else:
-                await self._take(generation, table, remarks)
+            await self._judge(await asyncio.to_thread(_read, self.path))
             return self.status
 
     async def watch(self) -> None:
         """Look at the file until cancelled."""
-        looks = 0
+        looks, trouble = 0, ""
         while True:
             await asyncio.sleep(LOOK_EVERY)
             looks += 1
-            stat = await asyncio.to_thread(_look, self.path)
-            if stat != self._stat or looks % READ_ANYWAY == 0:
-                await self.reload()
+            try:
+                await self.look(anyway=looks % READ_ANYWAY == 0)
+                trouble = ""
+            except Exception as error:  # a mistake with one file must not end the watching
+                if trouble != repr(error):
+                    trouble = repr(error)
+                    log.error("reload failed", why=trouble, still_serving=self._plane.generation)
+
+    async def look(self, *, anyway: bool = False) -> None:
+        """Judge the file if it has changed (or ``anyway``) and is at rest."""
+        stat = await asyncio.to_thread(_stat_of, self.path)
+        if stat == self._stat and not anyway:
+            return
+        async with self._lock:
+            found = await asyncio.to_thread(_read, self.path)
+            if stat == self._stat or self._unrest.is_over(stat, found.settled):
+                await self._judge(found)
                 self._stat = stat
+                self._unrest = Unrest()
+
+    async def _judge(self, found: Found) -> None:
+        content = found.content
+        if isinstance(content, OSError):
+            problem = missing(self.path, content)
+            self._refuse(problem.message, (problem,))
+            return
+        generation = generation_of(content)
+        if generation == self._seen:
+            return
+        try:
+            table, remarks = await asyncio.to_thread(_build, content)
+        except ConfigError as error:
+            self._refuse(generation, error.problems)
+        else:
+            await self._take(generation, table, remarks)
 
     async def _take(
         self, generation: str, table: RoutingTable, remarks: tuple[Problem, ...]
@@ -114,12 +142,53 @@ class Reloader:
             log.error("reload refused", problem=line, generation=generation, still_serving=kept)
 
 
+class Unrest:
+    """How long a changed file has not been at rest, in looks."""
+
+    def __init__(self) -> None:
+        self._looks = 0
+        self._quiet = 0
+        self._last: object = None
+
+    def is_over(self, stat: object, settled: bool | None) -> bool:
+        """Whether to take the file now. ``settled``: nobody has it open for writing; None: nobody
+        can tell.
+        """
+        self._quiet = self._quiet + 1 if self._looks and stat == self._last else 0
+        self._looks += 1
+        self._last = stat
+        enough = QUIET_IF_UNKNOWN if settled is None else QUIET_IF_OPEN
+        return settled is True or self._quiet >= enough or self._looks > AT_MOST
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The content of the file, or why there is none; ``settled`` as for :class:`Unrest`."""
+
+    content: bytes | OSError
+    settled: bool | None = None
+
+
 def read_bounded(path: Path) -> bytes:
     """The content of a regular file, up to just over the allowed size. Raises OSError."""
-    if path.exists() and not path.is_file():
-        raise OSError("it is not a regular file")
-    with path.open("rb") as file:
-        return file.read(MAX_BYTES + 1)
+    content = _read(path).content
+    if isinstance(content, OSError):
+        raise content
+    return content
+
+
+def _read(path: Path) -> Found:
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is not a regular file")
+        with path.open("rb") as file:
+            # Asked before and after: what is read in between is whole.
+            leased = atomic.lease(file.fileno())
+            content = file.read(MAX_BYTES + 1)
+            settled = atomic.keeps_lease(file.fileno()) if leased else leased
+    except OSError as error:
+        return Found(error)  # for a moment, perhaps: some editors move the old file away first
+    return Found(content, settled)
 
 
 def missing(path: Path, error: OSError) -> Problem:
@@ -132,7 +201,7 @@ def _build(content: bytes) -> tuple[RoutingTable, tuple[Problem, ...]]:
     return compile_table(parse(content)), warnings(content)
 
 
-def _look(path: Path) -> tuple[int, ...] | None:
+def _stat_of(path: Path) -> tuple[int, ...] | None:
     """What changes when the file does, links followed; None if there is none."""
     try:
         stat = os.stat(path)

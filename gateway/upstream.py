@@ -208,6 +208,10 @@ class UpstreamConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < 200 or self._complete:
+            if ReplyHead(status, self._headers).framed and not self._complete:
+                # An interim answer has no body (RFC 9110, section 15.2): the parser would read one,
+                # and it would stand before that of the answer.
+                self._fail(Reason.BAD_RESPONSE)
             return
         self._head = head = ReplyHead(status, self._headers)
         if head.coded:

@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+from gateway.model import FULL_WEIGHT
+
+_MOST: Final = 2**53  # requests; more than anybody counts, and exact as a float
 
 
 class BadEvidence(ValueError):
@@ -60,7 +64,8 @@ def windows_of(document: Mapping[str, Any], route: str, candidate: str) -> tuple
             now_stable = _stable_of(versions)
             if now_stable is None or candidate not in versions:
                 break
-            if stable not in (None, now_stable) or not versions[candidate]["weight"]:
+            weight = _whole(versions[candidate]["weight"], FULL_WEIGHT)
+            if stable not in (None, now_stable) or not weight:
                 break
             stable = now_stable
             window = _window(generation["generation"], versions[candidate], versions[stable])
@@ -84,12 +89,18 @@ def _window(
     generation: str, candidate: Mapping[str, Any], stable: Mapping[str, Any]
 ) -> Window | None:
     """None where stable has no share: there is nothing to compare with."""
-    both = candidate["weight"] + stable["weight"]
-    if not stable["weight"]:
+    shares = [_whole(version["weight"], FULL_WEIGHT) for version in (candidate, stable)]
+    tallies = [
+        Tally(_whole(version["assigned"]), _whole(version["bad"]))
+        for version in (candidate, stable)
+    ]
+    if not shares[1]:
         return None
-    return Window(
-        generation,
-        candidate["weight"] / both,
-        Tally(candidate["assigned"], candidate["bad"]),
-        Tally(stable["assigned"], stable["bad"]),
-    )
+    return Window(generation, shares[0] / sum(shares), *tallies)
+
+
+def _whole(number: object, most: int = _MOST) -> int:
+    """JSON as Python reads it knows NaN, infinities and any number of digits: no count is one."""
+    if type(number) is not int or not 0 <= number <= most:
+        raise BadEvidence(f"{number!r:.40} where a whole number up to {most} was expected")
+    return number

@@ -12,7 +12,7 @@ import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 import yaml
 
@@ -134,9 +134,11 @@ def _unreadable(message: str, position: Position = _START) -> ConfigError:
     return ConfigError((Problem(*position, "", message),))
 
 
-def _position(event: yaml.Event) -> Position:
-    assert event.start_mark is not None  # all that come from a text have one
-    return Position(event.start_mark.line + 1, event.start_mark.column + 1)
+class _Mark(Protocol):
+    """Where a parser, in Python or in C, stands; both count from 0."""
+
+    line: int
+    column: int
 
 
 class _Reader:
@@ -144,6 +146,7 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._end = _end_of(text)
         self._events: Iterator[yaml.Event] = yaml.parse(text, LOADER)
         self._document = Document()
 
@@ -162,20 +165,20 @@ class _Reader:
         root = next(self._events, begin)
         if root is begin or (isinstance(root, yaml.ScalarEvent) and not root.value):
             raise _unreadable("the file is empty; write at least one route under the key `routes`")
-        self._document.keys[()] = _position(root)
+        self._document.keys[()] = self._position(root)
         data = self._node(root, ())
         next(self._events)  # the document ends
         after = next(self._events)
         if isinstance(after, yaml.DocumentStartEvent):
             message = "a second document begins here; keep one in the file"
-            raise _unreadable(message, _position(after))
+            raise _unreadable(message, self._position(after))
         return replace(self._document, data=data)
 
     def _node(self, event: yaml.Event, path: Path) -> Data:
         """The value that begins with an event."""
         if len(path) > MAX_DEPTH:
             message = f"this is nested more than {MAX_DEPTH} levels deep, which no key needs"
-            raise _unreadable(f"{message}; check the brackets", _position(event))
+            raise _unreadable(f"{message}; check the brackets", self._position(event))
         if isinstance(event, yaml.ScalarEvent):
             self._refuse_marks(event, path)
             return self._scalar(event, path)
@@ -198,14 +201,14 @@ class _Reader:
             message = f"the text contains U+{ord(odd[0]):04X}; write it on one line, without that"
             self._refuse(event, path, message)
             return None
-        self._document.scalars[path] = _position(event)
+        self._document.scalars[path] = self._position(event)
         return event.value
 
     def _list(self, path: Path) -> Data:
         items: list[Data] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             place = (*path, len(items))
-            self._document.keys[place] = _position(event)
+            self._document.keys[place] = self._position(event)
             items.append(self._node(event, place))
         return items
 
@@ -224,7 +227,7 @@ class _Reader:
                 message = f"this key stands twice, first at {line}:{column}; keep one of them"
                 self._refuse(event, place, message)
             else:
-                self._document.keys[place] = _position(event)
+                self._document.keys[place] = self._position(event)
                 found[key] = self._node(value, place)
         return found
 
@@ -258,15 +261,20 @@ class _Reader:
             self._refuse(event, path, f"remove the tag {quoted(event.tag)}; values are plain texts")
 
     def _refuse(self, event: yaml.Event, path: Path, message: str) -> None:
-        self._document.problems.append(Problem(*_position(event), dotted(path), message))
+        self._document.problems.append(Problem(*self._position(event), dotted(path), message))
+
+    def _position(self, event: yaml.Event) -> Position:
+        return self._place(event.start_mark)
+
+    def _place(self, mark: _Mark | None) -> Position:
+        """libyaml marks what is missing at the end of the file on a line that does not exist."""
+        if mark is None or mark.line >= self._end.line:
+            return self._end
+        return Position(mark.line + 1, mark.column + 1)
 
     def _syntax_error(self, error: yaml.MarkedYAMLError) -> ConfigError:
         lines = _LINE_BREAK.split(self._text)
-        mark = error.problem_mark or error.context_mark
-        # libyaml marks what is missing at the end of the file on a line that does not exist.
-        position = _end_of(self._text)
-        if mark is not None and mark.line < len(lines):
-            position = Position(mark.line + 1, mark.column + 1)
+        position = self._place(error.problem_mark or error.context_mark)
         if lines[position.line - 1].startswith("\t", position.column - 1):
             return _unreadable("a tab stands here; indent with spaces", position)
         context = f" ({error.context})" if error.context else ""

@@ -160,6 +160,17 @@ def test_after_a_refusal_nothing_more_is_told(data: bytes, places: list[int], mo
     assert sink.reader.ended == bool(refused)
 
 
+def test_a_bad_request_is_refused_also_when_it_asks_for_an_upgrade() -> None:
+    """The parser looks at nothing else of a head that asks for one; read again, it has to."""
+    upgrade = b"Connection: upgrade\r\nUpgrade: h2c\r\n"
+    for bad in (b"Transfer-Encoding: gzip", b"Transfer-Encoding: chunked, gzip"):
+        head = b"POST / HTTP/1.1\r\nHost: a\r\n" + upgrade + bad + b"\r\n\r\n"
+
+        [(*_, status, _)] = told(head + PIPELINE)
+        assert status in (400, 501)
+        assert told(head, PIPELINE) == told(head + PIPELINE)
+
+
 # --- heads that were read before
 
 

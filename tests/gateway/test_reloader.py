@@ -12,8 +12,9 @@ from gateway.archive import KEPT_GENERATIONS
 from gateway.config import parse
 from gateway.model import Assignment, generation_of
 from gateway.plane import Solo
-from gateway.reloader import Reloader
+from gateway.reloader import AT_MOST, QUIET_IF_OPEN, Reloader, Unrest
 from gateway.report import ReloadStatus, Report, State, gather
+from gateway.table import RoutingTable
 from tests.builders import make_outcome
 
 TEXT = """\
@@ -101,6 +102,148 @@ def test_the_good_file_put_back_is_good_again_without_a_swap(file: Path) -> None
     assert reload(reloader)
     assert plane.live.serving is serving
     assert reloader.status.problems == ()
+
+
+# --- looking at a file while it is being saved
+
+
+def looks(reloader: Reloader, number: int = 1) -> None:
+    async def look() -> None:
+        for _ in range(number):
+            await reloader.look()
+
+    asyncio.run(look())
+
+
+def test_a_valid_half_of_a_save_is_never_in_force(file: Path) -> None:
+    """An editor that writes in place has come as far as the end of a line; the candidate, a whole
+    route would be missing.
+    """
+    reloader, plane = reloader_of(file)
+    before = plane.generation
+    whole = TEXT.replace("weight: 10", "weight: 20")
+    half = whole.index("      v2")
+    with file.open("w") as editor:
+        editor.write(whole[:half])
+        editor.flush()
+        assert parse(file.read_bytes()).routes
+        looks(reloader, QUIET_IF_OPEN)
+        assert plane.generation == before
+        editor.write(whole[half:])
+        editor.flush()
+        looks(reloader, QUIET_IF_OPEN)
+        assert plane.generation == before
+    looks(reloader)
+
+    assert plane.generation == generation_of(whole.encode())
+    assert (reloader.status.taken, reloader.status.refused) == (1, 0)
+
+
+def test_a_handle_that_is_never_closed_does_not_keep_a_save_from_being_taken(file: Path) -> None:
+    reloader, plane = reloader_of(file)
+    whole = TEXT.replace("weight: 10", "weight: 20")
+    with file.open("w") as editor:
+        editor.write(whole)
+        editor.flush()
+        looks(reloader, QUIET_IF_OPEN + 1)
+
+        assert plane.generation == generation_of(whole.encode())
+
+
+def test_a_reader_of_the_file_does_not_hold_up_a_save(file: Path) -> None:
+    reloader, plane = reloader_of(file)
+    file.write_text(TEXT.replace("weight: 10", "weight: 20"))
+    with file.open():
+        looks(reloader)
+
+        assert plane.generation == generation_of(file.read_bytes())
+
+
+@pytest.mark.parametrize("rename", [True, False], ids=["renamed over", "in place"])
+def test_a_finished_save_is_taken_at_the_first_look(file: Path, rename: bool) -> None:
+    reloader, plane = reloader_of(file)
+    target = file.with_name("new") if rename else file
+    target.write_text(TEXT.replace("weight: 10", "weight: 20"))
+    target.rename(file)
+    looks(reloader)
+
+    assert plane.generation == generation_of(file.read_bytes())
+
+
+def test_a_file_that_is_moved_away_for_a_moment_is_not_called_missing(file: Path) -> None:
+    reloader, plane = reloader_of(file)
+    looks(reloader)
+    file.rename(file.with_name("routing.yaml~"))
+    looks(reloader)
+    file.write_text(TEXT.replace("weight: 10", "weight: 20"))
+    looks(reloader)
+
+    assert plane.generation == generation_of(file.read_bytes())
+    assert reloader.status.refused == 0
+    file.unlink()
+    looks(reloader, 3)
+    assert reloader.status.refused == 1
+
+
+def test_where_nobody_can_tell_of_writers_a_file_is_taken_once_it_has_been_quiet() -> None:
+    unrest = Unrest()
+    verdicts = [unrest.is_over(stat, None) for stat in ("a", "b", "b", "b")]
+
+    assert verdicts == [False, False, True, True]
+
+
+def test_a_file_that_is_written_to_without_end_is_taken_in_the_end() -> None:
+    unrest = Unrest()
+    verdicts = [unrest.is_over(stat, False) for stat in range(AT_MOST + 1)]
+
+    assert verdicts == [False] * AT_MOST + [True]
+
+
+def test_an_unreadable_file_is_a_refused_one(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reloader, plane = reloader_of(file)
+    before = plane.generation
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+
+    assert not reload(reloader)
+    assert "cannot be read (Permission denied)" in reloader.status.problems[0].message
+    assert plane.generation == before
+
+
+def test_a_mistake_with_one_file_does_not_end_the_watching(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reloader, plane = reloader_of(file)
+    monkeypatch.setattr("gateway.reloader.LOOK_EVERY", 0)
+    swap, failures, swapped = plane.swap, 3, asyncio.Event()
+
+    async def failing(table: RoutingTable) -> None:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise RuntimeError("a mistake of ours")
+        await swap(table)
+        swapped.set()
+
+    monkeypatch.setattr(plane, "swap", failing)
+    file.write_text(TEXT.replace("weight: 10", "weight: 20"))
+
+    async def watched() -> None:
+        watching = asyncio.create_task(reloader.watch())
+        async with asyncio.timeout(20):
+            await swapped.wait()
+        watching.cancel()
+
+    asyncio.run(watched())
+
+    assert plane.generation == generation_of(file.read_bytes())
+    assert capsys.readouterr().err.count("reload failed") == 1
+
+
+# --- what the file became
 
 
 def test_a_deleted_file_is_a_refused_one(file: Path) -> None:

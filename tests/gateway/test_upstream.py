@@ -136,6 +136,16 @@ def test_an_answer_cut_at_any_place_is_the_same_and_the_connection_goes_on(answe
         assert told(answer[:place], answer[place:]) == whole
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"])
+@pytest.mark.parametrize("status", [b"100 Continue", b"103 Early Hints", b"199 Odd"])
+def test_an_interim_answer_with_a_body_is_no_answer(status: bytes, framing: bytes) -> None:
+    """The parser reads that of an odd one, and it would be the beginning of the answer's."""
+    body = b"hello" if b"5" in framing else b"5\r\nhello\r\n0\r\n\r\n"
+    interim = b"HTTP/1.1 " + status + b"\r\n" + framing + b"\r\n" + body
+
+    assert told(interim + ANSWERS[1]) == [("released", False), (Reason.BAD_RESPONSE, True)]
+
+
 def test_an_answer_byte_by_byte_is_the_same() -> None:
     for answer in (*ANSWERS, *CLOSING):
         assert told(*(answer[i : i + 1] for i in range(len(answer)))) == told(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -178,3 +179,80 @@ def test_a_broken_file_is_not_judged_and_not_touched(file: Path, content: bytes)
 
     assert Controller(file, FixedSource(evidence(TEXT, assigned=9, bad=9))).tick() == []
     assert file.read_bytes() == content
+
+
+# --- no data is no reason
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-5", "1e400", "null"])
+@pytest.mark.parametrize("key", ["assigned", "bad", "weight"])
+def test_numbers_that_are_none_are_told_of_and_change_nothing(
+    file: Path, key: str, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And the loop goes on: the next good answer of the source is judged."""
+    source = FixedSource(evidence(TEXT, assigned=100, bad=100))
+    good, broken = source.document, evidence(TEXT, assigned=100, bad=100)
+    broken["generations"][0]["routes"]["iris"]["v2"][key] = json.loads(number)
+    source.document = broken
+    controller = Controller(file, source)
+
+    assert controller.tick() == []
+    assert file.read_text() == TEXT
+    assert capsys.readouterr().err.count("no judgement") == 1
+    source.document = good
+    assert controller.tick()[0].calls_for_rollback
+
+
+def test_no_traffic_is_inconclusive_however_long(file: Path) -> None:
+    controller = Controller(file, FixedSource(evidence(TEXT, assigned=0, bad=0)))
+    for _ in range(100):
+        (judgement,) = controller.tick()
+
+        assert judgement.verdict.kind is Kind.INCONCLUSIVE
+        assert "no request yet" in judgement.verdict.sentence
+    assert file.read_text() == TEXT
+
+
+def test_a_gateway_that_restarts_takes_its_evidence_with_it(file: Path) -> None:
+    """What it had counted is gone, and is not added to what it counts from then on."""
+    source = FixedSource(evidence(TEXT, assigned=40, bad=1))
+    controller = Controller(file, source)
+    for assigned, bad in ((40, 1), (0, 0), (40, 1), (0, 0), (40, 1)):
+        source.document = evidence(TEXT, assigned=assigned, bad=bad)
+        (judgement,) = controller.tick()
+
+        assert judgement.verdict.kind is Kind.INCONCLUSIVE
+        assert judgement.verdict.candidate.bad == bad
+    assert file.read_text() == TEXT
+
+
+def test_evidence_that_ends_in_the_middle_of_a_rollback_is_not_needed_any_more(file: Path) -> None:
+    """The edit is the rollback: a gateway that is gone just then finds it when it is back."""
+    source = FixedSource(evidence(TEXT, assigned=100, bad=30))
+    controller = Controller(file, source)
+    controller.tick()
+    after = file.read_text()
+    source.document = None
+    for _ in range(3):
+        assert controller.tick() == []
+    source.document = evidence(after, assigned=0, bad=0)
+
+    assert controller.tick() == []
+    assert parse(file.read_bytes()).route("iris").weight("v2") == 0
+
+
+def test_who_starts_a_candidate_again_is_not_overruled_by_old_evidence(file: Path) -> None:
+    source = FixedSource(evidence(TEXT, assigned=100, bad=30))
+    controller = Controller(file, source)
+    controller.tick()
+    again = file.read_text().replace("weight: 0}", "weight: 5}")
+    file.write_text(again)
+    rolled_back = {"generation": "at zero", "routes": source.document["generations"][0]["routes"]}
+    rolled_back["routes"]["iris"]["v2"] |= {"weight": 0}
+    new = evidence(again, assigned=20, bad=0)
+    new["generations"].insert(0, rolled_back)
+    source.document = new
+    (judgement,) = controller.tick()
+
+    assert judgement.verdict.kind is Kind.INCONCLUSIVE
+    assert file.read_text() == again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -84,5 +85,19 @@ def test_a_route_or_version_that_is_not_there_has_no_windows() -> None:
     ],
 )
 def test_counts_that_cannot_be_are_an_error_and_no_evidence(broken: dict[str, Any]) -> None:
+    with pytest.raises(BadEvidence):
+        windows_of(broken, "iris", "v2")
+
+
+@pytest.mark.parametrize("key", ["weight", "assigned", "bad"])
+@pytest.mark.parametrize("version", ["v1", "v2"])
+@pytest.mark.parametrize(
+    "number", ["NaN", "Infinity", "-Infinity", "1e3", "0.5", "-1", '"1"', "true", "null", "9" * 40]
+)
+def test_what_json_may_say_and_no_count_is_is_an_error(key: str, version: str, number: str) -> None:
+    """Python's reader takes NaN and infinities, and a comparison with NaN is never true."""
+    broken = document(generation("g1", 1000))
+    broken["generations"][0]["routes"]["iris"][version][key] = json.loads(number)
+
     with pytest.raises(BadEvidence):
         windows_of(broken, "iris", "v2")

@@ -216,6 +216,13 @@ def test_deep_nesting_is_refused(text: str) -> None:
     )
 
 
+def test_what_is_too_deep_at_the_very_end_has_a_place_in_the_file() -> None:
+    """libyaml marks the nothing after the last key on a line that does not exist."""
+    place = fatal(("{a: " * 16 + "{b").encode()).split(":")[1:3]
+
+    assert place == ["1", "67"]
+
+
 def test_an_alias_bomb_does_not_go_off() -> None:
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     levels += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
