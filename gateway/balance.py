@@ -32,10 +32,11 @@ class WatchedEndpoint(EndpointPool):
         self.answers += 1
         EndpointPool.released(self, connection, reusable)
 
-    def failed(self, now: float, *, sent: bool) -> None:
+    def failed(self, now: float, *, sent: bool, stale: bool = False) -> None:
         self.answers -= sent  # that end was no answer
-        self.standing.failed(self.answers, now, room=self._siblings.room)
-        self.settle()
+        if not stale:  # which says nothing of the endpoint
+            self.standing.failed(self.answers, now, room=self._siblings.room)
+            self.settle()
 
     def left(self) -> None:
         self.answers -= 1

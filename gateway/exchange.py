@@ -119,10 +119,12 @@ class Exchange:
                 connection.abandon()
             return
         self._connection = connection
-        self._streaming = StreamedReply(head, http10=self._request.head.http10)
+        request = self._request
+        self._streaming = StreamedReply(head, http10=request.head.http10)
         self._patience = self._deadline  # nobody can take over any more
-        self._request.keep_alive = self._keeps_alive()  # what the head says, the end does
-        self._client.write(self._render(head, head.length, self._request.keep_alive))
+        # What the head says, the end does.
+        request.keep_alive = self._keeps_alive() and not self._streaming.ends_connection
+        self._client.write(self._render(head, head.length, request.keep_alive))
 
     def on_stream_data(self, chunk: bytes) -> None:
         """A piece of a streamed body."""
@@ -142,7 +144,8 @@ class Exchange:
         """No answer: try again where allowed, give way to stable, or tell the client so."""
         connection, self._connection = self._connection, None
         if self._streaming is not None:  # half of it is with the client already: cut it visibly
-            self._blame(Move.FAIL, sent=True)
+            if self.endpoint_pool is not None:
+                self.endpoint_pool.failed(self._live.clock(), sent=True)
             self._observe(self._streaming.head.status, reason)
             self._client.cut()
             return
@@ -168,8 +171,8 @@ class Exchange:
             in_time=self._live.clock() < self._deadline,
         )
         move = facts(retried=bool(self._retried))
-        if reason is not Reason.SHED:
-            self._blame(move, sent=sent)
+        if self.endpoint_pool is not None and reason is not Reason.SHED:
+            self.endpoint_pool.failed(self._live.clock(), sent=sent, stale=move is Move.RETRY_FRESH)
         granted: Retry | bool = move in RETRIES
         if granted and sent:
             granted = pool.budget.grant(pool.in_flight + 1) or False
@@ -191,14 +194,6 @@ class Exchange:
         else:
             self._forward(decision.fallback or decision)
         return True
-
-    def _blame(self, move: Move, *, sent: bool) -> None:
-        """Tell the endpoint that this was no good answer; of a stale connection, nobody's fault."""
-        endpoint = self.endpoint_pool
-        if endpoint is not None and move is Move.RETRY_FRESH:
-            endpoint.left()
-        elif endpoint is not None:
-            endpoint.failed(self._live.clock(), sent=sent)
 
     def _fail(self, reason: Reason) -> None:
         """The gateway's own answer: no version could give one."""
@@ -248,11 +243,16 @@ class Exchange:
         """Fail what took too long; called every so often instead of a timer per request."""
         if now < self._patience:
             return
-        if self._streaming is not None and self._client.blocked:
-            self.abandon()  # it is the client that is late
-            self._client.cut()
+        connection, request = self._connection, self._request
+        stalls = connection is not None and not request.whole and connection.caught_up
+        if stalls or (self._streaming is not None and self._client.blocked):
+            if self.abandon():  # it is the client that is late
+                self._client.cut()
+            else:
+                slow = Refusal(408, "timeout", "the body came too slowly")
+                self._client.refuse(request, slow)
             return
-        sent = self._connection is not None
+        sent = connection is not None
         self._leave()
         if self._streaming is not None:
             self.on_failure(Reason.TIMEOUT, began=True)
@@ -279,9 +279,7 @@ class Exchange:
 
     def _keeps_alive(self) -> bool:
         """Whether the client's connection outlives this answer."""
-        request, streaming = self._request, self._streaming
-        if streaming is not None and streaming.ends_connection:
-            return False
+        request = self._request
         return request.keep_alive and request.whole and not self._live.draining
 
     def _render(

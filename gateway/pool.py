@@ -117,15 +117,13 @@ class EndpointPool:
                 self._seen[connection] = connection.served, looks
         self._idle = kept
 
-    def failed(self, now: float, *, sent: bool) -> None:
-        """A request that went here got no good answer; ``sent``: on a connection. Told after its
-        end (or in the middle of its answer); matters only where there are several endpoints.
+    def failed(self, now: float, *, sent: bool, stale: bool = False) -> None:
+        """A request that went here got no good answer; ``sent``: on a connection, which was
+        ``stale``. Matters only where there are several endpoints, as does ``left``.
         """
 
     def left(self) -> None:
-        """A request that was sent here has ended, or will, and that says nothing of the endpoint:
-        its client has left, or the connection was stale.
-        """
+        """A client gave up a request that was sent here."""
 
     async def _open(self) -> None:
         connection = None

@@ -90,6 +90,11 @@ class UpstreamConnection(asyncio.Protocol):
         """Whether a request may be sent: an idle connection may be about to be lost."""
         return not (self.closed or self._transport.is_closing())
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether the worker's side has taken all that was sent."""
+        return self._transport.get_write_buffer_size() == 0
+
     def send(self, receiver: Receiver, method: bytes, data: bytes, *, whole: bool) -> None:
         """Write a request's first bytes (usually all: ``whole``) and tell ``receiver`` what comes
         of it.

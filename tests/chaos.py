@@ -427,7 +427,7 @@ async def run(
     with tempfile.TemporaryDirectory() as folder:
         served = await asyncio.to_thread(Served.start, Path(folder), TEXT.format(**urls), *more)
         try:
-            await crowd(clients, seed, served.port, Tally(), lambda turn: turn >= 10, rude=False)
+            await crowd(clients, seed, served.port, Tally(), lambda turn: turn >= 5, rude=False)
             before = await level(served)
             for worker in workers[1:]:
                 worker.faulty = True
@@ -466,7 +466,7 @@ async def level(served: Served) -> tuple[int, int]:
     """Descriptors and memory once nobody asks, and idle connections to workers have ended."""
     deadline = time.monotonic() + PATIENCE
     last, same = -1, 0
-    while same < 15 and time.monotonic() < deadline:
+    while same < 12 and time.monotonic() < deadline:
         await asyncio.sleep(0.4)
         now = served.descriptors
         last, same = now, same + 1 if now == last else 0

@@ -10,10 +10,12 @@ import pytest
 from gateway.budget import FLOOR
 from gateway.ejection import FAILURES, FIRST_PAUSE, PATIENCE
 from gateway.live import LOOK_EVERY
+from gateway.metrics import GatewayMetrics
 from gateway.model import Limits
 from gateway.pool import IDLE_LOOKS
-from gateway.report import ejected_name
-from tests.builders import make_config
+from gateway.report import ReloadStatus, Report, State, ejected_name, gather
+from gateway.status import status_json
+from tests.builders import make_config, make_report
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.peers import (
     Behaviour,
@@ -277,6 +279,33 @@ def test_what_was_ejected_stays_so_under_a_new_file(serve: Serve, hire: Hire) ->
     gateway.swap(several(bad, good, generation="two"))
 
     assert ejected(gateway) == [bad.url]
+
+
+def test_what_is_left_out_is_told(serve: Serve, hire: Hire) -> None:
+    gateway, bad, good = make_ejected(serve, hire)
+
+    def look() -> Report:
+        gateway.plane.refresh()
+        return gather(gateway.plane.archive, State("routing.yaml", ReloadStatus(), False, (), 0))
+
+    report = gateway.run(look)
+    version = status_json(report)["routes"]["iris"]["versions"]["v1"]
+    metrics = {one.name: one for one in GatewayMetrics(lambda: report, "0").collect()}
+    samples = metrics["canary_endpoint_ejected"].samples
+    told = {sample.labels["endpoint"]: sample.value for sample in samples}
+
+    assert version["endpoints"] == [
+        {"url": bad.url, "in_flight": 0, "ejected": True},
+        {"url": good.url, "in_flight": 0, "ejected": False},
+    ]
+    assert told == {bad.url: 1, good.url: 0}
+
+
+def test_of_a_version_with_one_endpoint_nothing_is_told(serve: Serve, hire: Hire) -> None:
+    report = make_report(make_config({"v1": hire().url}))
+    metrics = {one.name: one for one in GatewayMetrics(lambda: report, "0").collect()}
+
+    assert metrics["canary_endpoint_ejected"].samples == []
 
 
 # --- idle connections
