@@ -116,8 +116,12 @@ class BalancedPool(Pool):
         return self._left_out(avoid) if best is None else best
 
     def _left_out(self, avoid: EndpointPool | None) -> WatchedEndpoint:
-        """The only one in service has just failed: another that is left out is better than none."""
+        """The only one in service has just failed: another that is left out is better than none.
+        Before its time this says nothing of how long it stays so, or an outage of all of them would
+        make the pauses as long as can be.
+        """
         others = [member for member in self._watched if member is not avoid]
         member = min(others, key=lambda one: one.in_flight)
-        member.ask()
+        if member.standing.state is State.DUE:
+            member.ask()
         return member

@@ -173,8 +173,12 @@ def test_when_all_fail_one_is_still_asked(serve: Serve, hire: Hire) -> None:
 
     for worker in workers:
         worker.behaviour = echo
-
     assert gateway.ask().status == 200
+    pass_time(gateway, FIRST_PAUSE)  # it was asked all the time, and is not left out longer for it
+    assert gateway.ask().status == 200
+    pass_time(gateway, LOOK_EVERY)
+
+    assert ejected(gateway) == []
 
 
 def test_the_only_endpoint_of_a_version_is_never_left_out(serve: Serve, hire: Hire) -> None:
