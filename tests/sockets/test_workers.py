@@ -92,6 +92,11 @@ def test_a_socket_file_that_does_not_exist_is_a_503(serve: Serve, tmp_path) -> N
     assert str(tmp_path) not in answer.body.decode()
 
 
+def test_a_name_that_can_be_no_host_is_a_503_at_once(serve: Serve) -> None:
+    """It fails in another way than a name nobody knows: UnicodeError, before anything is asked."""
+    check_error(serve(one("http://a..b:80")).ask(), 503, "connect")
+
+
 def test_a_worker_that_resets_whoever_connects_is_an_error(serve: Serve, hire: Hire) -> None:
     gateway = serve(one(hire(reset_on_accept=True)))
     answer = gateway.ask()
