@@ -31,6 +31,7 @@ LEARNED_LABELS: Final = 20
 OTHER_LABEL: Final = "__other__"
 _NEVER_SENT: Final = (Reason.CONNECT, Reason.SHED)
 RETRIED: Final = (Reason.CONNECT, Reason.RESET)
+NOT_RETRIED: Final = (Reason.RESET,)  # what was never sent may always be sent elsewhere
 CLIENT_GONE: Final = 499  # nginx's code for a client that closed before the answer
 KNOWN_CODES: Final = (200, 500, 502, 503, 504)
 # For `room_for`: status codes there can be, reasons of a refusal, and what a name of cells holds
@@ -52,8 +53,17 @@ class VersionCounts:
 
     __slots__ = (
         *("_answered", "_assigned", "_bad", "_bad_by", "_counts", "_declared", "_errors"),
-        *("_fallbacks", "_key", "_labels", "_ledger", "_missing", "_read", "_retries", "_scores"),
-        *("_scores_sum", "_sums", "_too_late", "_waited", "_waited_sum", "_worked"),
+        *("_fallbacks", "_key", "_labels", "_ledger", "_missing", "_read", "_retries"),
+        *(
+            "_retries_refused",
+            "_scores",
+            "_scores_sum",
+            "_sums",
+            "_too_late",
+            "_waited",
+            "_waited_sum",
+            "_worked",
+        ),
         "_worked_sum",
     )
 
@@ -70,6 +80,9 @@ class VersionCounts:
                 self._first_answer(way, code)
         self._errors = {one: ledger.cell("errors", *key, one.value) for one in Reason}
         self._retries = {one: ledger.cell("retries", *key, one.value) for one in RETRIED}
+        self._retries_refused = {
+            one: ledger.cell("retries_refused", *key, one.value) for one in NOT_RETRIED
+        }
         self._fallbacks = {one: ledger.cell("fallbacks", *key, one.value) for one in Reason}
         # The part before the whole: who reads in this order, while others write in the other one
         # (see `record`), never finds more bad requests than there were requests.
@@ -105,6 +118,10 @@ class VersionCounts:
     def retried(self, reason: Reason) -> None:
         """Count that a request is sent once more after no answer."""
         self._counts[self._retries[reason]] += 1
+
+    def retry_refused(self, reason: Reason) -> None:
+        """Count that a request is not sent once more, as too many are already."""
+        self._counts[self._retries_refused[reason]] += 1
 
     def record(self, outcome: Outcome) -> None:
         """Count one outcome, and as evidence if a verdict may use it."""
@@ -217,11 +234,11 @@ def room_for(table: RoutingTable) -> Room:
         route = place.route
         urls = [endpoint.url.encode() for endpoint in route.version(place.version).endpoints]
         labels = LEARNED_LABELS + 2 + (len(route.prediction.labels) if route.prediction else 0)
-        single = len(Assignment) * _CODES + 3 * len(Reason) + len(RETRIED) + len(Missing) + 2
-        single += 2 * labels + len(urls)
+        single = len(Assignment) * _CODES + 3 * len(Reason) + len(Missing) + 2
+        single += len(RETRIED) + len(NOT_RETRIED) + 2 * labels + 2 * len(urls)
         counts += single + 2 * (len(DURATION_BOUNDS) + 1) + len(SCORE_BOUNDS) + 1
         entries += single + 3 + _SUMS
         names += (single + 3 + _SUMS) * (_NAME_BYTES + len(route.name) + len(place.version))
-        names += 2 * labels * 4 * MAX_LABEL + sum(map(len, urls))
+        names += 2 * labels * 4 * MAX_LABEL + 2 * sum(map(len, urls))
     widest = max(len(DURATION_BOUNDS), len(SCORE_BOUNDS)) + 1
     return Room(counts, _SUMS * len(table.places), names, entries, widest)

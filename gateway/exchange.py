@@ -6,33 +6,24 @@ version that had a part in it is observed exactly once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING
 
 from gateway.errors import Reason, Refusal
 from gateway.headers import ReplyHead, set_cookie
 from gateway.observe import Outcome
-from gateway.recovery import CANDIDATE_PATIENCE, Move, next_move
-from gateway.replies import connection_line, error_reply, failure_sentence, reply
+from gateway.recovery import CANDIDATE_PATIENCE, RETRIES, Move, next_move
+from gateway.replies import connection_line, failure_reply, reply
+from gateway.stream import StreamedReply
 
 if TYPE_CHECKING:
+    from gateway.budget import Retry
+    from gateway.client import Client
     from gateway.live import Live, Serving
     from gateway.pool import EndpointPool
     from gateway.request import Request
     from gateway.table import Decision
     from gateway.upstream import UpstreamConnection
-
-
-class Client(Protocol):
-    """The connection a request came from; ``blocked``: it does not take what was written."""
-
-    blocked: bool
-    write: Callable[[bytes], None]
-
-    def done(self, *, keep_alive: bool) -> None: ...
-    def cut(self) -> None: ...
-    def hold_upload(self, held: bool) -> None: ...
-    def refuse(self, request: Request, refusal: Refusal) -> None: ...
 
 
 class Exchange:
@@ -53,9 +44,10 @@ class Exchange:
         self._live = live
         self._started = self._deadline = self._patience = self._sent_at = live.clock()
         self._connection: UpstreamConnection | None = None
-        self._streaming: ReplyHead | None = None  # the head of an answer that is on its way
+        self._streaming: StreamedReply | None = None  # the answer that is on its way
         self._cookie = b""
-        self._retried = False
+        # Whether this version is asked for the second time; what a budget granted for it is held.
+        self._retried: Retry | bool = False
         self.endpoint_pool: EndpointPool | None = None
 
     # --- resolve, forward
@@ -121,35 +113,40 @@ class Exchange:
     def on_stream(self, head: ReplyHead) -> None:
         """The head of an answer that is passed on as it comes."""
         connection, failed = self._connection, Reason.of_status(head.status)
+        self._connection = None
         if failed is not None and self._recovers(failed, sent=True):
             if connection is not None:
                 connection.abandon()
             return
-        self._streaming = head
+        self._connection = connection
+        request = self._request
+        self._streaming = StreamedReply(head, http10=request.head.http10)
         self._patience = self._deadline  # nobody can take over any more
-        self._request.keep_alive = self._keeps_alive()  # what the head says, the end does
-        self._client.write(self._render(head, head.length, self._request.keep_alive))
+        # What the head says, the end does.
+        request.keep_alive = self._keeps_alive() and not self._streaming.ends_connection
+        self._client.write(self._render(head, head.length, request.keep_alive))
 
     def on_stream_data(self, chunk: bytes) -> None:
         """A piece of a streamed body."""
-        self._client.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked() else chunk)
+        if self._streaming is not None:
+            self._client.write(self._streaming.piece(chunk))
 
     def on_stream_end(self) -> None:
         """The streamed body is whole."""
         self._connection = None
-        head = self._streaming
-        if head is None:
-            return
-        if self._chunked():
-            self._client.write(b"0\r\n\r\n")
-        self._observe(head.status, Reason.of_status(head.status))
-        self._client.done(keep_alive=self._keeps_alive())
+        if self._streaming is not None:
+            status = self._streaming.head.status
+            self._client.write(self._streaming.end)
+            self._observe(status, Reason.of_status(status))
+            self._client.done(keep_alive=self._keeps_alive())
 
     def on_failure(self, reason: Reason, *, began: bool) -> None:
         """No answer: try again where allowed, give way to stable, or tell the client so."""
         connection, self._connection = self._connection, None
         if self._streaming is not None:  # half of it is with the client already: cut it visibly
-            self._observe(self._streaming.status, reason)
+            if self.endpoint_pool is not None:
+                self.endpoint_pool.failed(self._live.clock(), sent=True)
+            self._observe(self._streaming.head.status, reason)
             self._client.cut()
             return
         stale = connection is not None and connection.served > 0
@@ -161,28 +158,37 @@ class Exchange:
     ) -> bool:
         """Make the next move after a failed attempt; False if there is none but to fail."""
         decision, serving = self._decision, self._serving
-        pool = serving.pools[decision.index]
-        move = next_move(
+        pool, counts = serving.pools[decision.index], serving.counts[decision.index]
+        facts = partial(
+            next_move,
             reason,
             sent=sent,
             began=began,
             stale=stale,
-            retried=self._retried,
             endpoints=len(pool.members),
             repeatable=self._repeatable(),
             fallback=decision.fallback is not None,
             in_time=self._live.clock() < self._deadline,
         )
+        move = facts(retried=bool(self._retried))
+        if self.endpoint_pool is not None and reason is not Reason.SHED:
+            self.endpoint_pool.failed(self._live.clock(), sent=sent, stale=move is Move.RETRY_FRESH)
+        granted: Retry | bool = move in RETRIES
+        if granted and sent:
+            granted = pool.budget.grant(pool.in_flight + 1) or False
+            if not granted:
+                counts.retry_refused(reason)
+                move = facts(retried=True)
         if move is Move.FAIL:
             return False
-        self._retried = move is not Move.GIVE_WAY
-        if self._retried:
-            serving.counts[decision.index].retried(reason)
+        self._retried = granted
+        if granted:
+            counts.retried(reason)
         else:
             self._observe(0, reason)
         if self.outdated():
             self.start()
-        elif self._retried:
+        elif granted:
             fresh = move is Move.RETRY_FRESH
             pool.forward(self, fresh=fresh, avoid=None if fresh else self.endpoint_pool)
         else:
@@ -192,16 +198,9 @@ class Exchange:
     def _fail(self, reason: Reason) -> None:
         """The gateway's own answer: no version could give one."""
         request, keep_alive = self._request, self._keeps_alive()
-        answer = error_reply(
-            reason.status,
-            reason.value,
-            failure_sentence(reason),
-            request.id,
-            headers=self._decision.headers + self._cookie,
-            connection=connection_line(keep_alive, request.head.http10),
-            head_only=request.head.method == b"HEAD",
-        )
-        self._client.write(answer)
+        who, bodiless = self._decision.headers + self._cookie, request.head.method == b"HEAD"
+        line = connection_line(keep_alive, request.head.http10)
+        self._client.write(failure_reply(reason, request.id, who, line, head_only=bodiless))
         self._observe(reason.status, reason)
         self._client.done(keep_alive=keep_alive)
 
@@ -234,6 +233,8 @@ class Exchange:
 
     def abandon(self) -> bool:
         """Nobody's failure: end the worker's work too. Says whether the answer had begun."""
+        if self._connection is not None and self.endpoint_pool is not None:
+            self.endpoint_pool.left()
         self._leave()
         self._observe(0, None, gone=True)
         return self._streaming is not None
@@ -242,11 +243,16 @@ class Exchange:
         """Fail what took too long; called every so often instead of a timer per request."""
         if now < self._patience:
             return
-        if self._streaming is not None and self._client.blocked:
-            self.abandon()  # it is the client that is late
-            self._client.cut()
+        connection, request = self._connection, self._request
+        stalls = connection is not None and not request.whole and connection.caught_up
+        if stalls or (self._streaming is not None and self._client.blocked):
+            if self.abandon():  # it is the client that is late
+                self._client.cut()
+            else:
+                slow = Refusal(408, "timeout", "the body came too slowly")
+                self._client.refuse(request, slow)
             return
-        sent = self._connection is not None
+        sent = connection is not None
         self._leave()
         if self._streaming is not None:
             self.on_failure(Reason.TIMEOUT, began=True)
@@ -273,14 +279,8 @@ class Exchange:
 
     def _keeps_alive(self) -> bool:
         """Whether the client's connection outlives this answer."""
-        request, streaming = self._request, self._streaming
-        if streaming is not None and streaming.length is None and request.head.http10:
-            return False  # the end of the connection is the end of the body
+        request = self._request
         return request.keep_alive and request.whole and not self._live.draining
-
-    def _chunked(self) -> bool:
-        head = self._streaming
-        return head is not None and head.length is None and not self._request.head.http10
 
     def _render(
         self, head: ReplyHead, length: int | None, keep_alive: bool, body: bytes = b""
@@ -292,6 +292,6 @@ class Exchange:
             request.id,
             connection_line(keep_alive, request.head.http10),
             length=length,
-            chunked=self._streaming is not None and self._chunked(),
+            chunked=self._streaming is not None and self._streaming.chunked,
             body=body,
         )

@@ -93,6 +93,7 @@ class Listener:
         while True:
             await asyncio.sleep(SWEEP_EVERY)
             now = self._live.clock()
+            self._live.sweep(now)
             if self._on_sweep is not None:
                 self._on_sweep()
             for connection in tuple(self._connections):

@@ -14,13 +14,17 @@ from itertools import count
 from random import random
 from secrets import token_hex
 from time import perf_counter
+from typing import Final
 
+from gateway.balance import BalancedPool
 from gateway.counts import VersionCounts
 from gateway.errors import Refusal
 from gateway.ledger import Ledger
 from gateway.pool import Dial, Pool, dial
-from gateway.report import in_flight_name, key_of
+from gateway.report import ejected_name, in_flight_name, key_of
 from gateway.table import DEFAULT_BODY_LIMIT, Fields, Place, RoutingTable
+
+LOOK_EVERY: Final = 1.0  # seconds, at the connections to workers
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -37,11 +41,16 @@ class Serving:
         return self.table.config.generation
 
     def gauge(self) -> None:
-        """Write down what is in flight at this moment."""
+        """Write down what is in flight, and which endpoint is left out, at this moment."""
+        ledger = self.ledger
         for place, pool in zip(self.table.places, self.pools, strict=True):
+            ejected = pool.ejected
             for member in pool.members:
-                cell = self.ledger.gauge(*in_flight_name(place, member.endpoint))
-                self.ledger.counts[cell] = member.in_flight
+                cell = ledger.gauge(*in_flight_name(place, member.endpoint))
+                ledger.counts[cell] = member.in_flight
+                if len(pool.members) > 1:
+                    cell = ledger.gauge(*ejected_name(place, member.endpoint))
+                    ledger.counts[cell] = int(member in ejected)
 
     def __repr__(self) -> str:
         return f"<Serving {self.generation}, {len(self.table.routes)} routes>"
@@ -65,6 +74,7 @@ class Live:
         self._dial = dial
         self._prefix = token_hex(6).encode()
         self._serial = count(1)
+        self._looked = clock()
         self.body_floor = table.body_floor
         self.serving = self._assemble(table, ledger, {}, {})
 
@@ -85,6 +95,13 @@ class Live:
         """Count a request that was refused before any version was asked."""
         ledger = self.serving.ledger
         ledger.counts[ledger.cell("refused", reason)] += 1
+
+    def sweep(self, now: float) -> None:
+        """See to what only time changes at the workers' side; to be called every so often."""
+        if now - self._looked >= LOOK_EVERY:
+            self._looked = now
+            for pool in self.serving.pools:
+                pool.look(now)
 
     def swap(self, table: RoutingTable, ledger: Ledger) -> None:
         """Serve another table from the next request on; what is under way ends as it began, and is
@@ -132,6 +149,7 @@ class Live:
         endpoints = place.route.version(place.version).endpoints
         pool = reusable.get((place.route.name, place.version))
         if pool is None or pool.endpoints != endpoints:
-            return Pool(endpoints, place.route.limits.in_flight, self._dial)
+            kind = BalancedPool if len(endpoints) > 1 else Pool
+            return kind(endpoints, place.route.limits.in_flight, self._dial)
         pool.limit = place.route.limits.in_flight
         return pool

@@ -68,6 +68,11 @@ def _requests(versions: Mapping[Key, VersionTotals]) -> Iterator[Metric]:
         "Requests sent to the version once more after no answer.",
         labels=[*_VERSION_LABELS, "reason"],
     )
+    refused = CounterMetricFamily(
+        "canary_retries_refused",
+        "Requests not sent to the version once more, as too many were under way already.",
+        labels=[*_VERSION_LABELS, "reason"],
+    )
     waited = _histogram("canary_request_duration_seconds", "What the client waited.")
     worked = _histogram(
         "canary_upstream_duration_seconds", "What the worker took, failed answers included."
@@ -80,12 +85,14 @@ def _requests(versions: Mapping[Key, VersionTotals]) -> Iterator[Metric]:
             errors.add_metric([*labels, reason], number)
         for reason, number in one.retries.items():
             retries.add_metric([*labels, reason], number)
+        for reason, number in one.retries_refused.items():
+            refused.add_metric([*labels, reason], number)
         if role == "candidate":
             for reason, number in one.fallbacks.items():
                 fallbacks.add_metric([route, version, reason], number)
         _add(waited, labels, one.waited)
         _add(worked, labels, one.worked)
-    return iter((requests, errors, fallbacks, retries, waited, worked))
+    return iter((requests, errors, fallbacks, retries, refused, waited, worked))
 
 
 def _predictions(report: Report) -> Iterator[Metric]:
@@ -130,11 +137,20 @@ def _routes(report: Report) -> Iterator[Metric]:
         "Requests sent to the version, or waiting for a connection to it.",
         labels=_VERSION_LABELS,
     )
+    ejected = GaugeMetricFamily(
+        "canary_endpoint_ejected",
+        "Processes that leave the endpoint out for a while; only of versions with several.",
+        labels=["route", "version", "endpoint"],
+    )
     for place in report.epoch.table.places:
         share = place.route.weight(place.version) / FULL_WEIGHT
         weight.add_metric([place.route.name, place.version], share)
         number = report.all_in_flight(place)
         in_flight.add_metric([place.route.name, place.version, place.role], number)
+        endpoints = place.route.version(place.version).endpoints
+        for endpoint in endpoints if len(endpoints) > 1 else ():
+            labels = [place.route.name, place.version, endpoint.url]
+            ejected.add_metric(labels, report.ejected(place, endpoint))
     refused = CounterMetricFamily(
         "canary_refused_requests",
         "Requests the gateway refused before any version was asked, by reason.",
@@ -142,7 +158,7 @@ def _routes(report: Report) -> Iterator[Metric]:
     )
     for reason, number in sorted(report.refusals.items()):
         refused.add_metric([reason], number)
-    return iter((weight, in_flight, refused))
+    return iter((weight, in_flight, ejected, refused))
 
 
 def _config(report: Report) -> Iterator[Metric]:

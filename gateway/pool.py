@@ -11,12 +11,19 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, cast
 
+from gateway.budget import RetryBudget
 from gateway.errors import Reason
 from gateway.model import Endpoint
 from gateway.upstream import Receiver, UpstreamConnection
 
 # Seconds. A request's own deadline is what its client feels; this only frees the socket.
 CONNECT_TIMEOUT: Final = 10.0
+# Looks, one a second, at which a connection was idle all the time before it is closed: within 3 to
+# 4 seconds. uvicorn, hypercorn and Node close idle connections after 5; who closes first never
+# sends a request into a connection that the other side is just closing. Peers that keep them for a
+# minute (nginx, Envoy) retry such requests instead, which a prediction that must not be asked twice
+# cannot be. What a quiet route pays for it is a connection per request.
+IDLE_LOOKS: Final = 4
 
 Dial = Callable[[Callable[[], UpstreamConnection], Endpoint], Awaitable[UpstreamConnection]]
 """Opens a connection; raises OSError. The seam that tests put a scripted worker behind."""
@@ -45,7 +52,10 @@ class Forwardable(Receiver, Protocol):
 class EndpointPool:
     """One endpoint: its idle connections, the requests under way and those that wait for one."""
 
-    __slots__ = ("_closed", "_dial", "_idle", "_opening", "_waiting", "endpoint", "in_flight")
+    __slots__ = (
+        *("_closed", "_dial", "_idle", "_opening", "_seen", "_waiting"),
+        *("endpoint", "in_flight"),
+    )
 
     def __init__(self, endpoint: Endpoint, dial: Dial) -> None:
         self.endpoint = endpoint
@@ -55,6 +65,8 @@ class EndpointPool:
         self._waiting: deque[Forwardable] = deque()
         self._opening: set[asyncio.Task[None]] = set()
         self._closed = False
+        # Idle connections, how much each had served, and at how many looks it was found like that.
+        self._seen: dict[UpstreamConnection, tuple[int, int]] = {}
 
     def __repr__(self) -> str:
         idle, waiting = len(self._idle), len(self._waiting)
@@ -89,12 +101,36 @@ class EndpointPool:
         for connection in idle:
             connection.close()
 
+    def look(self) -> None:
+        """Close what nobody has used for long: so a crowd's connections go after it, too. What was
+        used last is used next, so those nobody needs stay idle.
+        """
+        before, self._seen = self._seen, {}
+        kept = []
+        for connection in self._idle:
+            served, looks = before.get(connection, (connection.served, 0))
+            looks = looks + 1 if served == connection.served else 1
+            if looks >= IDLE_LOOKS:
+                connection.close()
+            else:
+                kept.append(connection)
+                self._seen[connection] = connection.served, looks
+        self._idle = kept
+
+    def failed(self, now: float, *, sent: bool, stale: bool = False) -> None:
+        """A request that went here got no good answer; ``sent``: on a connection, which was
+        ``stale``. Matters only where there are several endpoints, as does ``left``.
+        """
+
+    def left(self) -> None:
+        """A client gave up a request that was sent here."""
+
     async def _open(self) -> None:
         connection = None
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 connection = await self._dial(lambda: UpstreamConnection(self), self.endpoint)
-        except (OSError, TimeoutError):
+        except (OSError, UnicodeError):  # a host can be no name at all: "a..b"
             pass
         finally:
             self._opening.discard(cast("asyncio.Task[None]", asyncio.current_task()))
@@ -140,48 +176,42 @@ class EndpointPool:
 
 
 class Pool:
-    """All endpoints of one version and the limit on requests at once."""
+    """All endpoints of one version (here: the one), and the limit on requests at once."""
 
-    __slots__ = ("_turn", "endpoints", "limit", "members")
+    __slots__ = ("budget", "endpoints", "limit", "members")
 
     def __init__(self, endpoints: tuple[Endpoint, ...], limit: int, dial: Dial = dial) -> None:
         self.endpoints = endpoints
         self.limit = limit
         self.members = [EndpointPool(endpoint, dial) for endpoint in endpoints]
-        self._turn = 0
+        self.budget = RetryBudget()
 
     @property
     def in_flight(self) -> int:
         return sum(member.in_flight for member in self.members)
 
+    @property
+    def ejected(self) -> list[EndpointPool]:
+        """Endpoints that are left out for a while."""
+        return []
+
     def forward(
         self, exchange: Forwardable, *, fresh: bool = False, avoid: EndpointPool | None = None
     ) -> None:
-        """Send to the least busy endpoint, or refuse at once when the version has no room.
+        """Send to an endpoint, or refuse at once when the version has no room.
 
         ``fresh`` asks for a new connection; ``avoid`` names an endpoint that has just failed.
         """
-        members = self.members
-        if len(members) == 1:
-            member = members[0]
-            if member.in_flight >= self.limit:
-                exchange.on_failure(Reason.SHED, began=False)
-                return
-            member.take(exchange, fresh=fresh)
-            return
-        if self.in_flight >= self.limit:
+        member = self.members[0]
+        if member.in_flight >= self.limit:
             exchange.on_failure(Reason.SHED, began=False)
             return
-        self._least_busy(avoid).take(exchange, fresh=fresh)
+        member.take(exchange, fresh=fresh)
 
-    def _least_busy(self, avoid: EndpointPool | None) -> EndpointPool:
-        """The first least busy one, beginning each time with the next, so that ties take turns."""
-        self._turn += 1
-        count = len(self.members)
-        order = [self.members[(self._turn + i) % count] for i in range(count)]
-        return min(
-            (member for member in order if member is not avoid), key=lambda member: member.in_flight
-        )
+    def look(self, now: float) -> None:
+        """Once a second: see to what only time changes."""
+        for member in self.members:
+            member.look()
 
     def close(self) -> None:
         """No more idle connections are kept; see :meth:`EndpointPool.close`."""

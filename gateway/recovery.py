@@ -6,14 +6,14 @@ Rules, first match wins:
    likely idle too long. Once more on a new connection, if a prediction may be asked twice. This is
    no failure of the version: nobody could know that the connection was stale.
 2. An endpoint that refuses or resets: once more on another endpoint of the same version, if there
-is
-   one (after a reset only if a prediction may be asked twice).
+   is one (after a reset only if a prediction may be asked twice).
 3. A candidate that gives no good answer: stable answers in its place, within the same deadline, and
    the failure counts against the candidate.
 4. Otherwise the client is told.
 
 "May be asked twice" is ``idempotent: true``, and that the body was not streamed away. What was
-never sent (refused, no room) may always be sent elsewhere.
+never sent (refused, no room) may always be sent elsewhere. What was sent is sent once more to the
+same version only within its budget (``budget``); beyond it, as if that had been tried already.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ class Move(Enum):
     RETRY_ELSEWHERE = auto()  # another endpoint of the same version
     GIVE_WAY = auto()  # stable
     FAIL = auto()  # the gateway's own answer
+
+
+RETRIES: Final = frozenset({Move.RETRY_FRESH, Move.RETRY_ELSEWHERE})  # of the same version
 
 
 def next_move(

@@ -24,9 +24,21 @@ _SENTENCES: Final = {
 }
 
 
-def failure_sentence(reason: Reason) -> str:
-    """One sentence for the client; nothing about addresses or versions of software."""
-    return _SENTENCES[reason]
+def failure_reply(
+    reason: Reason, request_id: bytes, headers: bytes, connection: bytes, *, head_only: bool
+) -> bytes:
+    """A whole HTTP answer for want of a version's own; nothing about addresses or versions of
+    software. For the parameters see :func:`error_reply`.
+    """
+    return error_reply(
+        reason.status,
+        reason.value,
+        _SENTENCES[reason],
+        request_id,
+        headers=headers,
+        connection=connection,
+        head_only=head_only,
+    )
 
 
 def connection_line(keep_alive: bool, http10: bool) -> bytes:

@@ -68,6 +68,7 @@ class VersionTotals:
     errors: dict[str, int] = field(default_factory=dict)
     fallbacks: dict[str, int] = field(default_factory=dict)
     retries: dict[str, int] = field(default_factory=dict)
+    retries_refused: dict[str, int] = field(default_factory=dict)
     missing: dict[str, int] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
     drawn_labels: dict[str, int] = field(default_factory=dict)
@@ -84,7 +85,7 @@ class VersionTotals:
         return {reason: number for reason, number in self.bad_by.items() if number}
 
 
-_BY_WORD: Final = {"errors", "fallbacks", "retries", "missing", "bad_by"}
+_BY_WORD: Final = {"errors", "fallbacks", "retries", "retries_refused", "missing", "bad_by"}
 _BY_LABEL: Final = {"labels", "drawn_labels"}
 _HISTOGRAMS: Final = {"waited", "worked", "scores"}
 _PLAIN: Final = {"assigned", "bad"}
@@ -105,6 +106,10 @@ class Report:
         """Requests at one endpoint, or waiting for a connection to it."""
         name = in_flight_name(place, endpoint)
         return self.present.gauges.get(name, 0)
+
+    def ejected(self, place: Place, endpoint: Endpoint) -> int:
+        """How many processes leave an endpoint out for a while."""
+        return self.present.gauges.get(ejected_name(place, endpoint), 0)
 
     def all_in_flight(self, place: Place) -> int:
         """The same of all endpoints of a version."""
@@ -172,6 +177,11 @@ def key_of(place: Place) -> Key:
 def in_flight_name(place: Place, endpoint: Endpoint) -> Name:
     """How the gauge of an endpoint is named in a ledger."""
     return "in_flight", place.route.name, place.version, endpoint.url
+
+
+def ejected_name(place: Place, endpoint: Endpoint) -> Name:
+    """How the gauge that an endpoint is left out is named in a ledger."""
+    return "ejected", place.route.name, place.version, endpoint.url
 
 
 def _empty(bounds: tuple[float, ...]) -> Histogram:

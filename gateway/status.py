@@ -57,7 +57,11 @@ def _routes(report: Report) -> Json:
             "answered": sum(altogether.answered.values()),
             "in_flight": report.all_in_flight(place),
             "endpoints": [
-                {"url": endpoint.url, "in_flight": report.in_flight(place, endpoint)}
+                {
+                    "url": endpoint.url,
+                    "in_flight": report.in_flight(place, endpoint),
+                    "ejected": report.ejected(place, endpoint) > 0,
+                }
                 for endpoint in endpoints
             ],
         }

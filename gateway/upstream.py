@@ -23,7 +23,7 @@ from gateway.headers import ReplyHead
 from gateway.heads import Heads, head_of
 
 REPLY_BUFFER: Final = 8 * 1024 * 1024  # bytes of a body told whole
-MAX_HEAD: Final = 64 * 1024  # bytes of an answer's head
+MAX_HEAD: Final = 64 * 1024  # bytes in a row that are no body: a head, trailers, chunk extensions
 
 known: Final[Heads[ReplyHead]] = Heads()  # shared by all connections
 
@@ -52,15 +52,16 @@ class UpstreamConnection(asyncio.Protocol):
     """The owner's ``released`` is called exactly once per request, before its end is told."""
 
     __slots__ = (
-        *("_began", "_chunks", "_complete", "_head", "_head_bytes", "_headers", "_last", "_method"),
-        *("_owner", "_parser", "_receiver", "_reusable", "_sent", "_size", "_streaming"),
-        *("_surplus", "_transport", "closed", "served"),
+        *("_bare_bytes", "_began", "_chunks", "_complete", "_head", "_headers", "_last"),
+        *("_method", "_moved", "_owner", "_parser", "_receiver", "_reusable", "_sent", "_size"),
+        *("_streaming", "_surplus", "_transport", "closed", "served"),
     )
 
     _head: ReplyHead | None
-    _head_bytes: int
     _chunks: list[bytes]
-    _size: int
+    _size: int  # bytes of the body so far
+    _moved: int  # the same, when it last grew
+    _bare_bytes: int  # that have come since then
     _began: bool
     _complete: bool
     _reusable: bool
@@ -88,6 +89,11 @@ class UpstreamConnection(asyncio.Protocol):
     def usable(self) -> bool:
         """Whether a request may be sent: an idle connection may be about to be lost."""
         return not (self.closed or self._transport.is_closing())
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the worker's side has taken all that was sent."""
+        return self._transport.get_write_buffer_size() == 0
 
     def send(self, receiver: Receiver, method: bytes, data: bytes, *, whole: bool) -> None:
         """Write a request's first bytes (usually all: ``whole``) and tell ``receiver`` what comes
@@ -169,9 +175,12 @@ class UpstreamConnection(asyncio.Protocol):
             if raw and len(raw) + self._size == len(data):
                 self._remember(raw)
             self._finish(self._reusable and self._sent and not self._surplus)
-        elif self._head is None:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD:
+        elif self._size > self._moved:
+            self._moved = self._size
+            self._bare_bytes = 0
+        else:
+            self._bare_bytes += len(data)
+            if self._bare_bytes > MAX_HEAD:
                 self._fail(Reason.BAD_RESPONSE)
 
     def _remember(self, raw: bytes) -> None:
@@ -227,12 +236,12 @@ class UpstreamConnection(asyncio.Protocol):
     def on_body(self, chunk: bytes) -> None:
         if self._complete:
             return
+        self._size += len(chunk)
         if self._streaming:
             if self._receiver is not None:
                 self._receiver.on_stream_data(chunk)
             return
         self._chunks.append(chunk)
-        self._size += len(chunk)
         if self._size > REPLY_BUFFER and self._head is not None:
             self._stream(self._head)
 
@@ -249,7 +258,8 @@ class UpstreamConnection(asyncio.Protocol):
         if self._receiver is not None:
             self._receiver.on_stream(head)
         for chunk in chunks:
-            self.on_body(chunk)
+            if self._receiver is not None:
+                self._receiver.on_stream_data(chunk)
 
     def _finish(self, reusable: bool) -> None:
         receiver, head, chunks = self._receiver, self._head, self._chunks
@@ -270,9 +280,8 @@ class UpstreamConnection(asyncio.Protocol):
     def _reset(self) -> None:
         """Nothing is known of the next answer yet."""
         self._head = None
-        self._head_bytes = 0
         self._chunks = []
-        self._size = 0
+        self._size = self._moved = self._bare_bytes = 0
         self._began = self._complete = self._reusable = self._surplus = self._streaming = False
 
     def _fail(self, reason: Reason) -> None:

@@ -17,9 +17,9 @@ PACKAGES = ("gateway", "monitoring", "model_workers")
 PURE = {
     "gateway": {
         *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
-        *("archive", "config.rules", "config.schema", "counts", "edit", "errors", "headers"),
-        *("heads", "ledger", "model", "observe", "predictions", "recovery", "replies", "report"),
-        *("request", "split", "status", "table", "target"),
+        *("archive", "budget", "config.rules", "config.schema", "counts", "edit", "ejection"),
+        *("errors", "headers", "heads", "ledger", "model", "observe", "predictions", "recovery"),
+        *("replies", "report", "request", "split", "status", "stream", "table", "target"),
     },
     "monitoring": {"evidence", "explanation", "judge"},
 }

@@ -156,6 +156,7 @@ def fill(ledger: Ledger, config: object) -> None:
         counts = VersionCounts(ledger, place.route, place.version, place.role, ("a", "b"))
         for endpoint in place.route.version(place.version).endpoints:
             ledger.gauge("in_flight", place.route.name, place.version, endpoint.url)
+            ledger.gauge("ejected", place.route.name, place.version, endpoint.url)
         for way in (Assignment.WEIGHTED, Assignment.STICKY, Assignment.FORCED):
             decision = table.routes[0].decision(place.version, way)
             for status in range(100, 1000):

@@ -213,3 +213,40 @@ def test_a_sick_version_does_not_hold_up_the_healthy_one(serve: Serve, hire: Hir
     assert [answer.json()["token"] for answer in answers] == [str(i) for i in range(100)]
     assert shed.status == 503
     eventually(lambda: gateway.in_flight == 0)
+
+
+def test_beyond_its_limit_a_version_sheds_and_its_neighbour_serves_on(
+    serve: Serve, hire: Hire
+) -> None:
+    """Each version has its own pool, limit and queue, also under a crowd (reliability.md, P14)."""
+    limit = 5
+    healthy, sick = hire(right), hire(hanging)
+    versions = {"v1": healthy.url, "v2": sick.url}
+    gateway = serve(make_config(versions, override="x-v", limits=Limits(in_flight=limit)))
+    hung = [gateway.client() for _ in range(limit)]
+    for client in hung:
+        client.send(request(fields=[("X-V", "v2")]))
+    eventually(lambda: len(sick.requests) == limit)
+    seen: list[tuple[str, int, bool]] = []
+
+    def ask(number: int) -> None:
+        with gateway.client() as client:
+            for turn in range(ROUNDS):
+                version = "v2" if turn % 2 else "v1"
+                token = f"{number}-{turn}"
+                answer = client.ask(fields=[("X-V", version), ("X-Token", token)])
+                right = "retry-after" in answer if turn % 2 else answer.json()["token"] == token
+                seen.append((version, answer.status, right))
+
+    crowd = [threading.Thread(target=ask, args=(i,)) for i in range(limit)]
+    for thread in crowd:
+        thread.start()
+    for thread in crowd:
+        thread.join(60)
+    for client in hung:
+        client.close()
+
+    assert sorted(seen) == [("v1", 200, True)] * (limit * ROUNDS // 2) + [("v2", 503, True)] * (
+        limit * ROUNDS // 2
+    )
+    assert len(sick.requests) == limit

@@ -625,6 +625,7 @@ def test_a_client_that_leaves_its_upload_ends_it_at_the_worker(serve: Serve, hir
 
 
 def test_a_stalled_upload_ends_with_the_deadline(serve: Serve, hire: Hire) -> None:
+    """And is no failure of the version: a few such clients would roll a healthy one back."""
     worker = hire(reads_bodies=False)
     worker.behaviour = lambda talk: (talk.wire.rest(), False)[1]
     gateway: Gateway = serve(large(worker))
@@ -634,5 +635,49 @@ def test_a_stalled_upload_ends_with_the_deadline(serve: Serve, hire: Hire) -> No
         gateway.skip(60)
         answer = client.answer()
 
-    assert answer.status == 504
+    assert answer.status == 408
+    assert answer.json()["reason"] == "timeout"
     eventually(lambda: worker.open == 0)
+    assert gateway.errors("v1") == {}
+    assert gateway.answers("v1") == {"weighted 499": 1}
+    assert (gateway.evidence("v1").assigned, gateway.evidence("v1").bad) == (0, 0)
+
+
+def test_an_upload_the_worker_does_not_take_is_the_workers_failure(
+    serve: Serve, hire: Hire
+) -> None:
+    enough = threading.Event()
+
+    def behave(talk: Talk) -> bool:
+        enough.wait(20)
+        return False
+
+    size = 64 * MIB
+    gateway = serve(large(hire(behave, reads_bodies=False, receive_buffer=65_536)))
+    with gateway.client() as client:
+        client.send(request(body=b"", fields=[("Content-Length", str(size))]))
+        sender = Sender(client, size)
+        settled(lambda: sender.sent)
+        gateway.skip(60)
+
+        assert client.answer().status == 504
+        enough.set()
+    assert gateway.errors("v1") == {"timeout": 1}
+
+
+def test_a_stalled_upload_whose_answer_had_begun_is_cut(serve: Serve, hire: Hire) -> None:
+    def behave(talk: Talk) -> bool:
+        talk.send(EVENTS + chunk(b"data: 1\n\n"))
+        talk.wire.rest()
+        return False
+
+    gateway = serve(large(hire(behave, reads_bodies=False)))
+    with gateway.client() as client:
+        client.send(request(body=b"x" * 3 * MIB)[: 2 * MIB])
+        client.head()
+        assert client.chunk() == b"data: 1\n\n"
+        gateway.skip(60)
+
+        assert client.rest() == b""
+    eventually(lambda: gateway.answers("v1") == {"weighted 499": 1})
+    assert gateway.errors("v1") == {}

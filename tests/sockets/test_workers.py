@@ -11,9 +11,9 @@ from gateway.model import Limits, RoutingConfig
 from gateway.pool import dial
 from tests.builders import make_config, make_sticky
 from tests.sockets.conftest import Hire, Serve
+from tests.sockets.faults import FAULTS, OK, SLOW, check_error
 from tests.sockets.peers import (
     Behaviour,
-    Message,
     Talk,
     Worker,
     answering,
@@ -25,128 +25,10 @@ from tests.sockets.peers import (
     request,
     resetting,
     saying,
-    trickling,
     url_of,
 )
 
-OK = b"HTTP/1.1 200 OK\r\n"
 SHORT = 0.3  # seconds: the deadline where one is to pass
-
-
-# What a worker does instead of answering, the word for it, and the status when nobody else answers.
-FAULTS: dict[str, tuple[Behaviour, str, int]] = {
-    "closes": (closing, "reset", 502),
-    "resets": (resetting, "reset", 502),
-    "resets in the status line": (saying(b"HTTP/1.1 20", "reset"), "reset", 502),
-    "closes in the status line": (saying(b"HTTP/1.1 20", "close"), "reset", 502),
-    "closes in the head": (saying(OK + b"Content-Le", "close"), "reset", 502),
-    "resets in the head": (saying(OK + b"Content-Le", "reset"), "reset", 502),
-    "closes after the head": (saying(OK + b"Content-Length: 9\r\n\r\n", "close"), "reset", 502),
-    "resets after the head": (saying(OK + b"Content-Length: 9\r\n\r\n", "reset"), "reset", 502),
-    "closes in the body": (saying(OK + b"Content-Length: 9\r\n\r\nhalf", "close"), "reset", 502),
-    "resets in the body": (saying(OK + b"Content-Length: 9\r\n\r\nhalf", "reset"), "reset", 502),
-    "closes in a chunk": (
-        saying(OK + b"Transfer-Encoding: chunked\r\n\r\n9\r\nhalf", "close"),
-        "reset",
-        502,
-    ),
-    "closes before the last chunk": (
-        saying(OK + b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "close"),
-        "reset",
-        502,
-    ),
-    "resets a body without length": (
-        saying(OK + b"\r\nhalf", "reset"),
-        "reset",
-        502,
-    ),
-    "speaks no http": (saying(b"SSH-2.0-OpenSSH_9.2\r\n"), "bad_response", 502),
-    "speaks tls": (saying(b"\x15\x03\x01\x00\x02\x02\x0a", "close"), "bad_response", 502),
-    "repeats the request": (saying(b"POST /predict HTTP/1.1\r\n\r\n"), "bad_response", 502),
-    "says garbage after the head": (
-        saying(OK + b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n"),
-        "bad_response",
-        502,
-    ),
-    "bad chunk size": (
-        saying(OK + b"Transfer-Encoding: chunked\r\n\r\n-1\r\nx\r\n0\r\n\r\n"),
-        "bad_response",
-        502,
-    ),
-    "two lengths": (
-        saying(OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nok"),
-        "bad_response",
-        502,
-    ),
-    "length and chunked": (
-        saying(OK + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
-        "bad_response",
-        502,
-    ),
-    "negative length": (saying(OK + b"Content-Length: -2\r\n\r\nok"), "bad_response", 502),
-    "length of letters": (
-        saying(OK + b"Content-Length: two\r\n\r\nok"),
-        "bad_response",
-        502,
-    ),
-    "coding nobody asked for": (
-        saying(OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n\x1f\x8b\r\n0\r\n\r\n"),
-        "bad_response",
-        502,
-    ),
-    "bare lf": (saying(b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok"), "bad_response", 502),
-    "nul in a field": (saying(OK + b"X: \x00\r\nContent-Length: 2\r\n\r\nok"), "bad_response", 502),
-    "folded": (
-        saying(OK + b"X: a\r\n b\r\nContent-Length: 2\r\n\r\nok"),
-        "bad_response",
-        502,
-    ),
-    "status without a number": (saying(b"HTTP/1.1 abc OK\r\n\r\n"), "bad_response", 502),
-    "status of two digits": (saying(b"HTTP/1.1 20 OK\r\n\r\n"), "bad_response", 502),
-    "endless head": (saying(OK + b"X: " + b"y" * 400_000), "bad_response", 502),
-    "endless fields": (saying(OK + b"X: y\r\n" * 80_000), "bad_response", 502),
-    "endless interim answers": (
-        saying(b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000),
-        "bad_response",
-        502,
-    ),
-    "switches protocols": (
-        saying(b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"),
-        "bad_response",
-        502,
-    ),
-    "switches protocols without naming one": (
-        saying(b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + OK + b"Content-Length: 2\r\n\r\nok"),
-        "bad_response",
-        502,
-    ),
-    "switches protocols and falls silent": (
-        saying(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"),
-        "bad_response",
-        502,
-    ),
-}
-SLOW: dict[str, Behaviour] = {
-    "never answers": hanging,
-    "never ends its head": saying(OK + b"Content-Length: 2\r\n"),
-    "never ends its body": saying(OK + b"Content-Length: 9\r\n\r\nhalf"),
-    "never says the last chunk": saying(OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"),
-    "only says continue": saying(b"HTTP/1.1 100 Continue\r\n\r\n"),
-    "trickles its head": trickling(OK + b"X: " + b"y" * 10_000),
-    "trickles its body": trickling(OK + b"Content-Length: 10000\r\n\r\n" + b"y" * 10_000),
-}
-
-
-def check_error(answer: Message, status: int, reason: str) -> None:
-    told = answer.json()
-
-    assert answer.status == status
-    assert set(told) == {"error", "reason", "request_id"}
-    assert told["reason"] == reason
-    assert told["request_id"] == answer["x-request-id"]
-    assert answer["content-type"] == "application/json"
-    assert "127.0.0.1" not in told["error"]
-    assert ("retry-after" in answer) == (status == 503)
 
 
 def one(worker: Worker | str, **rules: object) -> RoutingConfig:
@@ -208,6 +90,11 @@ def test_a_socket_file_that_does_not_exist_is_a_503(serve: Serve, tmp_path) -> N
 
     check_error(answer, 503, "connect")
     assert str(tmp_path) not in answer.body.decode()
+
+
+def test_a_name_that_can_be_no_host_is_a_503_at_once(serve: Serve) -> None:
+    """It fails in another way than a name nobody knows: UnicodeError, before anything is asked."""
+    check_error(serve(one("http://a..b:80")).ask(), 503, "connect")
 
 
 def test_a_worker_that_resets_whoever_connects_is_an_error(serve: Serve, hire: Hire) -> None:
