@@ -17,7 +17,16 @@ PACKAGES = ("gateway", "monitoring", "model_workers")
 PURE = {
     "gateway": {
         *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
-        *("archive", "config.rules", "config.schema", "counts", "edit", "errors", "headers"),
+        *(
+            "access",
+            "archive",
+            "config.rules",
+            "config.schema",
+            "counts",
+            "edit",
+            "errors",
+            "headers",
+        ),
         *("heads", "ledger", "model", "observe", "predictions", "recovery", "replies", "report"),
         *("request", "split", "status", "table", "target"),
     },
@@ -43,6 +52,7 @@ PLACES = {
     "skops": {"model_workers.*"},
     "starlette": {"gateway.admin", "model_workers.*"},
     "typer": {"monitoring.cli", "monitoring.commands.*"},
+    "uvicorn": {"gateway.admin_port", "model_workers.*"},
     "uvloop": {"gateway.__main__", "gateway.member"},
     "xxhash": {"gateway.split"},
     "yaml": {"gateway.config.document", "gateway.edit"},
