@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import uvicorn
@@ -102,13 +102,24 @@ def _make_room(connections: list[AdminConnection]) -> None:
         connections[number].transport.abort()
 
 
-def admin_server(application: Any) -> AdminServer:
-    """A server for sockets that are bound already."""
+def admin_server(
+    application: Any, wrap: Callable[[asyncio.Protocol], asyncio.Protocol] | None = None
+) -> AdminServer:
+    """A server for sockets that are bound already. ``wrap`` puts another protocol between each
+    connection and the loop.
+    """
+
+    def wrapped(**options: Any) -> asyncio.Protocol:
+        """As uvicorn makes its connections."""
+        plain = AdminConnection(**options)
+        return plain if wrap is None else wrap(plain)
+
+    factory: Any = wrapped  # uvicorn calls it, whatever its type says
     # Its warnings are what strangers send: each would be a line that they write.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     config = uvicorn.Config(
         application,
-        http=AdminConnection,
+        http=factory,
         ws="none",
         lifespan="off",
         log_config=None,
