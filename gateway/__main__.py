@@ -9,24 +9,30 @@ from __future__ import annotations
 import argparse
 import errno
 import json
+import os
 import sys
 from pathlib import Path
 
 import uvloop
 
 from gateway.app import serve
+from gateway.credential import TokenError, find_token
 from gateway.errors import ConfigError
-from gateway.logs import configure_logs
+from gateway.logs import adopt_others, configure_logs
 from gateway.port import Address
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0 after a drain, 1 if a port is taken, 2 for a refused file."""
+    """Exit code 0 after a drain, 1 if a port is taken, 2 for a refused file or admin port."""
     options = _options(arguments)
     configure_logs(json=options.json)
+    adopt_others()
     addresses = (Address(*options.listen), Address(*options.admin))
     try:
-        uvloop.run(serve(options.file, *addresses, options.processes))
+        token = find_token(options.admin_token_file, os.environ)
+        uvloop.run(serve(options.file, *addresses, options.processes, token))
+    except TokenError as error:
+        return _complain(f"error: {error}", [str(error)], 2, as_json=options.json)
     except ConfigError as error:
         problems = [problem.render(options.file.name) for problem in error.problems]
         return _complain("\n".join(problems), problems, 2, as_json=options.json)
@@ -42,6 +48,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("file", nargs="?", type=Path, default=Path("routing.yaml"))
     parser.add_argument("--listen", type=_address, default=("127.0.0.1", 8080))
     parser.add_argument("--admin", type=_address, default=("127.0.0.1", 8081))
+    parser.add_argument("--admin-token-file", type=Path)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args(arguments)

@@ -1,26 +1,66 @@
-"""The admin port: metrics, health, state and reload. It sets no weights: only the file does."""
+"""The admin port: metrics, health, state and reload. It sets no weights: only the file does.
+
+Who may ask is decided in ``access``, before anything else happens.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.access import refusal
+from gateway.credential import Token
+from gateway.errors import Refusal
 from gateway.plane import Plane
 from gateway.reloader import Reloader
 from gateway.report import Report
 from gateway.status import evidence_json, status_json
 
 
+class _Json(JSONResponse):
+    """In ASCII: a name of a file or a version may hold what UTF-8 has no form for."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+
+
+class _Guarded:
+    """Lets through who may pass."""
+
+    def __init__(self, app: ASGIApp, token: Token | None) -> None:
+        self._app = app
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        token = None if self._token is None else self._token.value()
+        # `path` is what the router goes by, too: it is decoded once, and Host has no say in it.
+        refused = refusal(scope["method"], scope["path"], scope["headers"], token)
+        app = self._app if refused is None else _refused(refused)
+        await app(scope, receive, send)
+
+
 def create_admin(
-    plane: Plane, reloader: Reloader, report: Callable[[], Report], registry: CollectorRegistry
+    plane: Plane,
+    reloader: Reloader,
+    report: Callable[[], Report],
+    registry: CollectorRegistry,
+    token: Token | None = None,
 ) -> Starlette:
-    """The application of the admin port; ``report`` gathers what is so at the moment."""
+    """The application of the admin port; ``report`` gathers what is so at the moment. Without a
+    token it may be served on loopback only.
+    """
 
     async def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
@@ -41,15 +81,17 @@ def create_admin(
         status = await reloader.reload()
         problems = [problem.render(reloader.path.name) for problem in status.problems]
         body = {"generation": plane.generation, "problems": problems}
-        return JSONResponse(body, status_code=200 if status.successful else 400)
+        return _Json(body, status_code=200 if status.successful else 400)
 
     async def status(request: Request) -> Response:
-        return JSONResponse(status_json(report()))
+        return _Json(status_json(report()))
 
     async def evidence(request: Request) -> Response:
-        return JSONResponse(evidence_json(report()))
+        return _Json(evidence_json(report()))
 
-    return Starlette(
+    application = Starlette(
+        middleware=[Middleware(_Guarded, token=token)],
+        exception_handlers={HTTPException: _not_served, Exception: _failed},
         routes=[
             Route("/metrics", metrics),
             Route("/-/healthy", healthy),
@@ -57,5 +99,32 @@ def create_admin(
             Route("/-/reload", reload, methods=["POST"]),
             Route("/api/status", status),
             Route("/api/evidence", evidence),
-        ]
+        ],
     )
+    # It would redirect to wherever the Host field says.
+    application.router.redirect_slashes = False
+    return application
+
+
+def _refused(refused: Refusal) -> Response:
+    headers = {"WWW-Authenticate": 'Bearer realm="admin"'} if refused.status == 401 else None
+    return _error(refused.status, refused.reason, refused.sentence, headers)
+
+
+async def _not_served(request: Request, error: Exception) -> Response:
+    """404 and 405."""
+    assert isinstance(error, HTTPException)
+    reason = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    headers = dict(error.headers or {})
+    return _error(error.status_code, reason, "nothing is served here that way", headers)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """The log has the rest."""
+    return _error(500, "internal_error", "this is a mistake of the gateway; its log says more")
+
+
+def _error(
+    status: int, reason: str, sentence: str, headers: dict[str, str] | None = None
+) -> Response:
+    return _Json({"error": sentence, "reason": reason}, status, headers)

@@ -7,17 +7,18 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import uvicorn
 from prometheus_client import CollectorRegistry
 
+from gateway.access import is_loopback
 from gateway.admin import create_admin
+from gateway.admin_port import admin_server
 from gateway.config import parse, warnings
+from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token, TokenError
 from gateway.errors import ConfigError
 from gateway.group import Group
 from gateway.listener import DRAIN_LIMIT
@@ -41,23 +42,17 @@ class Gateway:
     reloader: Reloader
 
 
-class _AdminServer(uvicorn.Server):
-    """uvicorn without its signal handlers: signals are the gateway's, which drains first."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @contextlib.asynccontextmanager
 async def create_gateway(
-    path: Path, data: Address, admin: Address, *, processes: int = 1
+    path: Path, data: Address, admin: Address, *, processes: int = 1, token: Token | None = None
 ) -> AsyncIterator[Gateway]:
     """Serve ``path`` for as long as the block runs, then drain.
 
-    Raises :class:`ConfigError` if the file is refused at the start (later it only stays as it was),
-    and OSError if an address is taken.
+    ``token`` is what requests to the admin port have to bring; only on loopback there may be none.
+    Raises :class:`TokenError` if there is none elsewhere, :class:`ConfigError` if the file is
+    refused at the start (later it only stays as it was), and OSError if an address is taken.
     """
+    _check_access(admin, token)
     content = _read(path)
     config = parse(content)
     plane = Group(config, processes) if processes > 1 else Solo(config)
@@ -74,8 +69,8 @@ async def create_gateway(
     family = socket.AF_INET6 if ":" in admin.host else socket.AF_INET
     with socket.create_server((admin.host, admin.port), family=family) as admin_socket:
         bound = await plane.start(data)
-        application = create_admin(plane, reloader, report, registry)
-        server = _AdminServer(_admin_config(application, admin))
+        application = create_admin(plane, reloader, report, registry, token)
+        server = admin_server(application)
         serving = asyncio.create_task(server.serve(sockets=[admin_socket]))
         watching = asyncio.create_task(reloader.watch())
         try:
@@ -89,13 +84,15 @@ async def create_gateway(
             log.info("drained", connections_cut=cut)
 
 
-async def serve(path: Path, data: Address, admin: Address, processes: int = 1) -> None:
+async def serve(
+    path: Path, data: Address, admin: Address, processes: int = 1, token: Token | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT, reload on SIGHUP."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    async with create_gateway(path, data, admin, processes=processes) as gateway:
+    async with create_gateway(path, data, admin, processes=processes, token=token) as gateway:
         reloads: set[asyncio.Task[object]] = set()
 
         def reload() -> None:
@@ -113,21 +110,19 @@ async def serve(path: Path, data: Address, admin: Address, processes: int = 1) -
             file=str(path),
             generation=gateway.plane.generation,
             processes=processes,
+            admin_token=token is not None,
         )
         await stop.wait()
         log.info("draining", limit_seconds=DRAIN_LIMIT)
 
 
-def _admin_config(application: Any, admin: Address) -> uvicorn.Config:
-    return uvicorn.Config(
-        application,
-        host=admin.host,
-        port=admin.port,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        timeout_graceful_shutdown=1,
-    )
+def _check_access(admin: Address, token: Token | None) -> None:
+    if token is None and not is_loopback(admin.host):
+        raise TokenError(
+            f"the admin port on {admin} can be reached from other machines and needs a token: "
+            f"give --admin-token-file ({FILE_VARIABLE}) or {TOKEN_VARIABLE}, "
+            "or keep it on 127.0.0.1"
+        )
 
 
 def _read(path: Path) -> bytes:

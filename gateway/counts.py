@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from http import HTTPStatus
 from math import inf
 from typing import Final, NamedTuple
 
@@ -34,6 +35,9 @@ RETRIED: Final = (Reason.CONNECT, Reason.RESET)
 NOT_RETRIED: Final = (Reason.RESET,)  # what was never sent may always be sent elsewhere
 CLIENT_GONE: Final = 499  # nginx's code for a client that closed before the answer
 KNOWN_CODES: Final = (200, 500, 502, 503, 504)
+# Any other code is counted as the x00 of its class, as which it is to be treated (RFC 9110, section
+# 15).
+_NAMED_CODES: Final = {*HTTPStatus, CLIENT_GONE}
 # For `room_for`: status codes there can be, reasons of a refusal, and what a name of cells holds
 # besides the names of the file and a label. Room that nothing is written to takes no memory.
 _CODES: Final = 1000
@@ -174,7 +178,9 @@ class VersionCounts:
                 counts[evidence_cell] += 1
 
     def _first_answer(self, way: Assignment, status: int) -> int:
-        cell = self._ledger.cell("requests", *self._key, str(status), way.value)
+        # A worker may make up hundreds of codes, and each would be a series of its own.
+        code = status if status in _NAMED_CODES else min(status // 100, 5) * 100
+        cell = self._ledger.cell("requests", *self._key, str(code), way.value)
         self._answered[way, status] = cell
         return cell
 

@@ -22,7 +22,7 @@ from gateway import port
 from gateway.control import Channel, Message, unpack
 from gateway.listener import DRAIN_LIMIT, Listener
 from gateway.live import Live
-from gateway.logs import Log, configure_logs
+from gateway.logs import Log, adopt_others, configure_logs
 from gateway.segment import SharedLedger
 from gateway.table import RoutingTable, compile_table
 
@@ -91,6 +91,7 @@ class Member:
 def main(arguments: list[str]) -> None:
     """The descriptor of the control socket, and ``--json`` for logs that are JSON anywhere."""
     configure_logs(json="--json" in arguments)
+    adopt_others()
 
     async def run() -> None:
         await Member(socket.socket(fileno=int(arguments[0]))).run()

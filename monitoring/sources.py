@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any, Final, Protocol
 
 import httpx2
 
+from gateway.credential import TOKEN_VARIABLE, Token
+
 TIMEOUT: Final = 2.0  # seconds for a whole answer of an admin port on the same machine or network
+LARGEST: Final = 32 * 1024 * 1024  # bytes of an answer; a large gateway's have a few hundred KiB
 
 
 class SourceError(Exception):
@@ -23,13 +28,27 @@ class EvidenceSource(Protocol):
 class GatewaySource:
     """The counts of one gateway."""
 
-    def __init__(self, admin_url: str, transport: httpx2.BaseTransport | None = None) -> None:
-        # trust_env off: a proxy from the environment has no business between us and the gateway.
+    def __init__(
+        self,
+        admin_url: str,
+        token: Token | None = None,
+        transport: httpx2.BaseTransport | None = None,
+        *,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._admin_url = admin_url.rstrip("/")
         if "://" not in self._admin_url:
             self._admin_url = f"http://{self._admin_url}"
+        self._token = token
+        self._clock = clock
+        # trust_env off: a proxy from the environment has no business between us and the gateway,
+        # nor have credentials of ~/.netrc. A redirect is an error: the token goes nowhere else.
         self._client = httpx2.Client(
-            base_url=self._admin_url, timeout=TIMEOUT, trust_env=False, transport=transport
+            base_url=self._admin_url,
+            timeout=TIMEOUT,
+            trust_env=False,
+            follow_redirects=False,
+            transport=transport,
         )
 
     def evidence(self) -> Mapping[str, Any]:
@@ -42,14 +61,34 @@ class GatewaySource:
 
     def _get(self, path: str) -> Mapping[str, Any]:
         try:
-            answer = self._client.get(path)
-            answer.raise_for_status()
-            document = answer.json()
-        except (httpx2.HTTPError, ValueError) as error:
+            document = json.loads(self._content(path))
+        except (httpx2.HTTPError, ValueError, RecursionError) as error:
             why = str(error).partition("\n")[0]  # the rest is advice about HTTP in general
-            raise SourceError(
-                f"{self._admin_url}{path} gave no answer to work with: {why}"
-            ) from error
+            raise self._error(path, why) from error
         if not isinstance(document, dict):
             raise SourceError(f"{path} gave {type(document).__name__} where an object was expected")
         return document
+
+    def _content(self, path: str) -> bytes:
+        """The body of a good answer, all of it in time: the timeout of the library begins anew
+        with each byte.
+        """
+        deadline = self._clock() + TIMEOUT
+        headers = {"Authorization": f"Bearer {self._token.value()}"} if self._token else {}
+        content = bytearray()
+        with self._client.stream("GET", path, headers=headers) as answer:
+            if answer.status_code == 401:
+                raise self._error(
+                    path, f"it needs a token: give --admin-token-file or {TOKEN_VARIABLE}"
+                )
+            answer.raise_for_status()
+            for piece in answer.iter_bytes():
+                content += piece
+                if len(content) > LARGEST:
+                    raise self._error(path, f"more than {LARGEST} bytes")
+                if self._clock() > deadline:
+                    raise self._error(path, f"not whole within {TIMEOUT:g} s")
+        return bytes(content)
+
+    def _error(self, path: str, why: str) -> SourceError:
+        return SourceError(f"{self._admin_url}{path} gave no answer to work with: {why}")

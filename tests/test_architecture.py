@@ -17,9 +17,10 @@ PACKAGES = ("gateway", "monitoring", "model_workers")
 PURE = {
     "gateway": {
         *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
-        *("archive", "budget", "config.rules", "config.schema", "counts", "edit", "ejection"),
-        *("errors", "headers", "heads", "ledger", "model", "observe", "predictions", "recovery"),
-        *("replies", "report", "request", "split", "status", "stream", "table", "target"),
+        *("access", "archive", "budget", "config.rules", "config.schema", "counts", "edit"),
+        *("ejection", "errors", "headers", "heads", "ledger", "model", "observe", "predictions"),
+        *("recovery", "replies", "report", "request", "split", "status", "stream", "table"),
+        "target",
     },
     "monitoring": {"evidence", "explanation", "judge"},
 }
@@ -43,6 +44,7 @@ PLACES = {
     "skops": {"model_workers.*"},
     "starlette": {"gateway.admin", "model_workers.*"},
     "typer": {"monitoring.cli", "monitoring.commands.*"},
+    "uvicorn": {"gateway.admin_port", "model_workers.*"},
     "uvloop": {"gateway.__main__", "gateway.member"},
     "xxhash": {"gateway.split"},
     "yaml": {"gateway.config.document", "gateway.edit"},

@@ -81,3 +81,12 @@ def test_every_target_of_make_that_is_named_exists() -> None:
     named = set(re.findall(r"^make ([a-z]+)", pages, re.MULTILINE))
 
     assert {"demo", "test"} <= named <= targets
+
+
+def test_every_file_that_the_threat_model_names_exists() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    named = set(re.findall(r"`((?:tests|gateway|monitoring)/[\w/.-]+)`", text))
+
+    assert len(named) > 15
+    assert {path for path in named if not (ROOT / path).exists()} == set()
+    assert "@" not in text  # nobody is asked to write to an address that nobody reads

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token, TokenError, find_token
 from gateway.errors import ConfigError
 from gateway.port import Address
 from gateway.reloader import missing, read_bounded
@@ -21,6 +23,14 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would c
 Admin = Annotated[
     str, typer.Option("--admin", help="The admin port of the gateway.", envvar="CANARY_ADMIN")
 ]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--admin-token-file",
+        help=f"Holds the token of the admin port, which may also be in {TOKEN_VARIABLE}.",
+        envvar=FILE_VARIABLE,
+    ),
+]
 
 DEFAULT_FILE = Path("routing.yaml")
 DEFAULT_ADMIN = "http://127.0.0.1:8081"
@@ -32,6 +42,14 @@ def address(text: str) -> Address:
     if not separator or not port.isdecimal() or int(port) > 65535:
         raise typer.BadParameter(f"{text!r} is not an address; write HOST:PORT, as 127.0.0.1:8080")
     return Address(host.strip("[]") or "127.0.0.1", int(port))
+
+
+def token_of(file: Path | None) -> Token | None:
+    """What to bring to the admin port, if anything. Raises typer.BadParameter."""
+    try:
+        return find_token(file, os.environ)
+    except TokenError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def content_of(file: Path) -> bytes:
@@ -50,6 +68,19 @@ def actor() -> str:
         return "cli:unknown"
 
 
+def shown(text: str) -> str:
+    """Text from elsewhere for a terminal: on one line, and without a say in how the rest looks."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
 def print_json(document: Any) -> None:
     """One document, for programs."""
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    # JSON lets some control characters through, and halves of characters no terminal can write.
+    typer.echo(
+        "".join(
+            one if one.isprintable() or one == "\n" else json.dumps(one).strip('"') for one in text
+        ).replace("\x7f", "\\u007f")
+    )

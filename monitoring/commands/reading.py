@@ -20,6 +20,7 @@ from monitoring.commands.options import (
     Json,
     content_of,
     print_json,
+    shown,
 )
 from monitoring.explanation import explain as explanation
 
@@ -100,4 +101,4 @@ def _line(entry: history_file.Entry) -> str:
     line = "  ".join(part for part in parts if part)
     if entry.status is not history_file.Status.DONE:
         line += f"  [{entry.status}: nothing was changed]"
-    return f"{line}  {entry.reason}" if entry.reason else line
+    return shown(f"{line}  {entry.reason}" if entry.reason else line)

@@ -10,13 +10,15 @@ from typing import Annotated, Final
 import typer
 
 from gateway.config import parse
-from gateway.logs import configure_logs
+from gateway.logs import adopt_others, configure_logs
 from monitoring.commands.options import (
     DEFAULT_ADMIN,
     DEFAULT_FILE,
     FileArgument,
+    TokenFile,
     address,
     content_of,
+    token_of,
 )
 from monitoring.controller import Controller
 from monitoring.sources import GatewaySource
@@ -36,6 +38,7 @@ def serve(
     admin: Annotated[
         str, typer.Option(help="The admin port: metrics, health, state.")
     ] = "127.0.0.1:8081",
+    admin_token_file: TokenFile = None,
     processes: Annotated[
         int, typer.Option(help="Processes that share the port, one a core; 1: all in this one.")
     ] = 1,
@@ -47,6 +50,8 @@ def serve(
     # The command line weighs as much as the gateway. This process becomes one that has none; it
     # says what is wrong with the file or the ports, and exits, as any other command does.
     options = ["--listen", str(address(listen)), "--admin", str(address(admin))]
+    if admin_token_file is not None:
+        options += ["--admin-token-file", str(admin_token_file)]
     options += ["--processes", str(processes), *(["--json"] if json else []), "--", str(file)]
     sys.stdout.flush()
     sys.stderr.flush()
@@ -58,14 +63,17 @@ def controller(
     gateway: Annotated[
         str, typer.Option(help="The admin port of the gateway.", envvar="CANARY_ADMIN")
     ] = DEFAULT_ADMIN,
+    admin_token_file: TokenFile = None,
     json: JsonLogs = False,
 ) -> None:
     """Watch the candidates of routes with `analysis`, and roll back what is proven worse."""
     configure_logs(json=json)
+    adopt_others()
+    token = token_of(admin_token_file)
     parse(content_of(file))  # one that is refused now is wrong use, not a state to wait in
     # Python does nothing on SIGTERM by itself, and as process 1 of a container nothing else would.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        Controller(file, GatewaySource(gateway)).run()
+        Controller(file, GatewaySource(gateway, token)).run()
     except KeyboardInterrupt:
         raise typer.Exit(0) from None

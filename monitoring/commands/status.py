@@ -13,7 +13,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from monitoring.commands.options import DEFAULT_ADMIN, Admin, Json, print_json
+from monitoring.commands.options import (
+    DEFAULT_ADMIN,
+    Admin,
+    Json,
+    TokenFile,
+    print_json,
+    token_of,
+)
 from monitoring.sources import GatewaySource
 
 REFRESH: Final = 1.0  # seconds
@@ -22,10 +29,11 @@ REFRESH: Final = 1.0  # seconds
 def status(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep looking.")] = False,
     admin: Admin = DEFAULT_ADMIN,
+    admin_token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """Per route and version: configured and observed share, failures, what is in flight."""
-    source = GatewaySource(admin)
+    source = GatewaySource(admin, token_of(admin_token_file))
     if json:
         print_json(source.status())
         return

@@ -96,6 +96,18 @@ def test_an_answer_counts_under_its_status_and_assignment() -> None:
     assert sum(book.counts.waited.buckets) == 3
 
 
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(418, 418), (299, 200), (420, 400), (520, 500), (600, 500), (999, 500), (226, 226)],
+)
+def test_a_code_that_nobody_registered_counts_as_its_class(status: int, code: int) -> None:
+    book = Book()
+    for _ in range(2):
+        book.record(status=status)
+
+    assert book.answers() == {(Assignment.WEIGHTED, code): 2}
+
+
 def test_a_failure_counts_by_its_reason_and_with_what_the_worker_took() -> None:
     book = Book()
     book.record(status=504, reason=Reason.TIMEOUT)

@@ -87,7 +87,8 @@ def test_every_image_has_an_explicit_version(name: str) -> None:
     bases = re.findall(r"^FROM (\S+)", dockerfile(service), re.M) if "build" in service else []
 
     for image in (service["image"], *bases):
-        assert re.search(r":v?\d+\.\d+\.\d+(-[\w-]+)?$", image), image
+        tag_or_digest = r":v?\d+\.\d+\.\d+(-[\w-]+)?(@sha256:[0-9a-f]{64})?$"
+        assert re.search(tag_or_digest, image), image
 
 
 @each_service
@@ -131,6 +132,70 @@ def test_what_an_image_copies_is_let_through_and_exists(name: str) -> None:
     assert sources
     assert sources <= let_through
     assert all((ROOT / source).exists() for source in sources)
+
+
+@pytest.mark.parametrize("name", ["gateway", "iris-v1"])
+def test_an_image_runs_as_nobody_who_may_do_anything(name: str) -> None:
+    text = dockerfile(SERVICES[name])
+    *_, last = re.split(r"^FROM ", text, flags=re.M)
+
+    assert re.findall(r"^USER (.+)$", last, re.M) == ["10001:10001"]
+    assert last.index("\nUSER ") < last.index("\nENTRYPOINT ")
+    assert "\nADD " not in text  # it fetches from anywhere
+    assert not re.search(r"chmod|setuid|sudo|apt-get", text)
+
+
+def test_what_a_container_may_write_to_is_named() -> None:
+    for name, service in SERVICES.items():
+        assert service["tmpfs"] == ["/tmp"], name
+        assert service["read_only"], name
+
+
+# --- secrets
+
+
+TELLING = re.compile(r"token|secret|passw|credential|\bkey", re.IGNORECASE)
+
+
+@each_service
+def test_no_environment_has_a_secret_but_where_one_lies(name: str) -> None:
+    for variable, value in SERVICES[name].get("environment", {}).items():
+        if TELLING.search(variable) and not variable.startswith("GF_"):
+            assert variable.endswith("_FILE")
+            assert value.startswith("/run/secrets/")
+            assert value.removeprefix("/run/secrets/") in SERVICES[name]["secrets"]
+    assert not any(TELLING.search(word) for word in SERVICES[name].get("command", ()))
+
+
+@pytest.mark.parametrize("name", ["gateway", "iris-v1"])
+def test_no_image_has_a_secret(name: str) -> None:
+    instructions = re.findall(r"^(?:ENV|ARG|COPY|RUN|LABEL) .*$", dockerfile(SERVICES[name]), re.M)
+
+    assert instructions
+    assert not [line for line in instructions if TELLING.search(line)]
+
+
+def test_every_secret_is_a_file_that_no_commit_and_no_image_has() -> None:
+    (secret,) = COMPOSE["secrets"].values()
+    folder = secret["file"].partition("/")[0]
+
+    assert f"/{folder}/" in (ROOT / ".gitignore").read_text().splitlines()
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in ignored
+    assert not any(folder in line for line in ignored)
+    assert f"> {secret['file']}" in (ROOT / "docker-compose.yml").read_text()  # how it is made
+
+
+def test_who_asks_the_admin_port_has_the_token_and_nobody_else() -> None:
+    given = {name for name, service in SERVICES.items() if service.get("secrets")}
+    assert given == {"gateway", "controller", "prometheus"}
+    assert all(SERVICES[name]["secrets"] == ["admin-token"] for name in given)
+
+    path = "/run/secrets/admin-token"
+    for name in CANARY:
+        assert SERVICES[name]["environment"] == {"CANARY_ADMIN_TOKEN_FILE": path}
+    (job,) = scrape_config("prometheus.yml")["scrape_configs"]
+    assert job["authorization"] == {"credentials_file": path}
 
 
 # --- mounts
@@ -274,11 +339,12 @@ def test_prometheus_scrapes_the_admin_port_by_the_name_of_the_service() -> None:
     assert targets(scrape_config("prometheus.yml")) == [f"gateway:{admin_port()}"]
 
 
-def test_prometheus_for_plain_processes_differs_in_the_target_only() -> None:
+def test_prometheus_for_plain_processes_differs_in_target_and_token_only() -> None:
     composed, local = scrape_config("prometheus.yml"), scrape_config("prometheus-local.yml")
     assert targets(local) == ["127.0.0.1:8081"]
 
-    local["scrape_configs"][0]["static_configs"] = composed["scrape_configs"][0]["static_configs"]
+    for key in ("static_configs", "authorization"):
+        local["scrape_configs"][0][key] = composed["scrape_configs"][0][key]
     assert local == composed
 
 

@@ -25,6 +25,7 @@ from http.client import HTTPConnection
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
@@ -47,6 +48,8 @@ QUERIES: dict[str, tuple[str, str]] = {
     for target in panel.get("targets", ())
 }
 BINARIES = {"python": sys.executable, "canary": str(Path(sys.executable).parent / "canary")}
+SECRETS = "/run/secrets"  # where a service finds them
+TOKEN = "token-of-the-composed-0123456789"
 ROWS = {"breast-cancer": [1.0] * 30, "iris": [5.1, 3.5, 1.4, 0.2]}
 
 
@@ -115,6 +118,15 @@ class Composed:
     folder: Path
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
+    @property
+    def secrets(self) -> Path:
+        """The directory here that stands for the one of the secrets."""
+        return self.folder / "secrets"
+
+    def environment(self, service: dict[str, Any]) -> dict[str, str]:
+        told: dict[str, str] = service.get("environment", {})
+        return {name: value.replace(SECRETS, str(self.secrets)) for name, value in told.items()}
+
     def mounted(self, volume: dict[str, Any] | str) -> tuple[str, Path]:
         """Where a service sees a volume, and the directory here that stands for it."""
         if isinstance(volume, str):
@@ -127,7 +139,7 @@ class Composed:
             hidden = shutil.ignore_patterns(".*", "*.jsonl")
             shutil.copytree(ROOT / volume["source"], local, ignore=hidden)
             for file in local.rglob("*.y*ml"):
-                text = with_addresses(file.read_text())
+                text = with_addresses(file.read_text()).replace(SECRETS, str(self.secrets))
                 # Two looks a second instead of one in five.
                 text = re.sub(r"(_interval|_timeout): \d+s", r"\1: 500ms", text)
                 file.write_text(text)
@@ -157,7 +169,7 @@ class Composed:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": str(ROOT), **self.environment(service)},
             )
 
     def is_healthy(self, name: str) -> bool:
@@ -174,6 +186,8 @@ class Composed:
 
     def up(self) -> None:
         """Start everything in the order that the file asks for."""
+        self.secrets.mkdir()
+        (self.secrets / "admin-token").write_text(f"{TOKEN}\n")
         while waiting := SERVICES.keys() - self.running.keys():
             ready = {
                 name
@@ -328,6 +342,23 @@ def test_the_controller_takes_a_failing_candidate_out_and_no_other(
     history = composed.folder / "monitoring/compose/routing.history.jsonl"
     row = json.loads(history.read_text().splitlines()[0])
     assert (row["by"], row["action"], row["version"]) == ("controller", "rollback", "v2")
+
+
+def test_the_admin_port_tells_nothing_without_the_token(composed: Composed) -> None:
+    url = composed.url("gateway", 8081, "/metrics")
+    with pytest.raises(HTTPError) as refused:
+        urlopen(url, timeout=PATIENCE)
+    refused.value.close()
+
+    assert refused.value.code == 401
+    urlopen(Request(url, headers={"Authorization": f"Bearer {TOKEN}"}), timeout=PATIENCE).close()
+
+
+def test_no_command_line_and_no_log_shows_the_token(composed: Composed, told: Told) -> None:
+    for name, process in composed.running.items():
+        words = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        assert TOKEN.encode() not in words, name
+        assert TOKEN not in composed.log(name), name
 
 
 # --- Prometheus

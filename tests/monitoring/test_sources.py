@@ -1,0 +1,132 @@
+"""Asking a gateway for its counts: with the token, in time, and nobody else."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import httpx2
+import pytest
+
+from gateway.credential import Token
+from monitoring.sources import LARGEST, TIMEOUT, GatewaySource, SourceError
+
+TOKEN = "0123456789abcdef-token"
+Answer = Callable[[httpx2.Request], httpx2.Response]
+
+
+def source(
+    answer: Answer, token: Token | None = None, **more: Callable[[], float]
+) -> GatewaySource:
+    return GatewaySource("gateway:8081", token, httpx2.MockTransport(answer), **more)
+
+
+def test_the_token_is_brought_where_there_is_one() -> None:
+    seen: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        return httpx2.Response(200, json={})
+
+    source(answer).evidence()
+    source(answer, Token(TOKEN)).status()
+
+    assert "authorization" not in seen[0].headers
+    assert seen[1].headers["authorization"] == f"Bearer {TOKEN}"
+    assert [str(one.url) for one in seen] == [
+        "http://gateway:8081/api/evidence",
+        "http://gateway:8081/api/status",
+    ]
+
+
+def test_the_token_goes_nowhere_else() -> None:
+    seen: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request.url.host)
+        return httpx2.Response(302, headers={"Location": "http://evil.example/"})
+
+    with pytest.raises(SourceError, match="302"):
+        source(answer, Token(TOKEN)).evidence()
+
+    assert seen == ["gateway"]
+
+
+def test_a_gateway_that_asks_for_a_token_is_said_in_a_sentence() -> None:
+    with pytest.raises(SourceError, match=r"it needs a token: give --admin-token-file or CANARY"):
+        source(lambda _: httpx2.Response(401)).evidence()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<html>",
+        b"\xff\xfe",
+        b"[]",
+        b"1",
+        b"null",
+        b"[" * 200_000,
+        b'{"a":' * 100_000,
+        b"1" * 10_000,
+    ],
+)
+def test_what_is_no_evidence_is_an_error_and_nothing_worse(content: bytes) -> None:
+    with pytest.raises(SourceError):
+        source(lambda _: httpx2.Response(200, content=content)).evidence()
+
+
+@pytest.mark.parametrize("status", [204, 400, 403, 404, 500, 503])
+def test_other_answers_are_errors(status: int) -> None:
+    with pytest.raises(SourceError):
+        source(lambda _: httpx2.Response(status)).evidence()
+
+
+def test_an_answer_without_end_is_not_read_to_its_end() -> None:
+    read = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal read
+        while True:
+            read += 1 << 20
+            yield b" " * (1 << 20)
+
+    with pytest.raises(SourceError, match=f"more than {LARGEST} bytes"):
+        source(lambda _: httpx2.Response(200, content=endless())).evidence()
+    assert read <= LARGEST + (1 << 21)
+
+
+def test_an_answer_that_trickles_is_given_up() -> None:
+    now = 0.0
+
+    def trickle() -> Iterator[bytes]:
+        nonlocal now
+        while True:
+            now += TIMEOUT / 4  # less than what the library waits for a byte
+            yield b" "
+
+    with pytest.raises(SourceError, match="not whole within 2 s"):
+        source(lambda _: httpx2.Response(200, content=trickle()), clock=lambda: now).evidence()
+
+
+def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+
+        def serve() -> None:
+            with closing(server.accept()[0]) as client:
+                client.recv(65536)
+                body = json.dumps({"generation": "one"}).encode()
+                head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+                client.sendall(head + body)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9")
+        answered = GatewaySource(f"http://127.0.0.1:{server.getsockname()[1]}").evidence()
+        thread.join(20)
+
+    assert answered == {"generation": "one"}
