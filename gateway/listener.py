@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gateway.inbound import InboundConnection
 from gateway.live import Live
+from gateway.tls import TlsConnection
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 SWEEP_EVERY: Final = 0.1  # seconds: how late a deadline may be noticed
 BACKLOG: Final = 2048
@@ -24,6 +28,12 @@ class Listener:
         self._connections: set[InboundConnection] = set()
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None
+        self._context: SSLContext | None = None
+        self._shaking: set[TlsConnection] = set()  # hands; not among the connections yet
+
+    def certify(self, context: SSLContext) -> None:
+        """Speak TLS, with this certificate, to whoever connects from now on."""
+        self._context = context
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen, and return the address in use (port 0 asks for a free one). Raises OSError."""
@@ -42,8 +52,14 @@ class Listener:
             self._servers.append(server)
         self._sweeper = loop.create_task(self._sweep())
 
-    def _accept(self) -> InboundConnection:
-        return InboundConnection(self._live, self._connections)
+    def _accept(self) -> InboundConnection | TlsConnection:
+        connection = InboundConnection(self._live, self._connections)
+        return connection if self._context is None else self._secured(connection, self._context)
+
+    def _secured(self, connection: InboundConnection, context: SSLContext) -> TlsConnection:
+        secured = TlsConnection(connection, context, lambda _: self._shaking.discard(secured))
+        self._shaking.add(secured)
+        return secured
 
     async def drain(self, limit: float) -> int:
         """Stop accepting, let everything under way end, wait ``limit`` seconds at most.
@@ -53,6 +69,8 @@ class Listener:
         self._live.draining = True
         for server in self._servers:
             server.close()
+        for shaking in tuple(self._shaking):
+            shaking.close()
         for connection in tuple(self._connections):
             connection.drain()
         deadline = self._live.clock() + limit

@@ -8,28 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, cast
 
+from gateway.dial import Dial, dial
 from gateway.errors import Reason
 from gateway.model import Endpoint
 from gateway.upstream import Receiver, UpstreamConnection
 
 # Seconds. A request's own deadline is what its client feels; this only frees the socket.
 CONNECT_TIMEOUT: Final = 10.0
-
-Dial = Callable[[Callable[[], UpstreamConnection], Endpoint], Awaitable[UpstreamConnection]]
-"""Opens a connection; raises OSError. The seam that tests put a scripted worker behind."""
-
-
-async def dial(factory: Callable[[], UpstreamConnection], endpoint: Endpoint) -> UpstreamConnection:
-    """Connect over TCP or a Unix socket."""
-    loop = asyncio.get_running_loop()
-    if endpoint.socket:
-        _, protocol = await loop.create_unix_connection(factory, endpoint.socket)
-    else:
-        _, protocol = await loop.create_connection(factory, endpoint.host, endpoint.port)
-    return protocol
 
 
 class Forwardable(Receiver, Protocol):

@@ -29,7 +29,11 @@ class GatewaySource:
         if "://" not in self._admin_url:
             self._admin_url = f"http://{self._admin_url}"
         self._client = httpx2.Client(
-            base_url=self._admin_url, timeout=TIMEOUT, trust_env=False, transport=transport
+            base_url=self._admin_url,
+            timeout=TIMEOUT,
+            trust_env=False,
+            follow_redirects=False,
+            transport=transport,
         )
 
     def evidence(self) -> Mapping[str, Any]:

@@ -19,14 +19,14 @@ PURE = {
         *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
         *("archive", "config.rules", "config.schema", "counts", "edit", "errors", "headers"),
         *("heads", "ledger", "model", "observe", "predictions", "recovery", "replies", "report"),
-        *("request", "split", "status", "table", "target"),
+        *("config.scalars", "offlimits", "request", "split", "status", "table", "target"),
     },
     "monitoring": {"evidence", "explanation", "judge"},
 }
 WORLD = {
     *("asyncio", "ctypes", "mmap", "os", "pathlib", "random", "secrets", "selectors", "signal"),
     *("socket", "subprocess", "tempfile", "threading", "time", "logging", "prometheus_client"),
-    *("httptools", "httpx2", "starlette", "uvicorn", "uvloop"),
+    *("httptools", "httpx2", "ssl", "starlette", "uvicorn", "uvloop"),
 }
 
 # Where a library may be imported; it is named here only if it has a place of its own.
@@ -37,10 +37,11 @@ PLACES = {
         *("gateway.control", "gateway.observe", "gateway.predictions", "model_workers.*"),
     },
     "prometheus_client": {"gateway.admin", "gateway.app", "gateway.metrics"},
-    "pydantic": {"gateway.config.parsing", "gateway.config.schema"},
+    "pydantic": {"gateway.config.parsing", "gateway.config.scalars", "gateway.config.schema"},
     "rich": {"monitoring.commands.*"},
     "sklearn": {"model_workers.*"},
     "skops": {"model_workers.*"},
+    "ssl": {"gateway.certificate", "gateway.tls"},
     "starlette": {"gateway.admin", "model_workers.*"},
     "typer": {"monitoring.cli", "monitoring.commands.*"},
     "uvloop": {"gateway.__main__", "gateway.member"},
