@@ -144,7 +144,7 @@ def expiry(pem: bytes) -> float:
     if found is None:
         raise ValueError("no certificate")
     [(_, certificate)] = _items(ssl.PEM_cert_to_DER_cert(found[0]))
-    _, to_be_signed = next(_items(certificate))
+    (_, to_be_signed), *_ = _items(certificate)
     fields = list(_items(to_be_signed))
     if fields[0][0] == _CONTEXT_0:
         del fields[0]

@@ -178,6 +178,10 @@ class Wire:
         return data
 
     def close(self) -> None:
+        if isinstance(self.sock, ssl.SSLSocket):
+            with suppress(OSError, ValueError):
+                self.sock.settimeout(0)
+                self.sock.unwrap()  # says farewell, and does not wait for the answer
         self.sock.close()
 
     def reset(self) -> None:
