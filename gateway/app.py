@@ -29,7 +29,7 @@ from gateway.plane import Plane, Solo
 from gateway.port import Address
 from gateway.reloader import Reloader, missing, read_bounded
 from gateway.report import Report, State, gather
-from gateway.tls import TlsConnection, unusable_authority
+from gateway.tls import unusable_authority
 
 log = Log()
 
@@ -159,12 +159,7 @@ def _scheme(certificate: Certificate | None) -> str:
 def _admin_config(
     application: Any, admin: Address, certificate: Certificate | None
 ) -> uvicorn.Config:
-    def secured(**options: Any) -> asyncio.Protocol:
-        """As uvicorn makes its connections, with ours between them and the loop."""
-        plain = AutoHTTPProtocol(**options)
-        return TlsConnection(plain, certificate.context, lambda _: None) if certificate else plain
-
-    http: Any = secured if certificate else "auto"
+    http: Any = certificate.secured(AutoHTTPProtocol) if certificate else AutoHTTPProtocol
     return uvicorn.Config(
         application,
         http=http,

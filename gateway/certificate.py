@@ -19,7 +19,7 @@ from typing import Final
 from gateway.errors import CertificateRefused
 from gateway.logs import Log
 from gateway.report import CertificateStatus
-from gateway.tls import server_context
+from gateway.tls import TlsConnection, server_context
 
 LOOK_EVERY: Final = 0.1  # seconds, as the routing file is looked at
 READ_ANYWAY: Final = 20  # looks: the content is compared at least every two seconds
@@ -47,6 +47,10 @@ class Certificate:
         self._stamp = _stamp(self._files)
         self.pem = _read(*self._files)
         self.context, self._expires = _judge(self.pem)
+
+    def secured(self, make: Callable[..., asyncio.Protocol]) -> Callable[..., TlsConnection]:
+        """Makes connections as ``make`` does, with TLS between them and the loop."""
+        return lambda **options: TlsConnection(make(**options), self.context, lambda _: None)
 
     def status(self) -> CertificateStatus:
         """What is told of it."""

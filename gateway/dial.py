@@ -100,7 +100,10 @@ async def _reach(protocol: Callable[[], asyncio.BaseProtocol], endpoint: Endpoin
     host, port = endpoint.host, endpoint.port
     addresses = [host]
     if literal(host) is None:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        try:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except UnicodeError as error:  # no name at all
+            raise OSError(str(error)) from error
         addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
     allowed = [one for one in addresses if not _forbidden(one)]
     if not allowed:

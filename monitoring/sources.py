@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import httpx2
 
+from gateway.tls import client_context
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+# Names the file of who may vouch for an admin port at https://. Default: whom the system trusts.
+AUTHORITY_VARIABLE: Final = "CANARY_ADMIN_CA"
 TIMEOUT: Final = 2.0  # seconds for a whole answer of an admin port on the same machine or network
 
 
@@ -30,6 +38,7 @@ class GatewaySource:
             self._admin_url = f"http://{self._admin_url}"
         self._client = httpx2.Client(
             base_url=self._admin_url,
+            verify=_verified_by(self._admin_url),
             timeout=TIMEOUT,
             trust_env=False,
             follow_redirects=False,
@@ -57,3 +66,15 @@ class GatewaySource:
         if not isinstance(document, dict):
             raise SourceError(f"{path} gave {type(document).__name__} where an object was expected")
         return document
+
+
+def _verified_by(url: str) -> SSLContext | bool:
+    """What an admin port at https:// is verified with. Raises :class:`SourceError`."""
+    if not url.startswith("https://"):
+        return True
+    authority = os.environ.get(AUTHORITY_VARIABLE, "")
+    try:
+        return client_context(authority)
+    except OSError as error:
+        sentence = f"{AUTHORITY_VARIABLE} names {authority}, which cannot be used: {error}"
+        raise SourceError(sentence) from error
