@@ -118,7 +118,6 @@ async def serve(
     path: Path,
     data: Address,
     admin: Address,
-    *,
     processes: int = 1,
     certificates: Certificates = Certificates(),
 ) -> None:

@@ -183,6 +183,14 @@ def test_tls_without_https_is_a_problem_of_the_file(url: str, tmp_path: Path) ->
     ]
 
 
+def test_one_plain_worker_among_others_with_tls_is_a_problem_of_the_file(tmp_path: Path) -> None:
+    text = FILE.format(url="https://a", tls="tls: {server_name: iris}")
+    text = text.replace("url: https://a", "urls: [https://a, http://b]")
+
+    [problem] = refused(text)
+    assert problem.startswith("routing.yaml:7:9: routes.iris.versions.v1.tls: 'http://b' speaks no")
+
+
 def test_there_is_no_way_to_trust_anybody() -> None:
     for key in ("verify: false", "insecure: true", "check_hostname: false"):
         [problem] = refused(FILE.format(url="https://iris", tls=f"tls: {{{key}}}"))
