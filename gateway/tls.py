@@ -186,7 +186,8 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             while at < len(view):
                 at += self._ssl.write(view[at : at + PIECE])
                 pieces.append(self._outgoing.read())
-            self._lower.writelines(pieces)
+            # Hundreds of pieces that wait for a slow client would leave holes in memory for good.
+            self._lower.write(b"".join(pieces))
         except ssl.SSLError as error:
             self._cause = error
             self.abort()

@@ -23,14 +23,9 @@ class Lower:
     def __init__(self) -> None:
         self.written = bytearray()
         self.done: list[str] = []
-        self.largest = 0
 
     def write(self, data: bytes) -> None:
         self.written += data
-
-    def writelines(self, pieces: list[bytes]) -> None:
-        self.largest = max(map(len, pieces))
-        self.written += b"".join(pieces)
 
     def is_closing(self) -> bool:
         return "close" in self.done or "abort" in self.done
@@ -158,17 +153,6 @@ def test_a_request_in_the_last_piece_of_the_handshake_is_told() -> None:
         pair.carry()
 
         assert pair.app.told == ["made", b"at once"]
-
-
-def test_a_long_answer_is_encrypted_a_record_at_a_time() -> None:
-    """OpenSSL's buffers never shrink: what is put in at once would stay with the connection."""
-
-    @in_a_loop
-    def _() -> None:
-        pair = Pair().shake()
-        pair.connection.write(DATA)
-
-        assert PIECE < pair.lower.largest < PIECE + 64
 
 
 def test_a_close_says_farewell_and_waits_for_nobody() -> None:
