@@ -52,11 +52,11 @@ class Listener:
             self._servers.append(server)
         self._sweeper = loop.create_task(self._sweep())
 
-    def _accept(self) -> InboundConnection | TlsConnection:
+    def _accept(self) -> asyncio.Protocol:
         connection = InboundConnection(self._live, self._connections)
         return connection if self._context is None else self._secured(connection, self._context)
 
-    def _secured(self, connection: InboundConnection, context: SSLContext) -> TlsConnection:
+    def _secured(self, connection: asyncio.Protocol, context: SSLContext) -> TlsConnection:
         secured = TlsConnection(connection, context, lambda _: self._shaking.discard(secured))
         self._shaking.add(secured)
         return secured
