@@ -15,27 +15,43 @@ from pathlib import Path
 
 import uvloop
 
-from gateway.app import serve
+from gateway.app import Certificates, serve
+from gateway.certificate import Certificate
 from gateway.credential import TokenError, find_token
-from gateway.errors import ConfigError
+from gateway.errors import CertificateRefused, ConfigError
 from gateway.logs import adopt_others, configure_logs
 from gateway.port import Address
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0 after a drain, 1 if a port is taken, 2 for a refused file or admin port."""
+    """Exit code 0 after a drain, 1 if a port is taken, 2 for a refused file, certificate or admin
+    port.
+    """
     options = _options(arguments)
     configure_logs(json=options.json)
     adopt_others()
     addresses = (Address(*options.listen), Address(*options.admin))
     try:
         token = find_token(options.admin_token_file, os.environ)
-        uvloop.run(serve(options.file, *addresses, options.processes, token))
+        certificates = Certificates(
+            _certificate("data", options.tls_cert, options.tls_key),
+            _certificate("admin", options.admin_tls_cert, options.admin_tls_key),
+        )
+        running = serve(
+            options.file,
+            *addresses,
+            processes=options.processes,
+            token=token,
+            certificates=certificates,
+        )
+        uvloop.run(running)
     except TokenError as error:
         return _complain(f"error: {error}", [str(error)], 2, as_json=options.json)
     except ConfigError as error:
         problems = [problem.render(options.file.name) for problem in error.problems]
         return _complain("\n".join(problems), problems, 2, as_json=options.json)
+    except CertificateRefused as error:
+        return _complain(f"error: {error}", [str(error)], 2, as_json=options.json)
     except OSError as error:
         remedy = "; choose another address" if error.errno == errno.EADDRINUSE else ""
         said = f"{error}{remedy}"
@@ -50,8 +66,18 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--admin", type=_address, default=("127.0.0.1", 8081))
     parser.add_argument("--admin-token-file", type=Path)
     parser.add_argument("--processes", type=int, default=1)
+    for name in ("--tls-cert", "--tls-key", "--admin-tls-cert", "--admin-tls-key"):
+        parser.add_argument(name, type=Path)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args(arguments)
+
+
+def _certificate(port: str, certificate: Path | None, key: Path | None) -> Certificate | None:
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise CertificateRefused(f"the {port} port has a certificate or a key alone; give both")
+    return Certificate(port, certificate, key)
 
 
 def _address(text: str) -> tuple[str, int]:

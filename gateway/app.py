@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from gateway.access import is_loopback
 from gateway.admin import create_admin
 from gateway.admin_port import admin_server
+from gateway.certificate import Certificate
 from gateway.config import parse, warnings
 from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token, TokenError
 from gateway.errors import ConfigError
@@ -28,8 +29,20 @@ from gateway.plane import Plane, Solo
 from gateway.port import Address
 from gateway.reloader import Reloader, missing, read_bounded
 from gateway.report import Report, State, gather
+from gateway.tls import unusable_authority
 
 log = Log()
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """What the ports show to who connects; None: a port does not speak TLS."""
+
+    data: Certificate | None = None
+    admin: Certificate | None = None
+
+    def all(self) -> tuple[Certificate, ...]:
+        return tuple(one for one in (self.data, self.admin) if one is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +57,13 @@ class Gateway:
 
 @contextlib.asynccontextmanager
 async def create_gateway(
-    path: Path, data: Address, admin: Address, *, processes: int = 1, token: Token | None = None
+    path: Path,
+    data: Address,
+    admin: Address,
+    *,
+    processes: int = 1,
+    token: Token | None = None,
+    certificates: Certificates = Certificates(),
 ) -> AsyncIterator[Gateway]:
     """Serve ``path`` for as long as the block runs, then drain.
 
@@ -54,14 +73,18 @@ async def create_gateway(
     """
     _check_access(admin, token)
     content = _read(path)
-    config = parse(content)
+    config = parse(content, unusable_authority)
     plane = Group(config, processes) if processes > 1 else Solo(config)
+    if certificates.data is not None:
+        plane.certify(certificates.data.pem)
+        certificates.data.taken = plane.certify
     reloader = Reloader(path, plane, warnings(content))
 
     def report() -> Report:
         plane.refresh()
         told = plane.processes()
-        state = State(path.name, reloader.status, plane.draining, told, plane.restarts)
+        shown = tuple(certificate.status() for certificate in certificates.all())
+        state = State(path.name, reloader.status, plane.draining, told, plane.restarts, shown)
         return gather(plane.archive, state)
 
     registry = CollectorRegistry()
@@ -70,29 +93,39 @@ async def create_gateway(
     with socket.create_server((admin.host, admin.port), family=family) as admin_socket:
         bound = await plane.start(data)
         application = create_admin(plane, reloader, report, registry, token)
-        server = admin_server(application)
+        shown = certificates.admin
+        server = admin_server(application, None if shown is None else shown.secure)
         serving = asyncio.create_task(server.serve(sockets=[admin_socket]))
-        watching = asyncio.create_task(reloader.watch())
+        watches = [reloader.watch(), *(one.watch() for one in certificates.all())]
+        watching = [asyncio.create_task(watch) for watch in watches]
         try:
             host, port = admin_socket.getsockname()[:2]
             yield Gateway(bound, Address(host, port), plane, reloader)
         finally:
             cut = await plane.drain(DRAIN_LIMIT)
-            watching.cancel()
+            for task in watching:
+                task.cancel()
             server.should_exit = True
-            await asyncio.gather(serving, watching, return_exceptions=True)
+            await asyncio.gather(serving, *watching, return_exceptions=True)
             log.info("drained", connections_cut=cut)
 
 
 async def serve(
-    path: Path, data: Address, admin: Address, processes: int = 1, token: Token | None = None
+    path: Path,
+    data: Address,
+    admin: Address,
+    processes: int = 1,
+    token: Token | None = None,
+    certificates: Certificates = Certificates(),
 ) -> None:
     """Serve until SIGTERM or SIGINT, reload on SIGHUP."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    async with create_gateway(path, data, admin, processes=processes, token=token) as gateway:
+    async with create_gateway(
+        path, data, admin, processes=processes, token=token, certificates=certificates
+    ) as gateway:
         reloads: set[asyncio.Task[object]] = set()
 
         def reload() -> None:
@@ -105,8 +138,8 @@ async def serve(
         gc.freeze()  # what is here now stays: looking through it again would hold up requests 7 ms
         log.info(
             "serving",
-            data=f"http://{gateway.data}",
-            admin=f"http://{gateway.admin}",
+            data=f"{_scheme(certificates.data)}://{gateway.data}",
+            admin=f"{_scheme(certificates.admin)}://{gateway.admin}",
             file=str(path),
             generation=gateway.plane.generation,
             processes=processes,
@@ -114,6 +147,10 @@ async def serve(
         )
         await stop.wait()
         log.info("draining", limit_seconds=DRAIN_LIMIT)
+
+
+def _scheme(certificate: Certificate | None) -> str:
+    return "http" if certificate is None else "https"
 
 
 def _check_access(admin: Address, token: Token | None) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import cast
 
+from gateway.dial import Dial
 from gateway.ejection import Standing, State, most_out
 from gateway.errors import Reason
 from gateway.model import Endpoint
-from gateway.pool import Dial, EndpointPool, Forwardable, Pool
+from gateway.pool import EndpointPool, Forwardable, Pool
 from gateway.upstream import UpstreamConnection
 
 

@@ -5,6 +5,7 @@ what does not fit is lost, and who does not answer in time is ended. The end of 
 file for the other, however it ended.
 
     supervisor -> member    take  (serial, addresses; ledger, config)    drain ()
+                            certify (; key and certificate)
     member -> supervisor    hello ()    taken (serial)    settled (serial)    drained (cut)
 """
 
@@ -85,14 +86,23 @@ def pack(config: RoutingConfig) -> int:
     """A checked file in a memory file; its descriptor, which the caller closes. What was parsed
     once is served everywhere, and a member needs no parser.
     """
-    descriptor = os.memfd_create("canary-config", os.MFD_CLOEXEC)
-    content = msgspec.json.encode(config)
+    return write(msgspec.json.encode(config))
+
+
+def unpack(descriptor: int) -> RoutingConfig:
+    """What :func:`pack` put there."""
+    content: Any = read(descriptor)
+    return msgspec.json.decode(content, type=RoutingConfig)
+
+
+def write(content: bytes) -> int:
+    """A memory file that holds this; its descriptor, which the caller closes."""
+    descriptor = os.memfd_create("canary-control", os.MFD_CLOEXEC)
     with open(descriptor, "wb", closefd=False) as file:
         file.write(content)
     return descriptor
 
 
-def unpack(descriptor: int) -> RoutingConfig:
-    """What :func:`pack` put there."""
-    content: Any = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-    return msgspec.json.decode(content, type=RoutingConfig)
+def read(descriptor: int) -> bytes:
+    """What :func:`write` put there."""
+    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)

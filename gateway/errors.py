@@ -6,6 +6,7 @@
       EditRefused(sentence)       a change that breaks a rule of the file; nothing was written
         UnknownName(kind, ...)    a change that names a route or version the file does not have
       EditFailed(sentence)        the file system did not let us; the file is as it was
+      CertificateRefused(...)     a certificate or key that no port can use
       Refusal(status, reason)     blame is the client's: the request cannot be served as it is
 
 A failure of a *worker* is no exception but a word, a :class:`Reason`: it travels through
@@ -121,6 +122,10 @@ class UnknownName(EditRefused):
 
 class EditFailed(GatewayError):
     """The file could not be read or written; it is as it was before."""
+
+
+class CertificateRefused(GatewayError):
+    """A certificate or key that no port can use; one sentence that says why and what to do."""
 
 
 class Refusal(GatewayError):

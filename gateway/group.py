@@ -22,7 +22,7 @@ from typing import Final
 
 from gateway import segment
 from gateway.archive import Archive, Epoch
-from gateway.control import Channel, Message, pack, pair
+from gateway.control import Channel, Message, pack, pair, write
 from gateway.counts import VersionCounts, room_for
 from gateway.ledger import Ledger
 from gateway.logs import Log, json_wanted
@@ -90,6 +90,7 @@ class Group:
         self._reservation = Reservation((), ())
         self._members: list[_Member] = []
         self._keepers: list[asyncio.Task[None]] = []
+        self._pem = b""  # the key and the certificate that members show to clients
         self._changed = asyncio.Event()  # something a coroutine may wait for has happened
         self._newest = self._prepare(compile_table(config))
         self.archive.enforce(self._newest)
@@ -99,6 +100,12 @@ class Group:
         return self.archive.epochs[-1].generation
 
     # --- what a plane does
+
+    def certify(self, pem: bytes) -> None:
+        self._pem = pem
+        for member in self._members:
+            if member.given or member.taken is not None:
+                self._certify(member)
 
     async def start(self, wanted: Address) -> Address:
         self._reservation = reserve(wanted)
@@ -207,6 +214,8 @@ class Group:
             case "hello" if self.draining:
                 member.send(Message("drain"))
             case "hello":
+                if self._pem:  # a successor gets what the others have, whatever the files say now
+                    self._certify(member)
                 self._give(member)
             case "taken":
                 member.took(message.serial)
@@ -248,6 +257,16 @@ class Group:
         except OSError as error:
             log.error("no memory to count in", pid=member.process.pid, why=str(error))
             member.process.kill()
+
+    def _certify(self, member: _Member) -> None:
+        try:
+            descriptor = write(self._pem)
+        except OSError as error:
+            log.error("no memory for a certificate", pid=member.process.pid, why=str(error))
+            member.process.kill()
+            return
+        member.send(Message("certify"), descriptor)
+        os.close(descriptor)
 
     def _serving(self) -> int:
         return sum(member.taken is not None for member in self._members)

@@ -80,7 +80,8 @@ class InboundConnection(asyncio.Protocol):
         self._seen = (0, self._live.clock())
         peer = transport.get_extra_info("peername")
         address = str(peer[0]).encode() if isinstance(peer, tuple) else b"unknown"
-        origin = b"%b\r\nX-Forwarded-Proto: http" % address
+        secured = transport.get_extra_info("ssl_object") is not None
+        origin = b"%b\r\nX-Forwarded-Proto: %b" % (address, b"https" if secured else b"http")
         self._reader = RequestReader(self, self._live, origin)
 
     def connection_lost(self, exc: Exception | None) -> None:

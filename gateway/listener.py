@@ -6,10 +6,14 @@ import asyncio
 import select
 import socket
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gateway.inbound import InboundConnection
 from gateway.live import Live
+from gateway.tls import TlsConnection
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 SWEEP_EVERY: Final = 0.1  # seconds: how late a deadline may be noticed
 BACKLOG: Final = 2048
@@ -29,6 +33,12 @@ class Listener:
         self._connections: set[InboundConnection] = set()
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None
+        self._context: SSLContext | None = None
+        self._shaking: set[TlsConnection] = set()  # hands; not among the connections yet
+
+    def certify(self, context: SSLContext) -> None:
+        """Speak TLS, with this certificate, to whoever connects from now on."""
+        self._context = context
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen, and return the address in use (port 0 asks for a free one). Raises OSError."""
@@ -47,8 +57,14 @@ class Listener:
             self._servers.append(server)
         self._sweeper = loop.create_task(self._sweep())
 
-    def _accept(self) -> InboundConnection:
-        return InboundConnection(self._live, self._connections)
+    def _accept(self) -> asyncio.Protocol:
+        connection = InboundConnection(self._live, self._connections)
+        return connection if self._context is None else self._secured(connection, self._context)
+
+    def _secured(self, connection: asyncio.Protocol, context: SSLContext) -> TlsConnection:
+        secured = TlsConnection(connection, context, lambda _: self._shaking.discard(secured))
+        self._shaking.add(secured)
+        return secured
 
     async def drain(self, limit: float) -> int:
         """Stop accepting, let everything under way end, wait ``limit`` seconds at most.
@@ -64,6 +80,8 @@ class Listener:
                 break
         for server in self._servers:
             server.close()
+        for shaking in tuple(self._shaking):
+            shaking.close()
         while self._connections and now < deadline:
             await asyncio.sleep(SWEEP_EVERY / 2)
             now = self._live.clock()

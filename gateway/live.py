@@ -18,9 +18,10 @@ from typing import Final
 
 from gateway.balance import BalancedPool
 from gateway.counts import VersionCounts
+from gateway.dial import Dial, dial
 from gateway.errors import Refusal
 from gateway.ledger import Ledger
-from gateway.pool import Dial, Pool, dial
+from gateway.pool import Pool
 from gateway.report import ejected_name, in_flight_name, key_of
 from gateway.table import DEFAULT_BODY_LIMIT, Fields, Place, RoutingTable
 

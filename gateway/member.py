@@ -19,12 +19,13 @@ from functools import partial
 import uvloop
 
 from gateway import port
-from gateway.control import Channel, Message, unpack
+from gateway.control import Channel, Message, read, unpack
 from gateway.listener import DRAIN_LIMIT, Listener
 from gateway.live import Live
 from gateway.logs import Log, adopt_others, configure_logs
 from gateway.segment import SharedLedger
 from gateway.table import RoutingTable, compile_table
+from gateway.tls import server_context
 
 
 class Member:
@@ -35,6 +36,7 @@ class Member:
         self._stop = asyncio.Event()
         self._live: Live | None = None
         self._listener: Listener | None = None
+        self._pem = b""  # the key and the certificate to show to clients
         self._starting: asyncio.Future[None] | None = None
         self._channel = Channel(control, self._heard, self._orphaned)
 
@@ -56,6 +58,10 @@ class Member:
         elif message.what == "take":
             ledger, config = descriptors
             self._take(message, SharedLedger(ledger), compile_table(unpack(config)))
+        elif message.what == "certify":
+            self._pem = read(descriptors[0])
+            if self._listener is not None:
+                self._listener.certify(server_context(self._pem))
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -77,6 +83,8 @@ class Member:
     async def _start(self, live: Live, message: Message) -> None:
         """Serve the first file."""
         self._listener = Listener(live, lambda: live.serving.gauge())
+        if self._pem:
+            self._listener.certify(server_context(self._pem))
         try:
             await self._listener.start_on([port.shared(one) for one in message.addresses])
         except OSError as error:

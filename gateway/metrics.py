@@ -42,6 +42,7 @@ class GatewayMetrics(Collector):
         yield from _routes(report)
         yield from _config(report)
         yield from _processes(report)
+        yield from _certificates(report)
         build = GaugeMetricFamily("canary_build_info", "1; names this build.", labels=["version"])
         build.add_metric([self._version], 1)
         yield build
@@ -196,6 +197,24 @@ def _processes(report: Report) -> Iterator[Metric]:
         "Processes started in place of one that ended.",
         value=report.state.restarts,
     )
+
+
+def _certificates(report: Report) -> Iterator[Metric]:
+    expiry = GaugeMetricFamily(
+        "canary_tls_certificate_expiry_timestamp_seconds",
+        "Unix time at which the certificate in use ends.",
+        labels=["port"],
+    )
+    reloads = CounterMetricFamily(
+        "canary_tls_certificate_reloads",
+        "Changed certificates or keys seen, by result.",
+        labels=["port", "result"],
+    )
+    for certificate in report.state.certificates:
+        expiry.add_metric([certificate.port], certificate.expires)
+        reloads.add_metric([certificate.port, "success"], certificate.replaced)
+        reloads.add_metric([certificate.port, "failure"], certificate.refused)
+    return iter((expiry, reloads))
 
 
 def _histogram(name: str, documentation: str) -> HistogramMetricFamily:

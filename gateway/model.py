@@ -33,15 +33,26 @@ class Assignment(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """Whom a worker must prove to be: ``ca`` is the file of who may vouch for it (empty: whom the
+    system trusts), ``server_name`` the name in its certificate (empty: the host of its URL).
+    """
+
+    ca: str = ""
+    server_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One address of a version: ``http://host:port`` or ``unix:/path`` (then ``host`` is empty and
-    ``port`` 0).
+    """One address of a version: ``http://host:port``, ``https://host:port`` (then with ``tls``) or
+    ``unix:/path`` (then ``host`` is empty and ``port`` 0).
     """
 
     url: str
     host: str = ""
     port: int = 0
     socket: str = ""
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True)

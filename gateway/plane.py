@@ -14,14 +14,15 @@ from time import perf_counter, time
 from typing import Final, Protocol
 
 from gateway.archive import Archive
+from gateway.dial import Dial, dial
 from gateway.ledger import Ledger
 from gateway.listener import Listener
 from gateway.live import Live
 from gateway.model import RoutingConfig
-from gateway.pool import Dial, dial
 from gateway.port import Address
 from gateway.report import Process
 from gateway.table import RoutingTable, compile_table
+from gateway.tls import server_context
 
 _OWNER: Final = 0  # of all ledgers, in a process of its own
 
@@ -37,6 +38,9 @@ class Plane(Protocol):
 
     @property
     def draining(self) -> bool: ...
+
+    def certify(self, pem: bytes) -> None:
+        """Speak TLS, with this key and certificate, to whoever connects from now on."""
 
     async def start(self, wanted: Address) -> Address:
         """Listen, and return the address in use. Raises OSError."""
@@ -82,6 +86,9 @@ class Solo:
     @property
     def draining(self) -> bool:
         return self.live.draining
+
+    def certify(self, pem: bytes) -> None:
+        self.listener.certify(server_context(pem))
 
     async def start(self, wanted: Address) -> Address:
         return Address(*await self.listener.start(wanted.host, wanted.port))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, cast
 
 from gateway.budget import RetryBudget
+from gateway.dial import Dial, dial
 from gateway.errors import Reason
 from gateway.model import Endpoint
 from gateway.upstream import Receiver, UpstreamConnection
@@ -24,19 +24,6 @@ CONNECT_TIMEOUT: Final = 10.0
 # minute (nginx, Envoy) retry such requests instead, which a prediction that must not be asked twice
 # cannot be. What a quiet route pays for it is a connection per request.
 IDLE_LOOKS: Final = 4
-
-Dial = Callable[[Callable[[], UpstreamConnection], Endpoint], Awaitable[UpstreamConnection]]
-"""Opens a connection; raises OSError. The seam that tests put a scripted worker behind."""
-
-
-async def dial(factory: Callable[[], UpstreamConnection], endpoint: Endpoint) -> UpstreamConnection:
-    """Connect over TCP or a Unix socket."""
-    loop = asyncio.get_running_loop()
-    if endpoint.socket:
-        _, protocol = await loop.create_unix_connection(factory, endpoint.socket)
-    else:
-        _, protocol = await loop.create_connection(factory, endpoint.host, endpoint.port)
-    return protocol
 
 
 class Forwardable(Receiver, Protocol):

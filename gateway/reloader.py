@@ -25,6 +25,7 @@ from gateway.logs import Log
 from gateway.model import generation_of
 from gateway.report import ReloadStatus
 from gateway.table import RoutingTable, compile_table
+from gateway.tls import unusable_authority
 
 LOOK_EVERY: Final = 0.1  # seconds
 READ_ANYWAY: Final = 20  # looks: the content is compared at least every two seconds
@@ -198,7 +199,7 @@ def missing(path: Path, error: OSError) -> Problem:
 
 
 def _build(content: bytes) -> tuple[RoutingTable, tuple[Problem, ...]]:
-    return compile_table(parse(content)), warnings(content)
+    return compile_table(parse(content, unusable_authority)), warnings(content)
 
 
 def _stat_of(path: Path) -> tuple[int, ...] | None:

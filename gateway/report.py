@@ -41,6 +41,17 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateStatus:
+    """The certificate of a port, ``data`` or ``admin``."""
+
+    port: str
+    expires: float  # Unix time
+    in_use: bool  # what stands in the files
+    replaced: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """What is so besides the counts."""
 
@@ -49,6 +60,7 @@ class State:
     draining: bool
     processes: tuple[Process, ...]
     restarts: int
+    certificates: tuple[CertificateStatus, ...] = ()
 
 
 @dataclass(slots=True)

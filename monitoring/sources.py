@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import httpx2
 
 from gateway.credential import TOKEN_VARIABLE, Token
+from gateway.tls import client_context
 
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+# Names the file of who may vouch for an admin port at https://. Default: whom the system trusts.
+AUTHORITY_VARIABLE: Final = "CANARY_ADMIN_CA"
 TIMEOUT: Final = 2.0  # seconds for a whole answer of an admin port on the same machine or network
 LARGEST: Final = 32 * 1024 * 1024  # bytes of an answer; a large gateway's have a few hundred KiB
 
@@ -45,6 +52,7 @@ class GatewaySource:
         # nor have credentials of ~/.netrc. A redirect is an error: the token goes nowhere else.
         self._client = httpx2.Client(
             base_url=self._admin_url,
+            verify=_verified_by(self._admin_url),
             timeout=TIMEOUT,
             trust_env=False,
             follow_redirects=False,
@@ -92,3 +100,15 @@ class GatewaySource:
 
     def _error(self, path: str, why: str) -> SourceError:
         return SourceError(f"{self._admin_url}{path} gave no answer to work with: {why}")
+
+
+def _verified_by(url: str) -> SSLContext | bool:
+    """What an admin port at https:// is verified with. Raises :class:`SourceError`."""
+    if not url.startswith("https://"):
+        return True
+    authority = os.environ.get(AUTHORITY_VARIABLE, "")
+    try:
+        return client_context(authority)
+    except OSError as error:
+        sentence = f"{AUTHORITY_VARIABLE} names {authority}, which cannot be used: {error}"
+        raise SourceError(sentence) from error

@@ -18,6 +18,7 @@ from gateway.model import (
     RoutingConfig,
     Sticky,
     StickyKind,
+    Tls,
     Version,
 )
 from gateway.observe import Outcome
@@ -31,11 +32,12 @@ Versions = Mapping[str, Urls | tuple[Urls, float]]
 
 
 def make_endpoint(url: str = "http://127.0.0.1:8101") -> Endpoint:
-    """``http://host:port`` or ``unix:/path``."""
+    """``http://host:port``, ``https://host:port`` or ``unix:/path``."""
     if url.startswith("unix:"):
         return Endpoint(url, socket=url.removeprefix("unix:"))
-    host, _, port = url.removeprefix("http://").rpartition(":")
-    return Endpoint(url, host.strip("[]"), int(port))
+    scheme, _, authority = url.partition("://")
+    host, _, port = authority.rpartition(":")
+    return Endpoint(url, host.strip("[]"), int(port), tls=Tls() if scheme == "https" else None)
 
 
 def make_version(name: str = "v1", urls: Urls = "http://127.0.0.1:8101", percent: float = 0):

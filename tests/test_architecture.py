@@ -17,17 +17,17 @@ PACKAGES = ("gateway", "monitoring", "model_workers")
 PURE = {
     "gateway": {
         *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
-        *("access", "archive", "budget", "config.rules", "config.schema", "counts", "edit"),
-        *("ejection", "errors", "headers", "heads", "ledger", "model", "observe", "predictions"),
-        *("recovery", "replies", "report", "request", "split", "status", "stream", "table"),
-        "target",
+        *("access", "archive", "budget", "config.rules", "config.scalars", "config.schema"),
+        *("counts", "edit", "ejection", "errors", "headers", "heads", "ledger", "model", "observe"),
+        *("offlimits", "predictions", "recovery", "replies", "report", "request", "split"),
+        *("status", "stream", "table", "target"),
     },
     "monitoring": {"evidence", "explanation", "judge"},
 }
 WORLD = {
     *("asyncio", "ctypes", "mmap", "os", "pathlib", "random", "secrets", "selectors", "signal"),
     *("socket", "subprocess", "tempfile", "threading", "time", "logging", "prometheus_client"),
-    *("httptools", "httpx2", "starlette", "uvicorn", "uvloop"),
+    *("httptools", "httpx2", "ssl", "starlette", "uvicorn", "uvloop"),
 }
 
 # Where a library may be imported; it is named here only if it has a place of its own.
@@ -38,10 +38,11 @@ PLACES = {
         *("gateway.control", "gateway.observe", "gateway.predictions", "model_workers.*"),
     },
     "prometheus_client": {"gateway.admin", "gateway.app", "gateway.metrics"},
-    "pydantic": {"gateway.config.parsing", "gateway.config.schema"},
+    "pydantic": {"gateway.config.parsing", "gateway.config.scalars", "gateway.config.schema"},
     "rich": {"monitoring.commands.*"},
     "sklearn": {"model_workers.*"},
     "skops": {"model_workers.*"},
+    "ssl": {"gateway.certificate", "gateway.tls"},
     "starlette": {"gateway.admin", "model_workers.*"},
     "typer": {"monitoring.cli", "monitoring.commands.*"},
     "uvicorn": {"gateway.admin_port", "model_workers.*"},

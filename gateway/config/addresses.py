@@ -7,25 +7,20 @@ what was written is judged; no name is resolved.
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from gateway.config.quantities import quoted
-from gateway.model import Endpoint
+from gateway.model import Endpoint, Tls
+from gateway.offlimits import METADATA_HOSTS, off_limits
 
 _HOST_LABEL: Final = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST: Final = re.compile(rf"{_HOST_LABEL}(?:\.{_HOST_LABEL})*")
 # Resolvers take `2852039166`, `0xa9fea9fe` and `169.254.43518` for addresses, too.
 _NUMERIC_HOST: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 _AUTHORITY: Final = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::([1-9][0-9]{0,4}))?")
+_PORTS: Final = {"http": 80, "https": 443}
 _WEBHOOK: Final = re.compile(r"https?://([^/?#]*)(?:[/?][!-\"$-~]*)?")
-_METADATA_HOSTS: Final = frozenset(
-    {"metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"}
-)
-_METADATA_ADDRESSES: Final = frozenset(
-    {"100.100.100.200", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254"}
-)
-_NAT64: Final = IPv6Network("64:ff9b::/96")
 
 
 def host(text: str) -> str:
@@ -36,29 +31,38 @@ def host(text: str) -> str:
 
 
 def endpoint(text: str) -> Endpoint:
-    """``http://host:port`` or ``unix:/absolute/path``."""
+    """``http://host:port``, ``https://host:port`` or ``unix:/absolute/path``."""
     if text.startswith("unix:"):
         return _socket(text)
     if "@" in text:
         raise ValueError(f"{quoted(text)} carries credentials; write only http://host:port")
-    if text.startswith("https://"):
+    scheme, separator, authority = text.partition("://")
+    if not separator or scheme not in _PORTS:
         raise ValueError(
-            f"{quoted(text)} asks for TLS to a version, which is not supported yet; "
-            "write http://host:port"
+            f"{quoted(text)} is not an address; "
+            "write http://host:port, https://host:port or unix:/absolute/path"
         )
-    if not text.startswith("http://"):
-        raise ValueError(
-            f"{quoted(text)} is not an address; write http://host:port or unix:/absolute/path"
-        )
-    authority = text.removeprefix("http://")
     for mark, what in (("/", "a path"), ("?", "a query"), ("#", "a fragment")):
         if mark in authority:
             raise ValueError(
-                f"{quoted(text)} has {what}; write only http://host:port, "
+                f"{quoted(text)} has {what}; write only {scheme}://host:port, "
                 "the client's own is passed on"
             )
-    bracketed, port = _authority(authority)
-    return Endpoint(f"http://{bracketed}:{port}", bracketed.strip("[]"), port)
+    bracketed, port = _authority(authority, _PORTS[scheme])
+    tls = Tls() if scheme == "https" else None
+    return Endpoint(f"{scheme}://{bracketed}:{port}", bracketed.strip("[]"), port, tls=tls)
+
+
+def certificate_file(text: str) -> str:
+    """The absolute path of a file; whether it can be used is not judged here."""
+    if not text.startswith("/") or text.endswith("/"):
+        raise ValueError(f"{quoted(text)} is no absolute path; write such as /etc/canary/ca.pem")
+    return text
+
+
+def server_name(text: str) -> str:
+    """The name or address that stands in a certificate, lower-case and without brackets."""
+    return host(text).strip("[]")
 
 
 def webhook(text: str) -> str:
@@ -82,17 +86,17 @@ def _socket(text: str) -> Endpoint:
     return Endpoint(f"unix:{place}", socket=place)
 
 
-def _authority(text: str) -> tuple[str, int]:
+def _authority(text: str, default: int = 0) -> tuple[str, int]:
     """Host (in brackets if IPv6) and port of a URL, if a connection may go there."""
     found = re.fullmatch(_AUTHORITY, text)
-    port = int(found[2] or 80) if found else 0
+    port = int(found[2] or default) if found else 0
     if found is None or port > 65535:
         raise ValueError(
             f"{quoted(text)} is not a host and port; write host:port, [IPv6]:port or a host, "
             "the port from 1 to 65535"
         )
     host, address = _host(found[1])
-    if host in _METADATA_HOSTS or (address and _is_off_limits(address)):
+    if host in METADATA_HOSTS or (address and off_limits(address)):
         raise ValueError(
             f"{quoted(host)} is a link-local, metadata, multicast or unspecified address, "
             "which traffic must not go to; write the address of a server"
@@ -116,12 +120,3 @@ def _host(text: str) -> tuple[str, IPv4Address | IPv6Address | None]:
             return lower, None
     remedy = "write a name, an IPv4 address, or an IPv6 address in brackets"
     raise ValueError(f"{quoted(text)} is not a host; {remedy}")
-
-
-def _is_off_limits(address: IPv4Address | IPv6Address) -> bool:
-    if isinstance(address, IPv6Address):
-        inner = IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else address.ipv4_mapped
-        if inner is not None:
-            return _is_off_limits(inner)
-    special = address.is_link_local or address.is_multicast or address.is_unspecified
-    return special or str(address) in _METADATA_ADDRESSES

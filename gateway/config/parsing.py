@@ -7,8 +7,9 @@ at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, get_args
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final, TypeAlias, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -46,9 +47,20 @@ _PRESETS: Final[dict[schema.Protocol | None, tuple[str | None, str | None]]] = {
 }
 
 
-def parse(content: bytes) -> RoutingConfig:
-    """The file as values. Raises :class:`ConfigError` with all problems, in the file's order."""
-    _, routing = _checked(content)
+Unusable: TypeAlias = Callable[[str], str | None]
+"""Says why a file of authorities cannot be used, if it cannot."""
+
+
+def parse(content: bytes, unusable: Unusable | None = None) -> RoutingConfig:
+    """The file as values. Raises :class:`ConfigError` with all problems, in the file's order.
+
+    ``unusable`` judges the other files it names; who only edits it, elsewhere, does not have them.
+    """
+    document, routing = _checked(content)
+    if unusable is not None:
+        problems = _authorities(document, unusable)
+        if problems:
+            raise ConfigError(_in_order(problems))
     return RoutingConfig(
         routes=tuple(_route(name, route) for name, route in routing.routes.items()),
         notify=tuple(model.Webhook(each.webhook, tuple(each.events)) for each in routing.notify),
@@ -88,6 +100,19 @@ def _checked(content: bytes) -> tuple[Document, schema.Routing]:
     if problems or routing is None:
         raise ConfigError(_in_order(problems))
     return document, routing
+
+
+def _authorities(document: Document, unusable: Unusable) -> list[Problem]:
+    found = []
+    for path in _matching(document.data, ("routes", "*", "versions", "*", "tls", "ca")):
+        file = document.data
+        for key in path:
+            file = file[str(key)] if isinstance(file, dict) else None
+        why = unusable(str(file))
+        if why is not None:
+            message = f"{quoted(str(file))} cannot be used ({why}); write the path of a PEM file"
+            found.append(document.problem(path, f"{message} with CA certificates"))
+    return found
 
 
 def _explained(details: ErrorDetails, document: Document) -> Problem:
@@ -182,6 +207,9 @@ def _route(name: str, shape: schema.Route) -> model.Route:
 
 def _version(name: str, shape: schema.Version) -> model.Version:
     endpoints = (shape.url,) if shape.url else tuple(shape.urls or ())
+    if shape.tls is not None:
+        tls = model.Tls(shape.tls.ca or "", shape.tls.server_name or "")
+        endpoints = tuple(replace(each, tls=tls) for each in endpoints)
     return model.Version(name, endpoints, shape.weight)
 
 

@@ -71,6 +71,13 @@ def _references(route: dict[str, Data]) -> Iterator[Finding]:
 def _addresses(route: dict[str, Data]) -> Iterator[Finding]:
     for name, version in _mapping(route, "versions").items():
         yield from _one_of(version, ("versions", name), "url", "urls")
+        written = _mapping(version)
+        urls = written.get("urls", [written.get("url")])
+        texts = [url for url in urls if isinstance(url, str)] if isinstance(urls, list) else []
+        plain = next((url for url in texts if not url.startswith("https://")), None)
+        if "tls" in written and plain is not None:
+            message = f"{quoted(plain)} speaks no TLS; write https://host:port, or remove 'tls'"
+            yield ("versions", name, "tls"), message
 
 
 def _sticky(route: dict[str, Data]) -> Iterator[Finding]:

@@ -6,19 +6,17 @@ A model knows its keys and what each scalar may say; what one key demands of ano
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import core_schema
 
 from gateway import model
 from gateway.config import addresses
 from gateway.config import quantities as read
-from gateway.config.document import kind
+from gateway.config.scalars import Scalar, number, scalar, word
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -46,39 +44,6 @@ class Fallback(StrEnum):
 # Scalars: how a text becomes a value, and what the JSON Schema says of it.
 
 
-@dataclass(frozen=True, eq=False)
-class Scalar:
-    """The annotation of a key whose value is made from one text by ``parse``."""
-
-    parse: Callable[[str], object]
-    schema: JsonSchemaValue
-
-    def __get_pydantic_core_schema__(self, source: object, handler: object) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self._read)
-
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: object) -> JsonSchemaValue:
-        return dict(self.schema)
-
-    def _read(self, value: object) -> object:
-        if not isinstance(value, str):
-            raise ValueError(f"{kind(value)} stands here; write a single value")
-        return self.parse(value)
-
-
-def _scalar(parse: Callable[[str], object], pattern: str, *types: str, **bounds: float) -> Scalar:
-    """Besides texts, editors know other types: to them an unquoted 1.10 is a number."""
-    return Scalar(parse, {"type": ["string", *types], "pattern": f"^({pattern})$", **bounds})
-
-
-def _number(parse: Callable[[str], float], pattern: str, least: str, most: str) -> Scalar:
-    bounds = {"minimum": float(least)} | ({"maximum": float(most)} if most.isdecimal() else {})
-    return _scalar(read.within(parse, least, most), pattern, "number", **bounds)
-
-
-def _word(words: type[StrEnum]) -> Scalar:
-    return Scalar(read.one_of(words), {"enum": [word.value for word in words]})
-
-
 def _distinct(items: list[Item]) -> list[Item]:
     seen: set[Item] = set()
     for item in items:
@@ -89,27 +54,29 @@ def _distinct(items: list[Item]) -> list[Item]:
     return items
 
 
-Name = Annotated[str, _scalar(read.name, read.NAME)]
-Reference = Annotated[str, _scalar(str, read.NAME, "number")]  # `rules` knows which names exist
-Label = Annotated[str, _scalar(read.label, read.LABEL, "number", "boolean")]
-Pointer = Annotated[str, _scalar(read.pointer, read.POINTER)]
-PathPrefix = Annotated[str, _scalar(read.path, read.PATH)]
-Host = Annotated[str, _scalar(addresses.host, r"[^:]+|\[.+\]")]
-HeaderName = Annotated[str, _scalar(read.header, read.TOKEN)]
-HeaderValue = Annotated[str, _scalar(read.header_value, read.VALUE, "number", "boolean")]
-KeyHeader = Annotated[str, _scalar(read.key_header, read.TOKEN)]
-CookieName = Annotated[str, _scalar(read.token, read.TOKEN)]
-Address = Annotated[model.Endpoint, _scalar(addresses.endpoint, "http://[^/@?#]+|unix:/[^/].*")]
-WebhookUrl = Annotated[str, _scalar(addresses.webhook, "https?://[^/@?#]+([/?][^#]*)?")]
+Name = Annotated[str, scalar(read.name, read.NAME)]
+Reference = Annotated[str, scalar(str, read.NAME, "number")]  # `rules` knows which names exist
+Label = Annotated[str, scalar(read.label, read.LABEL, "number", "boolean")]
+Pointer = Annotated[str, scalar(read.pointer, read.POINTER)]
+PathPrefix = Annotated[str, scalar(read.path, read.PATH)]
+Host = Annotated[str, scalar(addresses.host, r"[^:]+|\[.+\]")]
+HeaderName = Annotated[str, scalar(read.header, read.TOKEN)]
+HeaderValue = Annotated[str, scalar(read.header_value, read.VALUE, "number", "boolean")]
+KeyHeader = Annotated[str, scalar(read.key_header, read.TOKEN)]
+CookieName = Annotated[str, scalar(read.token, read.TOKEN)]
+Address = Annotated[model.Endpoint, scalar(addresses.endpoint, "https?://[^/@?#]+|unix:/[^/].*")]
+FilePath = Annotated[str, scalar(addresses.certificate_file, "/.*[^/]")]
+ServerName = Annotated[str, scalar(addresses.server_name, r"[^:]+|\[.+\]")]
+WebhookUrl = Annotated[str, scalar(addresses.webhook, "https?://[^/@?#]+([/?][^#]*)?")]
 Switch = Annotated[bool, Scalar(read.switch, {"enum": [True, False, "true", "false"]})]
-Percent = Annotated[int, _number(read.percent, read.PERCENT, "0", "100")]
-Growth = Annotated[int, _number(read.percent, read.PERCENT, "0.01", "100")]
-Chance = Annotated[int, _number(read.percent, read.PERCENT, "0.01", "50")]
-Bytes = Annotated[int, _number(read.size, read.SIZE, "1", "1GiB")]
-InFlight = Annotated[int, _number(read.count, read.COUNT, "1", "100000")]
-MinBad = Annotated[int, _number(read.count, read.COUNT, "1", "1000000")]
-Timeout = Annotated[float, _scalar(read.within(read.duration, "1ms", "1h"), read.DURATION)]
-Pause = Annotated[float | None, _scalar(read.pause, f"{read.DURATION}|forever")]
+Percent = Annotated[int, number(read.percent, read.PERCENT, "0", "100")]
+Growth = Annotated[int, number(read.percent, read.PERCENT, "0.01", "100")]
+Chance = Annotated[int, number(read.percent, read.PERCENT, "0.01", "50")]
+Bytes = Annotated[int, number(read.size, read.SIZE, "1", "1GiB")]
+InFlight = Annotated[int, number(read.count, read.COUNT, "1", "100000")]
+MinBad = Annotated[int, number(read.count, read.COUNT, "1", "1000000")]
+Timeout = Annotated[float, scalar(read.within(read.duration, "1ms", "1h"), read.DURATION)]
+Pause = Annotated[float | None, scalar(read.pause, f"{read.DURATION}|forever")]
 
 
 # Mappings, from the leaves to the root. Defaults are those of `gateway.model`; a test says so.
@@ -136,16 +103,28 @@ class Match(Shape):
     header: dict[HeaderName, HeaderValue] = _key({}, "Headers and their exact values.")
 
 
+class Tls(Shape):
+    """Whom the workers of a version must prove to be; there is no way not to ask them."""
+
+    ca: FilePath | None = _key(
+        None, "Absolute path of who may vouch for them, PEM. Default: the system's store."
+    )
+    server_name: ServerName | None = _key(
+        None, "The name in their certificates. Default: the host of the URL."
+    )
+
+
 class Version(Shape):
     """One model version: where it runs, and which share of the requests it gets."""
 
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["url"]}, {"required": ["urls"]}]}
     )
-    url: Address | None = _key(None, "http://host:port or unix:/absolute/path.")
+    url: Address | None = _key(None, "http://host:port, https://host:port or unix:/absolute/path.")
     urls: Annotated[list[Address], AfterValidator(_distinct)] | None = _key(
         None, "Several endpoints; the least busy one is asked.", min_length=1, max_length=MANY
     )
+    tls: Tls | None = _key(None, "How workers at https:// are verified.")
     weight: Percent = _key(0, "Percent of the requests, in steps of 0.01; candidates only.")
 
 
@@ -176,7 +155,7 @@ class Limits(Shape):
 class Prediction(Shape):
     """Where the prediction stands in an answer, so that versions can be compared."""
 
-    protocol: Annotated[Protocol, _word(Protocol)] | None = _key(None, "Presets label and score.")
+    protocol: Annotated[Protocol, word(Protocol)] | None = _key(None, "Presets label and score.")
     label: Pointer | None = _key(None, "JSON Pointer to the class that was answered.")
     score: Pointer | None = _key(None, "JSON Pointer to its score.")
     labels: Annotated[list[Label], AfterValidator(_distinct)] = _key(
@@ -204,10 +183,10 @@ class Rollout(Shape):
 
     candidate: Reference = Field(description="The version that is rolled out.")
     steps: list[Step] = Field(min_length=1, max_length=MANY, description="Growing weights.")
-    on_failure: Annotated[model.OnFailure, _word(model.OnFailure)] = _key(
+    on_failure: Annotated[model.OnFailure, word(model.OnFailure)] = _key(
         model.OnFailure.ROLLBACK, "When the candidate is found worse. Default: rollback."
     )
-    on_success: Annotated[model.OnSuccess, _word(model.OnSuccess)] = _key(
+    on_success: Annotated[model.OnSuccess, word(model.OnSuccess)] = _key(
         model.OnSuccess.PROMOTE, "After the last step. Default: promote."
     )
 
@@ -222,7 +201,7 @@ class Predictions(Shape):
     """How the distribution of the answers is compared."""
 
     max_shift: Percent = Field(description="Points that are tolerated per class.")
-    action: Annotated[model.ShiftAction, _word(model.ShiftAction)] = _key(
+    action: Annotated[model.ShiftAction, word(model.ShiftAction)] = _key(
         model.ShiftAction.ALERT, "What a larger shift does. Default: alert."
     )
 
@@ -244,7 +223,7 @@ class Webhook(Shape):
 
     webhook: WebhookUrl = Field(description="The URL that gets a POST.")
     events: Annotated[
-        list[Annotated[model.Event, _word(model.Event)]], AfterValidator(_distinct)
+        list[Annotated[model.Event, word(model.Event)]], AfterValidator(_distinct)
     ] = _key(list(model.Event), "Default: all.", min_length=1)
 
 
@@ -262,7 +241,7 @@ class Route(Shape):
     idempotent: Switch | None = _key(
         None, "Whether a prediction may be asked twice. Default: true; false for openai."
     )
-    fallback: Annotated[Fallback, _word(Fallback)] = _key(
+    fallback: Annotated[Fallback, word(Fallback)] = _key(
         Fallback.STABLE, "Who answers when a candidate fails. Default: stable."
     )
     limits: Limits = _key(Limits(), "Default: bodies of 1MiB, 256 requests at once.")

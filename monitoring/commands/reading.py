@@ -12,6 +12,7 @@ import typer
 from gateway.config import parse, warnings
 from gateway.config.schema import json_schema
 from gateway.errors import ConfigError
+from gateway.tls import unusable_authority
 from monitoring import history as history_file
 from monitoring.commands.options import (
     DEFAULT_FILE,
@@ -29,7 +30,7 @@ def check(file: FileArgument = DEFAULT_FILE, json: Json = False) -> None:
     """List everything wrong with a routing file; exit 2 if anything is."""
     try:
         content = content_of(file)
-        config = parse(content)
+        config = parse(content, unusable_authority)
     except ConfigError as error:
         if json:
             print_json({"ok": False, "problems": [asdict(one) for one in error.problems]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -42,6 +43,14 @@ def serve(
     processes: Annotated[
         int, typer.Option(help="Processes that share the port, one a core; 1: all in this one.")
     ] = 1,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Certificate and chain for clients, PEM: speak TLS.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
+    admin_tls_cert: Annotated[
+        Path | None, typer.Option(help="The same for the admin port.")
+    ] = None,
+    admin_tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
     json: JsonLogs = False,
 ) -> None:
     """Serve clients according to the routing file until SIGTERM; reload it when it changes."""
@@ -50,8 +59,15 @@ def serve(
     # The command line weighs as much as the gateway. This process becomes one that has none; it
     # says what is wrong with the file or the ports, and exits, as any other command does.
     options = ["--listen", str(address(listen)), "--admin", str(address(admin))]
-    if admin_token_file is not None:
-        options += ["--admin-token-file", str(admin_token_file)]
+    files = {
+        "--admin-token-file": admin_token_file,
+        "--tls-cert": tls_cert,
+        "--tls-key": tls_key,
+        "--admin-tls-cert": admin_tls_cert,
+        "--admin-tls-key": admin_tls_key,
+    }
+    for name, path in files.items():
+        options += [] if path is None else [name, str(path)]
     options += ["--processes", str(processes), *(["--json"] if json else []), "--", str(file)]
     sys.stdout.flush()
     sys.stderr.flush()

@@ -42,6 +42,7 @@ routes:
     versions:
       v1: {urls: ["http://127.0.0.1:8101", "unix:/run/v1.sock"]}
       v2: {url: "http://[::1]:8102", weight: 12.34}
+      v3: {url: "https://iris", tls: {ca: /etc/canary/ca.pem, server_name: iris-v3}}
     sticky: {cookie: canary_id, salt: pepper}
     override: {header: X-Model-Version}
     timeout: 1234ms

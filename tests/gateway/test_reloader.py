@@ -70,6 +70,20 @@ def test_an_unchanged_file_is_left_alone(file: Path) -> None:
     assert (reloader.status.taken, reloader.status.refused) == (0, 0)
 
 
+def test_a_file_of_authorities_that_cannot_be_used_is_refused(file: Path, tmp_path: Path) -> None:
+    reloader, plane = reloader_of(file)
+    generation = plane.generation
+    missing = tmp_path / "ca.pem"
+    secured = f'{{url: "https://127.0.0.1:8101", tls: {{ca: {missing}}}}}'
+    file.write_text(TEXT.replace('{url: "http://127.0.0.1:8101"}', secured))
+
+    assert not reload(reloader)
+    assert plane.generation == generation
+    assert [problem.path for problem in reloader.status.problems] == [
+        "routes.iris.versions.v1.tls.ca"
+    ]
+
+
 def test_a_change_that_keeps_size_and_modification_time_is_seen(file: Path) -> None:
     reloader, plane = reloader_of(file)
     stat = file.stat()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -177,6 +178,10 @@ class Wire:
         return data
 
     def close(self) -> None:
+        if isinstance(self.sock, ssl.SSLSocket):
+            with suppress(OSError, ValueError):
+                self.sock.settimeout(0)
+                self.sock.unwrap()  # says farewell, and does not wait for the answer
         self.sock.close()
 
     def reset(self) -> None:
@@ -221,7 +226,12 @@ def chunked(*pieces: bytes) -> bytes:
 class Client(Wire):
     """A client of the gateway on one connection."""
 
-    def __init__(self, address: tuple[str, int], receive_buffer: int | None = None) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        receive_buffer: int | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
         sock = socket.socket()
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -232,6 +242,8 @@ class Client(Wire):
             sock.close()
             raise
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context is not None:
+            sock = context.wrap_socket(sock, server_hostname=address[0])
         super().__init__(sock)
 
     def __enter__(self) -> Client:
@@ -364,8 +376,10 @@ class Worker:
         reset_on_accept: bool = False,
         reads_bodies: bool = True,
         receive_buffer: int | None = None,
+        context: ssl.SSLContext | None = None,
     ) -> None:
         self.name = name
+        self._context = context
         self.behaviour = behaviour
         self.first = list(first)
         self.requests: list[Message] = []
@@ -381,7 +395,8 @@ class Worker:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self._sock.bind(path or ("127.0.0.1", 0))
         self._sock.listen(256)
-        self.url = f"unix:{path}" if path else f"http://127.0.0.1:{self._sock.getsockname()[1]}"
+        scheme = "https" if context else "http"
+        self.url = f"unix:{path}" if path else f"{scheme}://127.0.0.1:{self._sock.getsockname()[1]}"
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
@@ -433,6 +448,8 @@ class Worker:
 
     def _serve(self, wire: Wire, number: int) -> None:
         try:
+            if self._context is not None:
+                wire.sock = self._context.wrap_socket(wire.sock, server_side=True)
             while True:
                 request = wire.message() if self._reads_bodies else Message(*wire.head(), b"")
                 with self._lock:
@@ -483,6 +500,8 @@ class Gateway:
     draw: Callable[[], float] | None = None
     clock: Clock = field(default_factory=Clock)
     new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    pem: bytes = b""  # the key and the certificate it shows; without, it speaks no TLS
+    trust: ssl.SSLContext | None = None  # what its clients need to verify it
     problems: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -502,6 +521,8 @@ class Gateway:
         draw = {} if self.draw is None else {"draw": self.draw}
         self.plane = Solo(self.config, dial=self.dial, clock=self.clock, **draw)
         self.live, self.listener = self.plane.live, self.plane.listener
+        if self.pem:
+            self.plane.certify(self.pem)
         self.address = await self.listener.start("127.0.0.1", 0)
         self._ready.set()
         await self._stop.wait()
@@ -531,7 +552,7 @@ class Gateway:
         return asyncio.run_coroutine_threadsafe(awaited(), self.loop).result(PATIENCE)
 
     def client(self, **more: Any) -> Client:
-        return Client(self.address, **more)
+        return Client(self.address, context=self.trust, **more)
 
     def ask(self, method: str = "POST", target: str = "/predict", **more: Any) -> Message:
         """One request on a connection of its own."""

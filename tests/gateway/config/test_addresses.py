@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import addresses
-from gateway.model import Endpoint
+from gateway.model import Endpoint, Tls
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,9 @@ from gateway.model import Endpoint
         ("http://[0:0:0:0:0:0:0:1]", Endpoint("http://[::1]:80", "::1", 80)),
         ("http://10.0.0.1:65535", Endpoint("http://10.0.0.1:65535", "10.0.0.1", 65535)),
         ("http://v2.10x:1", Endpoint("http://v2.10x:1", "v2.10x", 1)),
+        ("https://Iris:8443", Endpoint("https://iris:8443", "iris", 8443, tls=Tls())),
+        ("https://10.0.0.1", Endpoint("https://10.0.0.1:443", "10.0.0.1", 443, tls=Tls())),
+        ("https://[::1]", Endpoint("https://[::1]:443", "::1", 443, tls=Tls())),
         ("unix:/run/v3.sock", Endpoint("unix:/run/v3.sock", socket="/run/v3.sock")),
         ("unix:/run/a@b", Endpoint("unix:/run/a@b", socket="/run/a@b")),
     ],
@@ -35,12 +38,15 @@ def test_an_endpoint_is_a_host_and_port_or_a_socket(text: str, endpoint: Endpoin
         *("100.100.100.200", "168.63.129.16", "metadata.google.internal", "METADATA.goog"),
         *("[fe80::1]", "[febf::1]", "[fd00:ec2::254]", "[FD00:0EC2:0::254]", "[::]", "[ff02::1]"),
         *("[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]", "[64:ff9b::169.254.169.254]"),
+        *("[2002:a9fe:a9fe::1]", "[::ffff:0.0.0.0]", "192.0.0.192"),
     ],
 )
 def test_addresses_that_no_worker_has_are_refused(host: str) -> None:
     for parse, path in ((addresses.endpoint, ""), (addresses.webhook, "/hook")):
         with pytest.raises(ValueError, match="is a link-local, metadata, multicast or unspecified"):
             parse(f"http://{host}:80{path}")
+        with pytest.raises(ValueError, match="is a link-local, metadata, multicast or unspecified"):
+            parse(f"https://{host}:80{path}")
 
 
 @pytest.mark.parametrize(
@@ -60,13 +66,12 @@ def test_a_host_is_written_the_one_way(host: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (
-            "https://iris:443",
-            "'https://iris:443' asks for TLS to a version, which is not supported yet; "
-            "write http://host:port",
-        ),
-        ("ftp://iris", "'ftp://iris' is not an address; write http://host:port or unix:/absolute"),
-        ("iris:8101", "'iris:8101' is not an address; write http://host:port or unix:/absolute"),
+        ("ftp://iris", "'ftp://iris' is not an address; write http://host:port, https://host:por"),
+        ("iris:8101", "'iris:8101' is not an address; write http://host:port, https://host:port "),
+        ("ws://iris", "'ws://iris' is not an address; write http://host:port, https://host:port o"),
+        ("https://", "'' is not a host; write a name, an IPv4 address, or an IPv6 address in br"),
+        ("https://iris/a", "'https://iris/a' has a path; write only https://host:port, the client"),
+        ("https://u:secret@iris", "'https://***@iris' carries credentials; write only http://hos"),
         ("HTTP://iris", "'HTTP://iris' is not an address; write http://host:port"),
         ("file:///etc/passwd", "'file:///etc/passwd' is not an address; write"),
         ("http://iris/predict", "'http://iris/predict' has a path; write only http://host:port, "),
@@ -117,6 +122,22 @@ def test_a_refused_webhook_is_not_shown(url: str) -> None:
     with pytest.raises(ValueError, match="write") as refused:
         addresses.webhook(url)
     assert "SECRET" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "host", ["10.0.0.1", "172.16.0.1", "192.168.1.1", "127.0.0.1", "[fd00::1]"]
+)
+def test_private_networks_are_where_workers_live(host: str) -> None:
+    assert addresses.endpoint(f"http://{host}:80").port == 80
+
+
+def test_a_name_in_a_certificate_is_a_host_and_its_authority_an_absolute_path() -> None:
+    assert addresses.server_name("Iris.Example") == "iris.example"
+    assert addresses.server_name("[::1]") == "::1"
+    assert addresses.certificate_file("/etc/canary/ca.pem") == "/etc/canary/ca.pem"
+    for text in ("ca.pem", "", "/etc/canary/"):
+        with pytest.raises(ValueError, match="is no absolute path; write such as /etc/canary/ca"):
+            addresses.certificate_file(text)
 
 
 def test_the_host_of_a_match_is_compared_lower_case_and_without_port() -> None:

@@ -267,7 +267,7 @@ routes:
   iris:
     stabel: v1
     versions:
-      v1: {url: "https://iris-v1", weight: 95}
+      v1: {url: "ftp://iris-v1", weight: 95}
       v2: {url: "http://iris-v2", wieght: 10}
       v2: {}
       v3: {urls: ["http://169.254.169.254"], weight: ten}
@@ -281,8 +281,8 @@ notfy: []
         "routing.yaml:2:3: routes.iris: key 'stable' is missing; "
         "write the version that takes what the candidates leave",
         "routing.yaml:3:5: routes.iris.stabel: unknown key 'stabel'; did you mean 'stable'?",
-        "routing.yaml:5:17: routes.iris.versions.v1.url: 'https://iris-v1' asks for TLS to a "
-        "version, which is not supported yet; write http://host:port",
+        "routing.yaml:5:17: routes.iris.versions.v1.url: 'ftp://iris-v1' is not an "
+        "address; write http://host:port, https://host:port or unix:/absolute/path",
         "routing.yaml:6:35: routes.iris.versions.v2.wieght: unknown key 'wieght'; "
         "did you mean 'weight'?",
         "routing.yaml:7:7: routes.iris.versions.v2: this key stands twice, first at 6:7; "
