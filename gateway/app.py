@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.admin import create_admin
 from gateway.config import parse, warnings
+from gateway.descriptors import raise_limit
 from gateway.errors import ConfigError
 from gateway.group import Group
 from gateway.listener import DRAIN_LIMIT
@@ -93,6 +94,7 @@ async def serve(path: Path, data: Address, admin: Address, processes: int = 1) -
     """Serve until SIGTERM or SIGINT, reload on SIGHUP."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    descriptors = raise_limit()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     async with create_gateway(path, data, admin, processes=processes) as gateway:
@@ -113,6 +115,7 @@ async def serve(path: Path, data: Address, admin: Address, processes: int = 1) -
             file=str(path),
             generation=gateway.plane.generation,
             processes=processes,
+            descriptors=descriptors,
         )
         await stop.wait()
         log.info("draining", limit_seconds=DRAIN_LIMIT)

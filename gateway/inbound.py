@@ -2,8 +2,8 @@
 asked.
 
 It knows order and time, not routes. Requests sent ahead (pipelining) wait their turn; beyond
-``MAX_AHEAD`` nothing more is read. What cannot be understood is answered once, after everything
-before it, and ends the connection.
+``MAX_AHEAD`` of them, or a mebibyte, nothing more is read. What cannot be understood is answered
+once, after everything before it, and ends the connection.
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ class InboundConnection(asyncio.Protocol):
         "_reader",
         "_seen",
         "_transport",
-        "_unsent",
         "blocked",
         "write",
     )
@@ -64,7 +63,6 @@ class InboundConnection(asyncio.Protocol):
         self.blocked = False  # the client does not take our bytes
         self._held = False  # we do not read the client's
         self._lingers = False  # answered for good, and read only to throw it away
-        self._unsent = 0  # bytes of answers, when last looked at
         self._seen = (0, 0.0)  # the reader's progress, and since when it has been that
 
     def __repr__(self) -> str:
@@ -85,6 +83,7 @@ class InboundConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
+        self._live.backlog.discard(self)
         self._reader.ended = True
         self._queue.clear()
         exchange, self._exchange = self._exchange, None
@@ -96,12 +95,13 @@ class InboundConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.blocked = True
-        self._unsent = self._transport.get_write_buffer_size()
+        self._live.backlog.add(self, self._live.clock())
         if self._exchange is not None:
             self._exchange.on_client_blocked(True)
 
     def resume_writing(self) -> None:
         self.blocked = False
+        self._live.backlog.discard(self)
         if self._exchange is not None:
             self._exchange.on_client_blocked(False)
         else:
@@ -137,7 +137,8 @@ class InboundConnection(asyncio.Protocol):
             self._begin(request)
         else:
             self._queue.append(request)
-            if len(self._queue) >= MAX_AHEAD:
+            ahead = sum(one.size for one in self._queue)
+            if len(self._queue) >= MAX_AHEAD or ahead > UPLOAD_BUFFER:
                 self._hold(True)
 
     def on_refusal(self, request: Request) -> None:
@@ -267,23 +268,27 @@ class InboundConnection(asyncio.Protocol):
         elif reader.in_head and waited > HEAD_TIMEOUT:
             self._time_out("the head came too slowly")
         elif waited > IDLE_TIMEOUT:
-            self._end_idle(now)
+            self._end_idle()
 
     def _time_out(self, sentence: str) -> None:
         """The client sends nothing, so there is nothing to linger for."""
         self._reader.refuse(Refusal(408, "timeout", sentence))
         self._transport.close()
 
-    def _end_idle(self, now: float) -> None:
-        """Nothing is asked. Who takes an answer slowly may go on with it, who does not is cut."""
-        unsent = self._transport.get_write_buffer_size()
-        if unsent == 0:
+    def _end_idle(self) -> None:
+        """Nothing is asked. Who takes much of an answer slowly is the backlog's concern."""
+        if self.unsent() == 0:
             self._end()
-        elif unsent < self._unsent:
-            self._seen = (self._reader.progress, now)
-            self._unsent = unsent
-        else:
+        elif not self.blocked:
             self.abort()
+
+    def unsent(self) -> int:
+        """Bytes of answers that the client has not taken."""
+        return self._transport.get_write_buffer_size()
+
+    def give_up(self) -> None:
+        """The client is too slow: cut it, though not from within a write."""
+        asyncio.get_running_loop().call_soon(self.abort)
 
     def drain(self) -> None:
         """No new requests: end at once when idle, else with the present answer."""

@@ -5,18 +5,39 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, cast
 
+from gateway.descriptors import room_for_clients
 from gateway.inbound import InboundConnection
 from gateway.live import Live
+from gateway.replies import connection_line, error_reply
 
 SWEEP_EVERY: Final = 0.1  # seconds: how late a deadline may be noticed
 BACKLOG: Final = 2048
 DRAIN_LIMIT: Final = 30.0  # seconds; what Kubernetes grants before it kills
 
 
+class Turned(asyncio.Protocol):
+    """A client for whom there is no descriptor left that workers may not need."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._live.refused("shed")
+        sentence = "as many clients as this gateway may serve at once are connected; try again"
+        made = self._live.new_id()
+        answer = error_reply(503, "shed", sentence, made, connection=connection_line(False, False))
+        wire = cast("asyncio.Transport", transport)
+        wire.write(answer)
+        wire.close()
+
+
 class Listener:
-    """``start`` or ``start_on``, and ``drain`` at the end; each sweep calls ``on_sweep``."""
+    """``start`` or ``start_on``, and ``drain`` at the end; each sweep calls ``on_sweep``.
+
+    ``room`` is how many clients may be connected at once.
+    """
 
     def __init__(self, live: Live, on_sweep: Callable[[], None] | None = None) -> None:
         self._live = live
@@ -24,6 +45,7 @@ class Listener:
         self._connections: set[InboundConnection] = set()
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None
+        self.room = room_for_clients()
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen, and return the address in use (port 0 asks for a free one). Raises OSError."""
@@ -42,7 +64,9 @@ class Listener:
             self._servers.append(server)
         self._sweeper = loop.create_task(self._sweep())
 
-    def _accept(self) -> InboundConnection:
+    def _accept(self) -> asyncio.Protocol:
+        if len(self._connections) >= self.room:
+            return Turned(self._live)
         return InboundConnection(self._live, self._connections)
 
     async def drain(self, limit: float) -> int:
@@ -78,6 +102,7 @@ class Listener:
             now = self._live.clock()
             if self._on_sweep is not None:
                 self._on_sweep()
+            self._live.backlog.sweep(now)
             for connection in tuple(self._connections):
                 try:
                     connection.sweep(now)

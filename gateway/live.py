@@ -15,6 +15,7 @@ from random import random
 from secrets import token_hex
 from time import perf_counter
 
+from gateway.backlog import Backlog
 from gateway.counts import VersionCounts
 from gateway.errors import Refusal
 from gateway.ledger import Ledger
@@ -62,6 +63,7 @@ class Live:
         self.clock = clock
         self.draw = draw
         self.draining = False
+        self.backlog = Backlog()
         self._dial = dial
         self._prefix = token_hex(6).encode()
         self._serial = count(1)

@@ -17,8 +17,17 @@ PACKAGES = ("gateway", "monitoring", "model_workers")
 PURE = {
     "gateway": {
         *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
-        *("archive", "config.rules", "config.schema", "counts", "edit", "errors", "headers"),
-        *("heads", "ledger", "model", "observe", "predictions", "recovery", "replies", "report"),
+        *(
+            "archive",
+            "backlog",
+            "config.rules",
+            "config.schema",
+            "counts",
+            "edit",
+            "errors",
+            "headers",
+        ),
+        *("heads", "ledger", "model", "observe", "predictions", "recovery", "report"),
         *("request", "split", "status", "table", "target"),
     },
     "monitoring": {"evidence", "explanation", "judge"},
