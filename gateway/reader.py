@@ -6,7 +6,6 @@ refusal after which nothing more is read.
 
 from __future__ import annotations
 
-import re
 from typing import Final, Protocol
 
 import httptools
@@ -16,10 +15,6 @@ from gateway.headers import RequestHead
 from gateway.heads import Heads, head_of
 from gateway.request import MAX_HEAD, UPLOAD_BUFFER, Request, check_head
 from gateway.table import Fields
-
-# An empty line before a request is passed over (RFC 9112, section 2.2); of the first one the CR may
-# have come with the data before.
-_EMPTY_LINES: Final = re.compile(rb"\n?(?:\r\n)*")
 
 known: Final[Heads[RequestHead]] = Heads()  # shared by all connections
 
@@ -253,7 +248,7 @@ class RequestReader:
         """
         text, start = self._text, self._from
         at = text.find(line, start)
-        if at < 0 or (start == 0 and not _EMPTY_LINES.fullmatch(text, 0, at)):
+        if at < 0 or (start == 0 and text[:at].strip(b"\r\n")):  # empty lines: RFC 9112, 2.2
             sentence = "a request line is method, target and HTTP version, with one space between"
             raise Refusal(400, "bad_request", f"{sentence} (RFC 9112, 3)")
         self._from = at + len(line)
