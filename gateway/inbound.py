@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
+from gateway.descriptors import waiting_in
 from gateway.errors import Refusal
 from gateway.exchange import Exchange
 from gateway.reader import RequestReader
@@ -268,23 +269,24 @@ class InboundConnection(asyncio.Protocol):
         elif reader.in_head and waited > HEAD_TIMEOUT:
             self._time_out("the head came too slowly")
         elif waited > IDLE_TIMEOUT:
-            self._end_idle()
+            if self.unsent() == 0:
+                self._end()
+            elif not self.blocked:  # else it is the backlog's concern
+                self.abort()
 
     def _time_out(self, sentence: str) -> None:
         """The client sends nothing, so there is nothing to linger for."""
         self._reader.refuse(Refusal(408, "timeout", sentence))
         self._transport.close()
 
-    def _end_idle(self) -> None:
-        """Nothing is asked. Who takes much of an answer slowly is the backlog's concern."""
-        if self.unsent() == 0:
-            self._end()
-        elif not self.blocked:
-            self.abort()
-
     def unsent(self) -> int:
         """Bytes of answers that the client has not taken."""
         return self._transport.get_write_buffer_size()
+
+    def behind(self) -> int:
+        """The same, with those that wait in the kernel."""
+        wire = self._transport.get_extra_info("socket")
+        return self.unsent() + (0 if wire is None else waiting_in(wire.fileno()))
 
     def give_up(self) -> None:
         """The client is too slow: cut it, though not from within a write."""

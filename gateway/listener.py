@@ -99,14 +99,17 @@ class Listener:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_EVERY)
-            now = self._live.clock()
             if self._on_sweep is not None:
                 self._on_sweep()
-            self._live.backlog.sweep(now)
-            for connection in tuple(self._connections):
-                try:
-                    connection.sweep(now)
-                except Exception as error:  # a mistake with one must not end the time of all
-                    told = {"message": f"sweep of {connection!r}", "exception": error}
-                    asyncio.get_running_loop().call_exception_handler(told)
-                    connection.abort()
+            self._look(self._live.clock())
+
+    def _look(self, now: float) -> None:
+        """A function of its own, so that no connection is held on to until the next time."""
+        self._live.backlog.sweep(now)
+        for connection in tuple(self._connections):
+            try:
+                connection.sweep(now)
+            except Exception as error:  # a mistake with one must not end the time of all
+                told = {"message": f"sweep of {connection!r}", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(told)
+                connection.abort()
