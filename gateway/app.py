@@ -20,6 +20,7 @@ from gateway.admin_port import admin_server
 from gateway.certificate import Certificate
 from gateway.config import parse, warnings
 from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token, TokenError
+from gateway.descriptors import raise_limit
 from gateway.errors import ConfigError
 from gateway.group import Group
 from gateway.listener import DRAIN_LIMIT
@@ -121,6 +122,7 @@ async def serve(
     """Serve until SIGTERM or SIGINT, reload on SIGHUP."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    descriptors = raise_limit()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     async with create_gateway(
@@ -144,6 +146,7 @@ async def serve(
             generation=gateway.plane.generation,
             processes=processes,
             admin_token=token is not None,
+            descriptors=descriptors,
         )
         await stop.wait()
         log.info("draining", limit_seconds=DRAIN_LIMIT)

@@ -59,6 +59,7 @@ MAX_REQUEST_ID: Final = 128
 _JOINED: Final = {
     b"connection": b", ",
     b"cookie": b"; ",
+    b"expect": b", ",
     b"transfer-encoding": b", ",
     b"x-forwarded-for": b", ",
 }
@@ -227,6 +228,9 @@ def _is_event_stream(content_type: bytes) -> bool:
 class _Names(dict[bytes, tuple[bytes, bool]]):
     """Names of fields as they are written, to lower case, and whether the field is passed on. The
     same few come with every head; what is remembered is bounded, as they come from strangers.
+
+    Workers behind CGI or WSGI cannot tell ``Content_Length`` from ``Content-Length``, so what is
+    ours is ours with underscores as well.
     """
 
     def __init__(self, own: frozenset[bytes], families: tuple[bytes, ...] = ()) -> None:
@@ -236,7 +240,8 @@ class _Names(dict[bytes, tuple[bytes, bool]]):
 
     def __missing__(self, name: bytes) -> tuple[bytes, bool]:
         lower = name.lower()
-        found = lower, lower not in self._own and not lower.startswith(self._families)
+        read = lower.replace(b"_", b"-")
+        found = lower, read not in self._own and not read.startswith(self._families)
         if len(self) >= _REMEMBERED_NAMES:
             self.clear()
         self[name] = found

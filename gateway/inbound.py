@@ -2,8 +2,8 @@
 asked.
 
 It knows order and time, not routes. Requests sent ahead (pipelining) wait their turn; beyond
-``MAX_AHEAD`` nothing more is read. What cannot be understood is answered once, after everything
-before it, and ends the connection.
+``MAX_AHEAD`` of them, or a mebibyte, nothing more is read. What cannot be understood is answered
+once, after everything before it, and ends the connection.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
+from gateway.descriptors import waiting_in
 from gateway.errors import Refusal
 from gateway.exchange import Exchange
 from gateway.reader import RequestReader
@@ -46,7 +47,6 @@ class InboundConnection(asyncio.Protocol):
         "_reader",
         "_seen",
         "_transport",
-        "_unsent",
         "blocked",
         "write",
     )
@@ -64,7 +64,6 @@ class InboundConnection(asyncio.Protocol):
         self.blocked = False  # the client does not take our bytes
         self._held = False  # we do not read the client's
         self._lingers = False  # answered for good, and read only to throw it away
-        self._unsent = 0  # bytes of answers, when last looked at
         self._seen = (0, 0.0)  # the reader's progress, and since when it has been that
 
     def __repr__(self) -> str:
@@ -86,6 +85,7 @@ class InboundConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
+        self._live.backlog.discard(self)
         self._reader.ended = True
         self._queue.clear()
         exchange, self._exchange = self._exchange, None
@@ -97,12 +97,13 @@ class InboundConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.blocked = True
-        self._unsent = self._transport.get_write_buffer_size()
+        self._live.backlog.add(self, self._live.clock())
         if self._exchange is not None:
             self._exchange.on_client_blocked(True)
 
     def resume_writing(self) -> None:
         self.blocked = False
+        self._live.backlog.discard(self)
         if self._exchange is not None:
             self._exchange.on_client_blocked(False)
         else:
@@ -138,7 +139,8 @@ class InboundConnection(asyncio.Protocol):
             self._begin(request)
         else:
             self._queue.append(request)
-            if len(self._queue) >= MAX_AHEAD:
+            ahead = sum(one.size for one in self._queue)
+            if len(self._queue) >= MAX_AHEAD or ahead > UPLOAD_BUFFER:
                 self._hold(True)
 
     def on_refusal(self, request: Request) -> None:
@@ -268,23 +270,28 @@ class InboundConnection(asyncio.Protocol):
         elif reader.in_head and waited > HEAD_TIMEOUT:
             self._time_out("the head came too slowly")
         elif waited > IDLE_TIMEOUT:
-            self._end_idle(now)
+            if self.unsent() == 0:
+                self._end()
+            elif not self.blocked:  # else it is the backlog's concern
+                self.abort()
 
     def _time_out(self, sentence: str) -> None:
         """The client sends nothing, so there is nothing to linger for."""
         self._reader.refuse(Refusal(408, "timeout", sentence))
         self._transport.close()
 
-    def _end_idle(self, now: float) -> None:
-        """Nothing is asked. Who takes an answer slowly may go on with it, who does not is cut."""
-        unsent = self._transport.get_write_buffer_size()
-        if unsent == 0:
-            self._end()
-        elif unsent < self._unsent:
-            self._seen = (self._reader.progress, now)
-            self._unsent = unsent
-        else:
-            self.abort()
+    def unsent(self) -> int:
+        """Bytes of answers that the client has not taken."""
+        return self._transport.get_write_buffer_size()
+
+    def behind(self) -> int:
+        """The same, with those that wait in the kernel."""
+        wire = self._transport.get_extra_info("socket")
+        return self.unsent() + (0 if wire is None else waiting_in(wire.fileno()))
+
+    def give_up(self) -> None:
+        """The client is too slow: cut it, though not from within a write."""
+        asyncio.get_running_loop().call_soon(self.abort)
 
     def drain(self) -> None:
         """No new requests: end at once when idle, else with the present answer."""

@@ -6,10 +6,12 @@ import asyncio
 import select
 import socket
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
+from gateway.descriptors import room_for_clients
 from gateway.inbound import InboundConnection
 from gateway.live import Live
+from gateway.replies import connection_line, error_reply
 from gateway.tls import TlsConnection
 
 if TYPE_CHECKING:
@@ -24,8 +26,27 @@ DRAIN_LIMIT: Final = 30.0  # seconds; what Kubernetes grants before it kills
 IDLE_GRACE: Final = 1.0
 
 
+class Turned(asyncio.Protocol):
+    """A client for whom there is no descriptor left that workers may not need."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._live.refused("shed")
+        sentence = "as many clients as this gateway may serve at once are connected; try again"
+        made = self._live.new_id()
+        answer = error_reply(503, "shed", sentence, made, connection=connection_line(False, False))
+        wire = cast("asyncio.Transport", transport)
+        wire.write(answer)
+        wire.close()
+
+
 class Listener:
-    """``start`` or ``start_on``, and ``drain`` at the end; each sweep calls ``on_sweep``."""
+    """``start`` or ``start_on``, and ``drain`` at the end; each sweep calls ``on_sweep``.
+
+    ``room`` is how many clients may be connected at once.
+    """
 
     def __init__(self, live: Live, on_sweep: Callable[[], None] | None = None) -> None:
         self._live = live
@@ -35,6 +56,7 @@ class Listener:
         self._sweeper: asyncio.Task[None] | None = None
         self._context: SSLContext | None = None
         self._shaking: set[TlsConnection] = set()  # hands; not among the connections yet
+        self.room = room_for_clients()
 
     def certify(self, context: SSLContext) -> None:
         """Speak TLS, with this certificate, to whoever connects from now on."""
@@ -58,7 +80,11 @@ class Listener:
         self._sweeper = loop.create_task(self._sweep())
 
     def _accept(self) -> asyncio.Protocol:
-        connection = InboundConnection(self._live, self._connections)
+        connection: asyncio.Protocol
+        if len(self._connections) + len(self._shaking) >= self.room:
+            connection = Turned(self._live)
+        else:
+            connection = InboundConnection(self._live, self._connections)
         return connection if self._context is None else self._secured(connection, self._context)
 
     def _secured(self, connection: asyncio.Protocol, context: SSLContext) -> TlsConnection:
@@ -110,14 +136,18 @@ class Listener:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_EVERY)
-            now = self._live.clock()
-            self._live.sweep(now)
             if self._on_sweep is not None:
                 self._on_sweep()
-            for connection in tuple(self._connections):
-                try:
-                    connection.sweep(now)
-                except Exception as error:  # a mistake with one must not end the time of all
-                    told = {"message": f"sweep of {connection!r}", "exception": error}
-                    asyncio.get_running_loop().call_exception_handler(told)
-                    connection.abort()
+            self._look(self._live.clock())
+
+    def _look(self, now: float) -> None:
+        """A function of its own, so that no connection is held on to until the next time."""
+        self._live.sweep(now)
+        self._live.backlog.sweep(now)
+        for connection in tuple(self._connections):
+            try:
+                connection.sweep(now)
+            except Exception as error:  # a mistake with one must not end the time of all
+                told = {"message": f"sweep of {connection!r}", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(told)
+                connection.abort()

@@ -16,6 +16,7 @@ from secrets import token_hex
 from time import perf_counter
 from typing import Final
 
+from gateway.backlog import Backlog
 from gateway.balance import BalancedPool
 from gateway.counts import VersionCounts
 from gateway.dial import Dial, dial
@@ -72,6 +73,7 @@ class Live:
         self.clock = clock
         self.draw = draw
         self.draining = False
+        self.backlog = Backlog()
         self._dial = dial
         self._prefix = token_hex(6).encode()
         self._serial = count(1)

@@ -45,6 +45,7 @@ class RequestReader:
     __slots__ = (
         "_at_most",
         "_feeding",
+        "_from",
         "_gate",
         "_headers",
         "_last",
@@ -53,6 +54,7 @@ class RequestReader:
         "_parser",
         "_sink",
         "_target",
+        "_text",
         "_untold",
         "_without_upgrade",
         "ended",
@@ -70,6 +72,8 @@ class RequestReader:
         self._feeding = 0  # bytes of the present feed
         self._at_most = 0  # bytes the message may have had so far: of all feeds it has a part in
         self._untold = 0  # bytes since anything was told: of a head, or of trailers, without an end
+        self._text = b""  # the present feed, with those before it that the head began in
+        self._from = 0  # where in it a request line may begin; 0: exactly there
         self._without_upgrade = b""  # a head that is read again
         self._memorable: RequestHead | None = None  # of the last message, if it can be remembered
         self._last: RequestHead | None = None  # that of the last request, if it was remembered
@@ -111,7 +115,15 @@ class RequestReader:
         self._feeding = len(data)
         self._at_most += len(data)
         self._untold += len(data)
+        self._text = self._text + data if self._text else data
+        if self.request is not None:
+            self._from = 1  # somewhere behind the rest of a body
         self._parse(data)
+        if self.request is not None or self.progress % 2 == 0:
+            self._text, self._from = b"", 0
+        elif self._from:
+            self._text = self._text[-MAX_HEAD:]
+            self._from = 1
         if self._untold > MAX_HEAD:
             self.refuse(_head_too_large())
         elif self._memorable is not None:
@@ -172,14 +184,19 @@ class RequestReader:
         if self._parser.should_upgrade() and method != b"CONNECT":
             self._ignore_upgrade(method)
             return
-        version = self._parser.get_http_version()
-        head = RequestHead(self._headers, method, self._target, version)
+        target, version = self._target, self._parser.get_http_version()
+        head = RequestHead(self._headers, method, target, version)
         request = Request(head, self._origin, head.id or self._gate.new_id())
         self.request = request
         try:
             if self._at_most > MAX_HEAD and self._head_size() > MAX_HEAD:
                 raise _head_too_large()
             check_head(head)
+            line = b"%b %b HTTP/" % (method, target)
+            if self._from or not self._text.startswith(line):
+                self._find(line)
+            else:
+                self._from = len(line)
             request.limit = self._gate.body_limit(head.path, head.fields)
             if head.declared is not None and head.declared > request.limit:
                 raise _too_large(request.limit)
@@ -224,6 +241,17 @@ class RequestReader:
         ]
         lines += [b"%b: %b\r\n" % pair for pair in self._headers if pair[0].lower() != b"upgrade"]
         self._without_upgrade = b"".join(lines) + b"\r\n"
+
+    def _find(self, line: bytes) -> None:
+        """The parser passes over repeated spaces, and knows other protocols. Raises
+        :class:`Refusal`.
+        """
+        text, start = self._text, self._from
+        at = text.find(line, start)
+        if at < 0 or (start == 0 and text[:at].strip(b"\r\n")):  # empty lines: RFC 9112, 2.2
+            sentence = "a request line is method, target and HTTP version, with one space between"
+            raise Refusal(400, "bad_request", f"{sentence} (RFC 9112, 3)")
+        self._from = at + len(line)
 
     def _head_size(self) -> int:
         """Bytes of the head just read, as far as they matter."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
+from gateway.date import date_line
 from gateway.errors import Reason
 from gateway.headers import ReplyHead, status_line
 
@@ -68,6 +69,7 @@ def error_reply(
     return b"".join(
         (
             status_line(status),
+            date_line(),
             headers,
             b"X-Request-Id: %b\r\nContent-Type: application/json\r\n" % request_id,
             retry,

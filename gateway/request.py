@@ -8,7 +8,7 @@ from typing import Final
 
 from gateway.errors import Refusal
 from gateway.headers import RequestHead
-from gateway.target import origin_form
+from gateway.target import check_path, origin_form
 
 MAX_TARGET: Final = 8 * 1024  # bytes; nginx and Apache refuse beyond the same size
 MAX_FIELDS: Final = 100
@@ -18,7 +18,10 @@ MAX_HEAD: Final = 32 * 1024  # bytes of request line and fields
 UPLOAD_BUFFER: Final = 1024 * 1024
 
 # A name or an address, and a port (RFC 3986, section 3.2); what else a Host holds is there to fool.
-_HOST: Final = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
+_HOST: Final = re.compile(
+    rb"((?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*"
+    rb"|\[(?=.*:)(?!.*(?::::|::.*::))[0-9A-Fa-f:.]{2,45}\])(:[0-9]{0,5})?"
+)
 
 
 class Request:
@@ -111,3 +114,6 @@ def check_head(head: RequestHead) -> None:
     if expect is not None and expect.lower() != b"100-continue":
         raise Refusal(417, "bad_request", "the only expectation understood is 100-continue")
     origin_form(head.target)
+    path = head.path
+    if b"%" in path or b"/." in path or b"\\" in path:
+        check_path(path)

@@ -9,6 +9,14 @@ from gateway.errors import Refusal
 
 _END_OF_AUTHORITY: Final = re.compile(rb"[/?#]")
 
+# What some servers take for the end of a segment, and for a segment of dots: RFC 3986, 3.3 and 6.2;
+# "\\" where files have it; ";" where parameters are cut off before dots are looked at.
+_BORDER: Final = rb"(?:/|\\|%2[Ff]|%5[Cc])"
+_DOTS: Final = re.compile(
+    _BORDER + rb"(?:\.|%2[Ee]){1,2}(?:(?:;|%3[Bb]).*?)?(?:" + _BORDER + rb"|\Z)", re.DOTALL
+)
+_NO_PATH: Final = re.compile(rb"\\|%00|%(?![0-9A-Fa-f]{2})")
+
 
 def path_of(target: bytes) -> bytes:
     """The path, without the query; absolute form included."""
@@ -34,10 +42,21 @@ def origin_form(target: bytes) -> bytes:
     if target.startswith(b"/"):
         return target
     bare = without_authority(target)
-    if bare is None:
-        sentence = "the request target must be a path that begins with a slash"
+    if bare is None or not authority_of(target):
+        sentence = "the request target must be a path, or a URL with a host"
         raise Refusal(400, "bad_request", sentence)
     return bare
+
+
+def check_path(path: bytes) -> None:
+    """A path that a worker may take for another one cannot be matched: ``/public/..%2fadmin``.
+    Raises :class:`Refusal`.
+    """
+    if _NO_PATH.search(path):
+        sentence = "a path has no backslash, no %00, and two hexadecimal digits after a percent"
+        raise Refusal(400, "bad_request", sentence)
+    if _DOTS.search(path):
+        raise Refusal(400, "bad_request", "the path has a dot segment; send it resolved")
 
 
 def without_authority(target: bytes) -> bytes | None:

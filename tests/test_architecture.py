@@ -17,10 +17,10 @@ PACKAGES = ("gateway", "monitoring", "model_workers")
 PURE = {
     "gateway": {
         *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
-        *("access", "archive", "budget", "config.rules", "config.scalars", "config.schema"),
-        *("counts", "edit", "ejection", "errors", "headers", "heads", "ledger", "model", "observe"),
-        *("offlimits", "predictions", "recovery", "replies", "report", "request", "split"),
-        *("status", "stream", "table", "target"),
+        *("access", "archive", "backlog", "budget", "config.rules", "config.scalars"),
+        *("config.schema", "counts", "edit", "ejection", "errors", "headers", "heads", "ledger"),
+        *("model", "observe", "offlimits", "predictions", "recovery", "report", "request"),
+        *("split", "status", "stream", "table", "target"),
     },
     "monitoring": {"evidence", "explanation", "judge"},
 }

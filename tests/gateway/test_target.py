@@ -15,7 +15,7 @@ from gateway.target import authority_of, origin_form, path_of
     [
         (b"/predict", b"/predict", b"/predict"),
         (b"/predict?x=/y", b"/predict", b"/predict?x=/y"),
-        (b"/a%2Fb/../c", b"/a%2Fb/../c", b"/a%2Fb/../c"),
+        (b"/a%2Fb", b"/a%2Fb", b"/a%2Fb"),
         (b"//a/b", b"//a/b", b"//a/b"),
         (b"http://other.example/predict?x", b"/predict", b"/predict?x"),
         (b"HTTP://other.example", b"/", b"/"),
@@ -27,7 +27,9 @@ def test_a_worker_gets_path_and_query(target: bytes, path: bytes, passed_on: byt
     assert origin_form(target) == passed_on
 
 
-@pytest.mark.parametrize("target", [b"*", b"models.example:443", b"ftp://a/b", b"", b"/a#b"])
+@pytest.mark.parametrize(
+    "target", [b"*", b"models.example:443", b"ftp://a/b", b"", b"/a#b", b"http:///a"]
+)
 def test_any_other_target_is_a_400(target: bytes) -> None:
     with pytest.raises(Refusal) as caught:
         origin_form(target)

@@ -569,12 +569,7 @@ class Gateway:
 
     def sweep(self) -> None:
         """Look at every connection now, as the listener does ten times a second."""
-
-        def look() -> None:
-            for connection in tuple(self.listener._connections):
-                connection.sweep(self.clock())
-
-        self.run(look)
+        self.run(lambda: self.listener._look(self.clock()))
 
     def settle(self) -> None:
         """Let the loop finish what it is at: an answer is counted just after it was written."""
