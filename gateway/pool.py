@@ -93,16 +93,15 @@ class EndpointPool:
         used last is used next, so those nobody needs stay idle.
         """
         before, self._seen = self._seen, {}
-        kept = []
-        for connection in self._idle:
+        idle, self._idle = self._idle, []
+        for connection in idle:
             served, looks = before.get(connection, (connection.served, 0))
             looks = looks + 1 if served == connection.served else 1
             if looks >= IDLE_LOOKS:
                 connection.close()
             else:
-                kept.append(connection)
+                self._idle.append(connection)
                 self._seen[connection] = connection.served, looks
-        self._idle = kept
 
     def failed(self, now: float, *, sent: bool, stale: bool = False) -> None:
         """A request that went here got no good answer; ``sent``: on a connection, which was
