@@ -83,7 +83,11 @@ async def _secure(connection: UpstreamConnection, endpoint: Endpoint, tls: Tls) 
         secured = TlsConnection(connection, context_of(tls.ca), tell, name)
     except (OSError, ValueError) as error:
         raise NotTrusted(f"its certificate cannot be verified: {error}") from error
-    await _reach(lambda: secured, endpoint)
+    try:
+        await _reach(lambda: secured, endpoint)
+    except BaseException:
+        shaken.cancel()  # nobody asks it any more what became of the handshake
+        raise
     try:
         await shaken
     except BaseException as error:
