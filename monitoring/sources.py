@@ -46,6 +46,8 @@ class GatewaySource:
         self._admin_url = admin_url.rstrip("/")
         if "://" not in self._admin_url:
             self._admin_url = f"http://{self._admin_url}"
+        if "@" in self._admin_url:  # it would stand in messages and logs
+            raise SourceError("the address of a gateway holds no credentials; give it a token")
         self._token = token
         self._clock = clock
         # trust_env off: a proxy from the environment has no business between us and the gateway,

@@ -43,11 +43,12 @@ def worker() -> Iterator[Worker]:
         yield one
 
 
-@pytest.fixture
-def served(system: Any, worker: Worker) -> Iterator[Any]:
+@pytest.fixture(params=["1", "2"])
+def served(system: Any, worker: Worker, request: pytest.FixtureRequest) -> Iterator[Any]:
     """v1 talks nonsense, v2 resets, v3 is not there."""
     with closing(Worker(resetting)) as second, closing(refusing()) as nobody:
-        yield system.gateway(TEXT.format(v1=worker.url, v2=second.url, v3=url_of(nobody)))
+        text = TEXT.format(v1=worker.url, v2=second.url, v3=url_of(nobody))
+        yield system.gateway(text, "--processes", request.param)
 
 
 def raw(port: int, data: bytes) -> bytes:

@@ -55,6 +55,12 @@ def test_the_token_goes_nowhere_else() -> None:
     assert seen == ["gateway"]
 
 
+def test_credentials_in_an_address_are_refused_and_not_repeated() -> None:
+    with pytest.raises(SourceError, match="no credentials") as refused:
+        GatewaySource("http://user:password@gateway:8081")
+    assert "password" not in str(refused.value)
+
+
 def test_a_gateway_that_asks_for_a_token_is_said_in_a_sentence() -> None:
     with pytest.raises(SourceError, match=r"it needs a token: give --admin-token-file or CANARY"):
         source(lambda _: httpx2.Response(401)).evidence()
