@@ -106,12 +106,14 @@ class Listener:
                 break
         for server in self._servers:
             server.close()
-        for shaking in tuple(self._shaking):
-            shaking.close()
-        while self._connections and now < deadline:
+        while (self._connections or self._shaking) and now < deadline:
             await asyncio.sleep(SWEEP_EVERY / 2)
             now = self._live.clock()
-            for connection in tuple(self._connections if now >= grace else ()):
+            if now < grace:
+                continue
+            for shaking in tuple(self._shaking):
+                shaking.close()
+            for connection in tuple(self._connections):
                 connection.drain()
         cut = len(self._connections)
         for connection in tuple(self._connections):
