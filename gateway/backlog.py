@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-# Bytes of answers not taken yet, of all clients of a process. The rest of 256 MiB is for answers that
-# are being put together, and for what the allocator keeps back.
+# Bytes of answers not taken yet, of all clients of a process. The rest of 256 MiB is for answers
+# that are being put together, and for what the allocator keeps back.
 LIMIT: Final = 192 * 1024 * 1024
 # Seconds in which a client must take something, looked at so often; nginx's send_timeout is 60.
 STALL_TIMEOUT: Final = 30.0
