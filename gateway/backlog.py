@@ -6,18 +6,19 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-LIMIT: Final = 256 * 1024 * 1024  # bytes of answers not taken yet, of all clients of a process
+# Bytes of answers not taken yet, of all clients of a process. The rest of 256 MiB is for answers
+# that are being put together, and for what the allocator keeps back.
+LIMIT: Final = 192 * 1024 * 1024
 # Seconds in which a client must take something, looked at so often; nginx's send_timeout is 60.
 STALL_TIMEOUT: Final = 30.0
 TOTAL_TIMEOUT: Final = 600.0  # seconds to take what is there, however steadily
 
 
 class Taker(Protocol):
-    """A connection whose client takes an answer slowly. ``unsent`` are bytes in our memory,
-    ``behind`` those that have not reached the client, wherever they are.
+    """A connection whose client takes an answer slowly. ``behind`` are the bytes that have not
+    reached the client, those in the kernel included.
     """
 
-    def unsent(self) -> int: ...
     def behind(self) -> int: ...
     def give_up(self) -> None: ...
 
@@ -25,16 +26,16 @@ class Taker(Protocol):
 class Backlog:
     """The connections that are blocked at this moment.
 
-    What is held is what was held when they were last looked at: it can only have become less, but
-    for the few pieces of a stream that were on their way.
+    What one of them holds is what was behind when it was blocked: an answer is one piece of memory,
+    which is given back when the last of it was sent.
     """
 
-    __slots__ = ("_progress", "_seen", "_since", "_total", "limit")
+    __slots__ = ("_held", "_progress", "_since", "_total", "limit")
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
         self._since: dict[Taker, float] = {}
-        self._seen: dict[Taker, int] = {}  # bytes unsent
+        self._held: dict[Taker, int] = {}  # bytes of memory
         self._progress: dict[Taker, tuple[int, float]] = {}  # bytes behind, and when
         self._total = 0
 
@@ -47,18 +48,18 @@ class Backlog:
     def add(self, taker: Taker, now: float) -> None:
         """It is blocked. Beyond the limit those are cut who hold the most for the longest."""
         self.discard(taker)
-        size = taker.unsent()
+        size = taker.behind()
         self._since[taker] = now
-        self._seen[taker] = size
-        self._progress[taker] = (taker.behind(), now)
+        self._held[taker] = size
+        self._progress[taker] = (size, now)
         self._total += size
-        if self._total > self.limit:
-            self._relieve(now)
+        while self._total > self.limit:
+            self._cut(max(self._held, key=lambda one: self._weight(one, now)))
 
     def discard(self, taker: Taker) -> None:
         """It is blocked no more, or gone."""
         if self._since.pop(taker, None) is not None:
-            self._total -= self._seen.pop(taker)
+            self._total -= self._held.pop(taker)
             del self._progress[taker]
 
     def sweep(self, now: float) -> None:
@@ -73,14 +74,8 @@ class Backlog:
                 if behind >= before:
                     self._cut(taker)
 
-    def _relieve(self, now: float) -> None:
-        self._seen = {taker: taker.unsent() for taker in self._seen}
-        self._total = sum(self._seen.values())
-        while self._total > self.limit:
-            self._cut(max(self._seen, key=lambda one: self._weight(one, now)))
-
     def _weight(self, taker: Taker, now: float) -> tuple[float, int]:
-        size = self._seen[taker]
+        size = self._held[taker]
         return size * (now - self._since[taker]), size
 
     def _cut(self, taker: Taker) -> None:
