@@ -64,11 +64,13 @@ class Listener:
                 break
         for server in self._servers:
             server.close()
-        while self._connections and now < deadline:
-            await asyncio.sleep(SWEEP_EVERY / 2)
+        while now < deadline:
+            await asyncio.sleep(SWEEP_EVERY / 2)  # who was accepted just now is among them then
             now = self._live.clock()
             for connection in tuple(self._connections if now >= grace else ()):
                 connection.drain()
+            if not self._connections:
+                break
         cut = len(self._connections)
         for connection in tuple(self._connections):
             connection.abort()
