@@ -106,15 +106,16 @@ class Listener:
                 break
         for server in self._servers:
             server.close()
-        while (self._connections or self._shaking) and now < deadline:
-            await asyncio.sleep(SWEEP_EVERY / 2)
+        while now < deadline:
+            await asyncio.sleep(SWEEP_EVERY / 2)  # who was accepted just now is among them then
             now = self._live.clock()
-            if now < grace:
-                continue
-            for shaking in tuple(self._shaking):
-                shaking.close()
-            for connection in tuple(self._connections):
-                connection.drain()
+            if now >= grace:
+                for shaking in tuple(self._shaking):
+                    shaking.close()
+                for connection in tuple(self._connections):
+                    connection.drain()
+            if not (self._connections or self._shaking):
+                break
         cut = len(self._connections)
         for connection in tuple(self._connections):
             connection.abort()

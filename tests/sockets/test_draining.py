@@ -65,14 +65,17 @@ def test_idle_connections_end_when_the_moment_is_over(gateway: Gateway) -> None:
     assert not draining.is_alive()
 
 
-def test_who_has_connected_is_let_in_before_the_door_is_closed(gateway: Gateway) -> None:
+@pytest.mark.parametrize("number", [1, 30])
+def test_who_has_connected_is_let_in_before_the_door_is_closed(
+    gateway: Gateway, number: int
+) -> None:
     """The kernel has said yes to them already, and their request may have been sent."""
     with ExitStack() as stack:
         go_on = threading.Event()
         gateway.loop.call_soon_threadsafe(go_on.wait, 20)  # the loop sees nobody
         draining = threading.Thread(target=lambda: gateway.wait(gateway.listener.drain(100)))
         draining.start()
-        clients = [stack.enter_context(gateway.client()) for _ in range(30)]
+        clients = [stack.enter_context(gateway.client()) for _ in range(number)]
         for client in clients:
             client.send(request())
         go_on.set()
