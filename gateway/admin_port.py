@@ -13,6 +13,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any, Final
 
 import uvicorn
@@ -22,6 +23,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 REQUEST_LIMIT: Final = 10.0  # from the connection, or the last answer, to a whole request
 ANSWER_LIMIT: Final = 30.0  # from there until the answer was taken; a reload may need some of it
 _KEEP_ALIVE: Final = 5  # idle after an answer
+
+_turns = count()  # the loop's clock has milliseconds, in which many may come
 
 LARGEST_REQUEST: Final = 64 * 1024  # bytes, head and body: none here needs more than a few hundred
 MOST_CONNECTIONS: Final = 256
@@ -38,7 +41,7 @@ class AdminServer(uvicorn.Server):
 class AdminConnection(HttpToolsProtocol):
     """A connection with a deadline at any time, and a size that no request has."""
 
-    waiting_since: float | None = None  # loop time; None while a request is being answered
+    turn: int | None = None  # the smaller, the longer it waits; None while a request is answered
     _received = 0
     _deadline: asyncio.TimerHandle | None = None
 
@@ -59,7 +62,7 @@ class AdminConnection(HttpToolsProtocol):
         super().on_message_complete()
         self._received = 0
         if not self.cycle.response_complete:  # some are refused before their body is here
-            self.waiting_since = None
+            self.turn = None
             self._within(ANSWER_LIMIT)
 
     def on_response_complete(self) -> None:
@@ -79,7 +82,7 @@ class AdminConnection(HttpToolsProtocol):
         self.transport.close()
 
     def _wait(self) -> None:
-        self.waiting_since = self.loop.time()
+        self.turn = next(_turns)
         self._within(REQUEST_LIMIT)
 
     def _within(self, seconds: float) -> None:
@@ -92,14 +95,13 @@ def _make_room(connections: list[AdminConnection]) -> None:
     """End the one that has been waiting longest. Those being answered are not touched, so the
     newest one goes if all others are.
     """
-    waiting = [
-        (one.waiting_since, number)
-        for number, one in enumerate(connections)
-        if one.waiting_since is not None and not one.transport.is_closing()
-    ]
+    waiting = {
+        one.turn: one
+        for one in connections
+        if one.turn is not None and not one.transport.is_closing()
+    }
     if waiting:
-        _, number = min(waiting)
-        connections[number].transport.abort()
+        waiting[min(waiting)].transport.abort()
 
 
 def admin_server(

@@ -206,7 +206,8 @@ def test_a_killed_process_is_replaced_and_its_counts_stay(group: Group) -> None:
 
     assert load.answers.keys() == {200}
     assert load.lost <= 3 * (load.clients + 2)  # what each held when it was killed
-    assert group.answered() >= load.answers.total()
+    # An answer is counted right after it was written: each kill can come between the two once.
+    assert group.answered() >= load.answers.total() - 3
     assert sum(one["restarts"] for one in group.processes()) == 3
     grown()
 
