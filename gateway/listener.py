@@ -139,9 +139,13 @@ class Listener:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_EVERY)
-            if self._on_sweep is not None:
-                self._on_sweep()
-            self._look(self._live.clock())
+            try:
+                if self._on_sweep is not None:
+                    self._on_sweep()
+                self._look(self._live.clock())
+            except Exception as error:  # deadlines must go on, whatever it was
+                told = {"message": "sweep", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(told)
 
     def _look(self, now: float) -> None:
         """A function of its own, so that no connection is held on to until the next time."""
