@@ -37,18 +37,8 @@ class InboundConnection(asyncio.Protocol):
     """``connections`` is the listener's set; this connection is in it for as long as it is open."""
 
     __slots__ = (
-        "_advancing",
-        "_connections",
-        "_exchange",
-        "_held",
-        "_lingers",
-        "_live",
-        "_queue",
-        "_reader",
-        "_seen",
-        "_transport",
-        "blocked",
-        "write",
+        *("_advancing", "_connections", "_exchange", "_held", "_lingers", "_live", "_queue"),
+        *("_reader", "_seen", "_transport", "blocked", "write"),
     )
 
     _reader: RequestReader
