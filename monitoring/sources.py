@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import httpx2
 
@@ -60,6 +60,13 @@ class GatewaySource:
             follow_redirects=False,
             transport=transport,
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self._client.close()
 
     def evidence(self) -> Mapping[str, Any]:
         """What ``GET /api/evidence`` says. Raises :class:`SourceError`."""

@@ -90,6 +90,7 @@ def controller(
     # Python does nothing on SIGTERM by itself, and as process 1 of a container nothing else would.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        Controller(file, GatewaySource(gateway, token)).run()
+        with GatewaySource(gateway, token) as source:
+            Controller(file, source).run()
     except KeyboardInterrupt:
         raise typer.Exit(0) from None

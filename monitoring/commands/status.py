@@ -33,16 +33,18 @@ def status(
     json: Json = False,
 ) -> None:
     """Per route and version: configured and observed share, failures, what is in flight."""
-    source = GatewaySource(admin, token_of(admin_token_file))
-    if json:
-        print_json(source.status())
-        return
-    console = Console()
-    if not watch:
-        console.print(render(source.status()))
-        return
+    with GatewaySource(admin, token_of(admin_token_file)) as source:
+        if json:
+            print_json(source.status())
+        elif watch:
+            _keep_looking(source)
+        else:
+            Console().print(render(source.status()))
+
+
+def _keep_looking(source: GatewaySource) -> None:
     try:
-        with Live(render(source.status()), console=console, auto_refresh=False) as live:
+        with Live(render(source.status()), console=Console(), auto_refresh=False) as live:
             while True:
                 time.sleep(REFRESH)
                 live.update(render(source.status()), refresh=True)

@@ -132,7 +132,8 @@ def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch
         thread.start()
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, "http://127.0.0.1:9")
-        answered = GatewaySource(f"http://127.0.0.1:{server.getsockname()[1]}").evidence()
+        with GatewaySource(f"http://127.0.0.1:{server.getsockname()[1]}") as source:
+            answered = source.evidence()
         thread.join(20)
 
     assert answered == {"generation": "one"}

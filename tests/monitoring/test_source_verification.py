@@ -18,8 +18,7 @@ GOOD = answering(body=b'{"generations": []}', fields=[("Content-Type", "applicat
 
 
 def evidence_of(url: str) -> Any:
-    source = GatewaySource(url)
-    with closing(source._client):
+    with GatewaySource(url) as source:
         return source.evidence()
 
 

@@ -11,7 +11,7 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -289,18 +289,19 @@ def test_sigterm_lets_every_request_end_and_ends_all(group: Group) -> None:
     pids = group.pids()
     assert group.put(0)[0] == 200
     go_on = holding(group.workers["v1"])
-    clients = [group.connection() for _ in range(12)]
-    for client in clients:
-        client.request("POST", "/predict", b"{}")
-    eventually(lambda: len(group.workers["v1"].requests) == 12)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(closing(group.connection())) for _ in range(12)]
+        for client in clients:
+            client.request("POST", "/predict", b"{}")
+        eventually(lambda: len(group.workers["v1"].requests) == 12)
 
-    group.served.process.send_signal(signal.SIGTERM)
-    eventually(lambda: group.served.status()["draining"])
-    go_on.set()
-    answers = [client.getresponse() for client in clients]
+        group.served.process.send_signal(signal.SIGTERM)
+        eventually(lambda: group.served.status()["draining"])
+        go_on.set()
+        answers = [client.getresponse() for client in clients]
 
-    assert {answer.status for answer in answers} == {200}
-    assert [answer.read() for answer in answers] == [ANSWER] * 12
+        assert {answer.status for answer in answers} == {200}
+        assert [answer.read() for answer in answers] == [ANSWER] * 12
     assert group.served.process.wait(60) == 0
     eventually(lambda: not any(alive(pid) for pid in pids))
 
@@ -309,15 +310,15 @@ def test_no_process_outlives_its_supervisor(group: Group) -> None:
     pids = group.pids()
     assert group.put(0)[0] == 200
     go_on = holding(group.workers["v1"])
-    under_way = group.connection()
-    under_way.request("POST", "/predict", b"{}")
-    eventually(lambda: len(group.workers["v1"].requests) == 1)
+    with closing(group.connection()) as under_way:
+        under_way.request("POST", "/predict", b"{}")
+        eventually(lambda: len(group.workers["v1"].requests) == 1)
 
-    group.served.process.kill()
-    eventually(lambda: not accepts(group))
-    go_on.set()
+        group.served.process.kill()
+        eventually(lambda: not accepts(group))
+        go_on.set()
 
-    assert under_way.getresponse().status == 200
+        assert under_way.getresponse().status == 200
     eventually(lambda: not any(alive(pid) for pid in pids))
 
 
