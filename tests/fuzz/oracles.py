@@ -11,6 +11,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import isfinite
@@ -18,6 +19,7 @@ from random import Random
 from typing import Any, Final
 
 import h11
+import msgspec
 
 from gateway import reader, upstream
 from gateway.config import parse, warnings
@@ -440,10 +442,18 @@ def predictions(data: bytes) -> None:
             continue
         long = one.read(b" " * LONG + data)
         if missing is not Missing.UNREADABLE:
-            # A long answer is not looked at as closely, and may be unreadable for another reason.
-            assert long[:2] == found[:2]
+            # A long array that ends before the pointer, or holds more than plain values, is looked
+            # through with all that stands beside it: a number no float can hold, for example.
+            assert long[:2] == found[:2] or not _is_readable(data)
             assert text == _text(_at(document, label))
             assert number == _number(_at(document, score))
+
+
+def _is_readable(data: bytes) -> bool:
+    with suppress(msgspec.MsgspecError, ValueError, RecursionError):
+        msgspec.json.decode(data)
+        return True
+    return False
 
 
 def _at(document: Any, pointer: str | None) -> Any:
