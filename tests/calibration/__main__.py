@@ -26,6 +26,7 @@ from tests.calibration.streams import Ints
 GROUPS: dict[str, Callable[[np.random.Generator], list[Case]]] = {
     "errors": lambda rng: scenarios.errors(),
     "users": lambda rng: scenarios.users(),
+    "shares": lambda rng: scenarios.wrong_shares(),
     "margins": lambda rng: scenarios.margins(),
     "signals": lambda rng: scenarios.other_signals(),
     "whole": lambda rng: scenarios.whole(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-
 from tests.calibration.cases import LONG, Case
 from tests.calibration.defects import MIXES, SLOWER
 from tests.calibration.races import Rule
@@ -123,7 +122,9 @@ def split() -> list[Case]:
         name = f"{percent(share)} -> {percent(true)}"
         traffic = Traffic({"split": Requests()}, ((0, share),), drawn=true)
         signals = ((1.0, split_signal()),)
-        found.append(Case("rivals: split", name, traffic, signals, runs=0.3, batch=100, rivals=rules))
+        found.append(
+            Case("rivals: split", name, traffic, signals, runs=0.3, batch=100, rivals=rules)
+        )
     return found
 
 
@@ -139,5 +140,3 @@ def _case(
     traffic = Traffic({signal.name: source}, steps, outages=outages)
     requests = _SHORT if signal.name == "latency" else LONG
     return Case(table, name, traffic, ((1.0, signal),), requests, 100, 0.3, rivals=rivals)
-
-

@@ -15,7 +15,7 @@ from tests.calibration.limits import (
     limit_of_rates,
     limit_of_split,
 )
-from tests.calibration.scenarios import FIVE, TEN, USUAL, WHOLE, percent
+from tests.calibration.scenarios import FIVE, TEN, USUAL, percent
 from tests.calibration.signals import (
     buckets,
     class_signal,

@@ -31,7 +31,9 @@ def limit_of_mix(stable: Floats, candidate: Floats, share: float) -> float:
     return log(1 / ALPHA) / gain
 
 
-def limit_of_rates(p0: float, p1: float, share: float, increase: float, ratio: float = 1.0) -> float:
+def limit_of_rates(
+    p0: float, p1: float, share: float, increase: float, ratio: float = 1.0
+) -> float:
     """Requests, if the null tolerates (or, for a proof, demands) a difference."""
     x = float(closest(np.array(p0), np.array(p1), share, increase, ratio))
     b = float(boundary(np.array(x), increase, ratio))

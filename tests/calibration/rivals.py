@@ -182,9 +182,14 @@ class LindonMalek:
             hit = block.outcomes[self.signal] == outcome
             candidate = self.seen[number, 1] + np.cumsum(hit & block.arm, 0)
             stable = self.seen[number, 0] + np.cumsum(hit & ~block.arm, 0)
-            new_candidate, new_stable = candidate - self.seen[number, 1], stable - self.seen[number, 0]
+            new_candidate, new_stable = (
+                candidate - self.seen[number, 1],
+                stable - self.seen[number, 0],
+            )
             drawn = self.expected[number] + new_candidate * np.log(w) + new_stable * np.log1p(-w)
-            evidence += betaln(a + candidate[looks], b + stable[looks]) - betaln(a, b) - drawn[looks]
+            evidence += (
+                betaln(a + candidate[looks], b + stable[looks]) - betaln(a, b) - drawn[looks]
+            )
             self.seen[number] = stable[-1], candidate[-1]
             self.expected[number] = drawn[-1]
         said = np.zeros(block.arm.shape, bool)

@@ -1,4 +1,4 @@
-"""Candidates with nothing wrong: each alarm is a false one, and at most 5 % of runs may have one."""
+"""Candidates with nothing wrong: each alarm is a false one, and few runs may have one."""
 
 from __future__ import annotations
 
@@ -94,6 +94,21 @@ def users() -> list[Case]:
                     bounded=once,
                 )
             )
+    return found
+
+
+def wrong_shares() -> list[Case]:
+    """The candidate gets more or less than 5 %, and errors are equal: the split's signal is to say
+    so, not that of errors.
+    """
+    found = []
+    for true in (0.0, 0.02, 0.03, 0.04, 0.045, 0.055, 0.07, 0.10):
+        source = Failures(steady(0.005), steady(0.005))
+        traffic = Traffic({"errors": source}, ((0, 0.05),), drawn=true)
+        signals = ((1.0, error_signal(0.005)),)
+        table = "false rollbacks: a share other than the configured 5 %"
+        name = f"{percent(true)} in truth"
+        found.append(Case(table, name, traffic, signals, bounded=true > 0.05, runs=0.5))
     return found
 
 

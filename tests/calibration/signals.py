@@ -52,10 +52,13 @@ class Signal:
     refresh: int = 64
     half_life: float = np.inf  # requests of stable
     unsure: float = 0.0
+    restarts: bool = True  # a proof has none: a healthy past speaks for a candidate
     seen: Callable[[Ints], Ints] | None = None  # from the stream's outcomes to the signal's
 
 
-def error_signal(rate: float, increase: float = 0.0, ratio: float = 1.0, unsure: float = 0.0) -> Signal:
+def error_signal(
+    rate: float, increase: float = 0.0, ratio: float = 1.0, unsure: float = 0.0
+) -> Signal:
     """Against "fails at most as often as tolerated"."""
     test = errors.Errors(increase, ratio)
     return Signal(
@@ -77,6 +80,7 @@ def proof_signal(rate: float, increase: float) -> Signal:
         errors.PROOF_LOG_PRIOR,
         lambda stable, candidate, share: test.proof(stable, share),
         half_life=20_000,
+        restarts=False,
     )
 
 
@@ -110,6 +114,7 @@ class Evidence:
     candidate: Array = field(init=False)
     mixture: Mixture = field(init=False)
     _bets: Bets | None = None
+    _share: float = 0.0
     _due: int = 0
 
     def __post_init__(self) -> None:
@@ -119,7 +124,8 @@ class Evidence:
         past /= past.sum(1, keepdims=True)
         self.stable = self.rng.multinomial(PAST, past).astype(np.float64)
         self.candidate = np.zeros_like(self.stable)
-        self.mixture = Mixture.begun(np.tile(prior, (self.runs, 1)))
+        logs = np.tile(prior, (self.runs, 1))
+        self.mixture = Mixture.begun(logs) if self.signal.restarts else Mixture(logs)
 
     def looks(self, block: Block) -> Array:
         """The evidence after each request of the block, ``(T, R)``."""
@@ -133,14 +139,18 @@ class Evidence:
         codes += np.arange(self.runs) * (2 * size + 1)
         self._renew(block)
         assert self._bets
-        # A window without requests: the restart alone, if one is due.
-        begun = self.mixture.grown(self.signal.log_prior, np.zeros_like(self.mixture.logs), 0)
-        evidence = _path(begun, self._factors, codes)
+        begun = self.mixture
+        if self.signal.restarts:  # a window without requests: the restart alone, if one is due
+            begun = begun.grown(self.signal.log_prior, np.zeros_like(begun.logs), 0)
+        evidence = _path(begun.logs, self._factors, codes)
+        if self.signal.restarts:
+            evidence += begun.reserve
         counts = np.bincount(codes.ravel(), minlength=self.runs * (2 * size + 1))
         counts = counts.reshape(self.runs, -1).astype(np.float64)
         stable, candidate = counts[:, :size], counts[:, size : 2 * size]
         grown = increments(self._bets, candidate, stable)
-        self.mixture = begun.grown(self.signal.log_prior, grown, len(codes))
+        requests = len(codes) if self.signal.restarts else 0
+        self.mixture = begun.grown(self.signal.log_prior, grown, requests)
         fading = 0.5 ** (stable.sum(1, keepdims=True) / self.signal.half_life)
         self.stable = self.stable * fading + stable
         self.candidate = self.candidate + candidate
@@ -148,15 +158,18 @@ class Evidence:
 
     def _renew(self, block: Block) -> None:
         """New bets from what is known so far, if it is time for it."""
-        if self._bets is not None and block.start < self._due:
-            return
+        if self._bets is not None and block.share == self._share and block.start < self._due:
+            return  # bets belong to one share: kept beyond an epoch, they would promise nothing
         bets = self.signal.bets(self.stable, self.candidate, block.share)
         shape = (self.runs, len(self.signal.log_prior), len(self.signal.usual))
         self._bets = Bets(*(np.broadcast_to(one, shape) for one in bets))
         nothing = np.zeros((*shape[:2], 1))  # what a request that is not counted says
         both = np.concatenate([self._bets.stable, self._bets.candidate, nothing], -1)
         self._factors = np.exp(both).swapaxes(1, 2).reshape(-1, shape[1])
-        self._due = block.start + max(self.signal.refresh, block.start // 20)
+        self._share, self._due = (
+            block.share,
+            block.start + max(self.signal.refresh, block.start // 20),
+        )
 
     def keep(self, stay: Flags) -> None:
         """Drops the other runs."""
@@ -169,17 +182,18 @@ class Evidence:
         self.runs = int(stay.sum())
 
 
-def _path(mixture: Mixture, factors: Array, codes: Ints) -> Array:
-    """The mixture's evidence after each of some requests. ``factors`` has a row for each code."""
-    held = np.exp(mixture.logs)
+def _path(logs: Array, factors: Array, codes: Ints) -> Array:
+    """The sum over suspicions after each of some requests. ``factors`` has a row for each code."""
+    held = np.exp(np.minimum(logs, 300.0))  # far above any alarm, and still far from inf
     taken = np.empty_like(held)
     ones = np.ones(held.shape[1])
     evidence = np.empty(codes.shape)
-    for row, code in zip(evidence, codes, strict=True):
-        np.take(factors, code, 0, out=taken, mode="clip")  # "clip" writes to out without a copy
-        np.multiply(held, taken, out=held)
-        np.dot(held, ones, out=row)
-    return evidence + mixture.reserve
+    with np.errstate(over="ignore"):  # runs that are decided may go on to the end of the block
+        for row, code in zip(evidence, codes, strict=True):
+            np.take(factors, code, 0, out=taken, mode="clip")  # "clip": to out without a copy
+            np.multiply(held, taken, out=held)
+            np.dot(held, ones, out=row)
+    return evidence
 
 
 class Watch:

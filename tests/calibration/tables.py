@@ -60,7 +60,7 @@ def _delay(case: Case, when: Ints) -> dict[str, str]:
         row["mean / limit"] = f"{delays.mean() / case.limit:.2f}" + ("*" if cut else "")
     if case.reference:
         known = case.reference
-        row["reference"] = f"{known.median:,.0f} / {known.p95:,.0f}"
+        row["reference"] = f"{known.median:,.0f} / {known.p95:,.0f}".replace("inf", ">300,000")
         if case.limit:
             row["its mean / limit"] = f"{known.mean:.2f}" if known.mean else "-"
         row["median / reference"] = f"{np.median(delays) / known.median:.2f}"
