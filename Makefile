@@ -4,8 +4,9 @@ BIN := .venv/bin
 FUZZ_TARGETS ?= requests answers config predictions
 FUZZ_ARGS ?= -max_total_time=300  # options of libFuzzer, for each target
 BENCH_ARGS ?=  # of `make bench`, for example --quick or --case small
+CALIBRATE_ARGS ?=  # of `make calibrate`, for example --runs 3000 or --only errors
 
-.PHONY: install demo test check bench fuzz models clean
+.PHONY: install demo test check bench calibrate fuzz models clean
 
 install: .venv/installed
 
@@ -30,6 +31,9 @@ bench: install
 	tests/install-packages benchmarks/packages.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+calibrate: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.calibration $(CALIBRATE_ARGS)
 
 fuzz: install
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'

@@ -74,10 +74,10 @@ def most_alarms(runs: int, rate: float = ALPHA) -> int:
 
 
 def median_band(runs: int) -> tuple[int, int]:
-    """Ranks between which the true median lies with a chance of 95 %."""
+    """Ranks, from 0, between which the true median lies with a chance of 95 %."""
     total, rank = 0.0, 0
     while True:
         total += comb(runs, rank) / 2**runs
         if total > 0.025:
-            return rank, runs - 1 - rank
+            return max(rank - 1, 0), min(runs - rank, runs - 1)
         rank += 1
