@@ -21,6 +21,7 @@ from tests.calibration.streams import (
     Labels,
     Rate,
     Requests,
+    Source,
     Traffic,
     Users,
     diurnal,
@@ -155,7 +156,7 @@ def _one(name: str, traffic: Traffic, signal: Signal, w: float, batch: int) -> C
 
 def whole() -> list[Case]:
     """All signals averaged, and everything moves together."""
-    sources = {
+    sources: dict[str, Source] = {
         "errors": Failures(steady(0.005), steady(0.005)),
         "latency": Durations(lambda seconds, rng: seconds, buckets, failed=3.0),
         "classes": Labels(FIVE, FIVE),

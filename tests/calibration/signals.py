@@ -26,12 +26,14 @@ FINE: Final = 4608  # 256 to an octave: what a rule on raw seconds sees of them
 
 def buckets(seconds: Floats) -> Ints:
     """The bucket of each duration."""
-    return np.clip(np.ceil(4 * np.log2(seconds / 0.00025)), 0, BUCKETS - 1).astype(np.int64)
+    index: Floats = np.ceil(4 * np.log2(seconds / 0.00025))
+    return np.clip(index, 0, BUCKETS - 1).astype(np.int64)
 
 
 def fine_buckets(seconds: Floats) -> Ints:
     """Buckets so narrow that ties among them hardly matter."""
-    return np.clip(np.ceil(256 * np.log2(seconds / 0.00025)), 0, FINE - 1).astype(np.int64)
+    index: Floats = np.ceil(256 * np.log2(seconds / 0.00025))
+    return np.clip(index, 0, FINE - 1).astype(np.int64)
 
 
 def coarse(fine: Ints) -> Ints:
@@ -145,8 +147,8 @@ class Evidence:
         evidence = _path(begun.logs, self._factors, codes)
         if self.signal.restarts:
             evidence += begun.reserve
-        counts = np.bincount(codes.ravel(), minlength=self.runs * (2 * size + 1))
-        counts = counts.reshape(self.runs, -1).astype(np.float64)
+        places = np.bincount(codes.ravel(), minlength=self.runs * (2 * size + 1))
+        counts: Array = places.reshape(self.runs, -1).astype(np.float64)
         stable, candidate = counts[:, :size], counts[:, size : 2 * size]
         grown = increments(self._bets, candidate, stable)
         requests = len(codes) if self.signal.restarts else 0

@@ -79,6 +79,8 @@ DELAYS = [  # and how many times the limit the mean may be: the acceptance's num
     (named(defects.latency(), "all x1.2, 50 % split"), 2.9),
     (named(defects.latency(), "all x2, 5 % split"), 2.9),
     (named(defects.classes(), "5 classes, 40/5 -> 35/10, 50 % split"), 3.3),
+    (named(defects.latency(), "p99 x1.5, 50 % split"), 4.5),
+    (named(defects.classes(), "10 classes, every class +-10 %, 50 % split"), 3.5),
     (named(defects.split(), "5 % -> 7 %"), 2.2),
     (named(defects.promotions(), "0.5 % errors, +1 points, 50 % split"), 1.6),
 ]
