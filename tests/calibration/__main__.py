@@ -85,10 +85,12 @@ def main() -> int:
         _cases.extend(GROUPS[name](np.random.default_rng([given.seed, crc32(name.encode())])))
     jobs = list(batches(given.runs, given.seed))
     parts: dict[int, list[dict[str, Ints]]] = {number: [] for number in range(len(_cases))}
+    most = ", ".join(f"{name.removeprefix('delay: ')} {n}" for name, n in tables.MOST.items())
     print(
-        f"alpha {ALPHA}, a look after every request, seed {given.seed}. A null fails with more\n"
-        f"alarms than a rate of exactly {ALPHA} exceeds with a chance of {BAND}; a delay, if its\n"
-        f"median is surely above {tables.SLOWER} times the reference. Requests of both arms.\n"
+        f"alpha {ALPHA}, a look after every request, requests of both arms, seed {given.seed}.\n"
+        f"A null fails with more alarms than a rate of exactly {ALPHA} exceeds with a chance of\n"
+        f"{BAND}. A delay fails if its median or p95 is surely above {tables.SLOWER} times the\n"
+        f"reference, or its mean surely above so many times the limit: {most}.\n"
         "`*`: some runs were cut off.\n"
     )
     broken: list[str] = []

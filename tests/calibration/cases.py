@@ -38,6 +38,7 @@ class Case:
     change: int = 0  # the request from which on something is wrong
     limit: float | None = None  # requests
     reference: Reference | None = None
+    extreme: bool = False  # so far off that the mean over the limit says little
     bounded: bool = True  # a null whose alarms must be few; False: shown for comparison
     rivals: Callable[[int], dict[str, Rule]] | None = None
 

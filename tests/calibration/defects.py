@@ -239,6 +239,7 @@ def split() -> list[Case]:
                 f"{percent(share)} -> {percent(true)}",
                 Traffic({"split": Requests()}, ((0, share),), drawn=true),
                 ((1.0, split_signal()),),
+                extreme=true == 0.0,
                 requests=_horizon(limit),
                 runs=_share_of_runs(limit),
                 limit=limit,

@@ -73,11 +73,14 @@ def most_alarms(runs: int, rate: float = ALPHA) -> int:
     return runs
 
 
-def median_band(runs: int) -> tuple[int, int]:
-    """Ranks, from 0, between which the true median lies with a chance of 95 %."""
-    total, rank = 0.0, 0
-    while True:
-        total += comb(runs, rank) / 2**runs
+def lowest_rank(runs: int, quantile: float) -> int:
+    """The rank, from 0, of a sorted sample that is below the true quantile with a chance of at
+    least 97.5 %: if even that run is too slow, the quantile surely is.
+    """
+    total = 0.0
+    for rank in range(runs):
+        chance = comb(runs, rank) * quantile**rank * (1 - quantile) ** (runs - rank)
+        total += chance
         if total > 0.025:
-            return max(rank - 1, 0), min(runs - rank, runs - 1)
-        rank += 1
+            return max(rank - 1, 0)
+    return runs - 1

@@ -10,7 +10,7 @@ import pytest
 
 from tests.calibration import contests, defects, incidents, scenarios, tables
 from tests.calibration.cases import Case, Reference
-from tests.calibration.limits import limit_of_mix, median_band, most_alarms
+from tests.calibration.limits import limit_of_mix, lowest_rank, most_alarms
 from tests.calibration.races import NEVER
 from tests.calibration.signals import Evidence
 from tests.calibration.streams import Scene, blocks, ramp
@@ -131,21 +131,27 @@ def test_limits_and_bands_are_those_of_the_books() -> None:
 
     assert limit_of_mix(bad, broken, 0.05) == pytest.approx(43, abs=0.5)
     assert most_alarms(3000) == 188
-    assert median_band(100) == (39, 60)
+    assert lowest_rank(100, 0.5) == 39  # one of the two ranks every table of them has
+    assert lowest_rank(100, 0.95) == 89
 
 
 @pytest.mark.parametrize(
-    ("delays", "verdict"),
+    ("delays", "limit", "verdict"),
     [
-        (np.full(100, 114), tables.PASS),
-        (np.repeat([100, 130], [45, 55]), tables.NOISE),
-        (np.full(100, 116), tables.FAIL),
+        (np.full(100, 114), 60.0, tables.PASS),
+        (np.repeat([100, 130], [45, 55]), 80.0, tables.NOISE),
+        (np.full(100, 116), 80.0, tables.FAIL),
+        (np.repeat([100, 400], [85, 15]), 100.0, tables.FAIL),
+        (np.full(100, 110), 50.0, tables.FAIL),
     ],
+    ids=["good", "median by chance", "median", "p95", "mean over limit"],
 )
-def test_a_delay_fails_only_if_it_is_surely_slower_than_the_reference(
-    delays: np.ndarray, verdict: str
+def test_a_delay_fails_only_if_it_is_surely_slower_than_accepted(
+    delays: np.ndarray, limit: float, verdict: str
 ) -> None:
-    assert tables.verdict_on(delays, 100) == verdict
+    case = replace(defects.errors()[0], limit=limit, reference=Reference(100, 150))
+
+    assert tables.verdict_on(case, delays) == verdict
 
 
 def test_rows_say_what_was_found_and_whether_it_is_good_enough() -> None:
