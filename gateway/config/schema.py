@@ -191,10 +191,24 @@ class Rollout(Shape):
     )
 
 
-class Increase(Shape):
-    """How much worse than stable is tolerated."""
+class Errors(Shape):
+    """How many more failed requests than stable's are tolerated, and how many at all."""
 
-    max_increase: Percent = Field(description="Points more than stable, of all requests.")
+    max_increase: Percent | None = _key(None, "Points more than stable. Default: none.")
+    limit: Percent | None = _key(
+        None, "Never more of its requests than this, whatever stable does."
+    )
+
+
+class Latency(Shape):
+    """How much slower than stable is tolerated, and how slow at all."""
+
+    max_increase: Percent = Field(
+        description="At any bound, at most so many points more of the requests slower than it."
+    )
+    limit: Timeout | None = _key(
+        None, "At most 1 % of its answers may take longer, whatever stable does."
+    )
 
 
 class Predictions(Shape):
@@ -212,8 +226,8 @@ class Analysis(Shape):
     max_false_rollback: Chance = _key(
         100, "Chance that a healthy candidate is ever rolled back. Default: 1%."
     )
-    errors: Increase | None = _key(None, "Failed requests.")
-    latency: Increase | None = _key(None, "Slow requests.")
+    errors: Errors | None = _key(None, "Failed requests.")
+    latency: Latency | None = _key(None, "Slow requests.")
     predictions: Predictions | None = _key(None, "What is answered.")
     min_bad: MinBad = _key(2, "Never roll back on fewer bad answers than this. Default: 2.")
 

@@ -21,7 +21,7 @@ _START_WEIGHTS: Final = (0.35, 0.20 / 3, 0.20 / 3, 0.20 / 3)
 _QUANTILES: Final = np.array([0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.997])
 _SHIFTS: Final = 0.15 * 1.6 ** np.arange(9)
 _KAPPAS: Final = (100.0, 1000.0)
-LOG_PRIOR: Final = np.log(
+LOG_PRIOR: Final[Array] = np.log(
     np.concatenate(
         [
             np.repeat(np.array(_START_WEIGHTS) / len(_FACTORS), len(_FACTORS)),
@@ -76,7 +76,8 @@ class Latency:
         p0 = p0[..., None]
         limit = boundary(p0, self.increase)
         hoped = np.maximum(p0 + _PROOF_PARTS * (limit - p0), 0.2 * p0)
-        return _by_bucket(margin_bets(p0, hoped, share, self.increase), index, q0.shape[-1])
+        bets = margin_bets(p0, hoped, share, self.increase, at_most=False)
+        return _by_bucket(bets, index, q0.shape[-1])
 
     def _slower(self, q0: Array) -> list[Array]:
         """Everything from a start on takes ``c`` times as long."""
