@@ -83,6 +83,7 @@ class Controller:
         except (GatewayError, OSError) as error:
             log.error("rollback not written", route=route, version=version, why=str(error))
         else:
+            self._docket.forget(judgement)
             log.warning("rolled back", route=route, version=version, why=judgement.verdict.sentence)
 
     def _compare(self, file: str, served: str) -> None:

@@ -10,7 +10,7 @@ from monitoring.analysis.case import Case
 from monitoring.analysis.question import Question, question_of
 from monitoring.analysis.verdict import Kind, Verdict, error, judge
 from monitoring.evidence import BadEvidence, Window
-from monitoring.windows import Document, past_of, source_of, windows_of
+from monitoring.windows import Document, past_of, windows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,10 @@ class Docket:
         self._filed = {key: filed for key, filed in self._filed.items() if key in under_way}
         return judged
 
+    def forget(self, judgement: Judgement) -> None:
+        """The run has ended: what comes next is another case."""
+        self._filed.pop((judgement.route.name, judgement.candidate.name), None)
+
     def _judged(self, config: RoutingConfig, documents: Sequence[Document]) -> Iterator[Judgement]:
         for route in config.routes:
             for candidate in route.candidates if route.analysis else ():
@@ -87,15 +91,10 @@ class Docket:
 def _is_over(case: Case, windows: Sequence[Window], documents: Sequence[Document]) -> bool:
     """Whether the run a case is about has ended and another one has begun.
 
-    Its windows are still told of, but not as part of the present run. Where none of them is told
-    of, the gateway began anew in the middle of the run, which goes on.
+    Nothing of it is part of the present run, which has a beginning that is told of. Where it has
+    none, the gateway itself began anew in the middle of the run, which goes on.
     """
     if not case.seen or any(window.source in case.seen for window in windows):
         return False
-    return any(source in case.seen for source in _told(documents))
-
-
-def _told(documents: Sequence[Document]) -> Iterator[str]:
-    for gateway, document in enumerate(documents):
-        for one in document["generations"]:
-            yield source_of(gateway, one)
+    told = sum(len(document["generations"]) for document in documents)
+    return told > len(windows)

@@ -23,10 +23,10 @@ def windows_of(documents: Sequence[Document], route: str, candidate: str) -> tup
     found: list[tuple[float, Window]] = []
     with _shape():
         for gateway, document in enumerate(documents):
-            for generation in _run(document, route, candidate):
+            for generation in reversed(list(_run(document, route, candidate))):
                 window = _window(gateway, generation, route, candidate)
                 if window is not None:
-                    found.append((float(generation["since"]), window))
+                    found.append((float(generation.get("since", 0)), window))
     return tuple(window for _, window in sorted(found, key=lambda one: one[0]))
 
 
@@ -48,7 +48,7 @@ def past_of(documents: Sequence[Document], route: str, candidate: str) -> Counts
 
 def source_of(gateway: int, generation: Mapping[str, Any]) -> str:
     """The name of what one gateway counted under one generation since it took it."""
-    return f"{gateway}/{generation['generation']}@{generation['since']}"
+    return f"{gateway}/{generation['generation']}@{generation.get('since', 0)}"
 
 
 class _shape:

@@ -22,7 +22,13 @@ PURE = {
         *("model", "observe", "offlimits", "predictions", "recovery", "report", "request"),
         *("split", "status", "stream", "table", "target"),
     },
-    "monitoring": {"evidence", "explanation", "judge"},
+    "monitoring": {
+        *("analysis.betting", "analysis.case", "analysis.effects", "analysis.errors"),
+        *("analysis.guards", "analysis.interval", "analysis.latency", "analysis.margin"),
+        *("analysis.mixture", "analysis.predictions", "analysis.question", "analysis.signals"),
+        *("analysis.split", "analysis.track", "analysis.verdict", "analysis.words"),
+        *("docket", "evidence", "explanation", "windows"),
+    },
 }
 WORLD = {
     *("asyncio", "ctypes", "mmap", "os", "pathlib", "random", "secrets", "selectors", "signal"),

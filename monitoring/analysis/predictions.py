@@ -14,7 +14,7 @@ import numpy as np
 from monitoring.analysis.betting import Array, Bets, bets_on, factor
 from monitoring.analysis.margin import boundary, margin_bets, shifted
 
-_SHIFTS: Final = 0.12 * 1.5 ** np.arange(9)
+_SHIFTS: Final = 0.12 * 2.0 ** np.arange(6)
 _KAPPAS: Final = (30.0, 300.0, 3000.0)
 _PROOF_PARTS: Final = np.array([0.0, -0.5, 0.4])
 PROOF_LOG_PRIOR: Final = np.log(np.array([0.6, 0.2, 0.2]))
@@ -73,9 +73,7 @@ class Predictions:
         self, q0: Array, p1: Array, share: float | Array, *, at_most: bool = True
     ) -> Bets:
         """Bets on "is this class" and "is not", ``(..., 2 K, j)``, told for each class."""
-        bets = margin_bets(
-            _sides(q0)[..., None], p1, share, self.shift, at_most=at_most
-        )
+        bets = margin_bets(_sides(q0)[..., None], p1, share, self.shift, at_most=at_most)
         own = np.eye(q0.shape[-1], dtype=bool)
         hit = np.concatenate([own, ~own])[:, None, :]
         return Bets(*(np.where(hit, one[..., 1:], one[..., :1]) for one in bets))

@@ -126,7 +126,7 @@ def _decided(
     told = words.compared(leading, question, case)
     if evidence >= enough:
         return Kind.FAILED, (leading,), told
-    if logs[question.split.name] >= enough:
+    if logs[question.split.name] >= enough and case.candidate.assigned:
         return Kind.ERROR, ("split",), words.uneven(case.candidate, case.stable)
     unproven = _unproven(question, case)
     if not unproven:

@@ -30,8 +30,7 @@ ROUNDING = 1e-9
 def mean(bets: Bets, share: float, candidate: Array, stable: Array) -> Array:
     """Of the factors, if outcomes have these probabilities ``(B,)``."""
     return np.asarray(
-        share * (np.exp(bets.candidate) @ candidate)
-        + (1 - share) * (np.exp(bets.stable) @ stable)
+        share * (np.exp(bets.candidate) @ candidate) + (1 - share) * (np.exp(bets.stable) @ stable)
     )
 
 
