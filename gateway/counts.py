@@ -29,7 +29,7 @@ DURATION_BOUNDS: Final = (
 SCORE_BOUNDS: Final = tuple(round(0.05 * i, 2) for i in range(1, 21))
 # Labels taken from traffic when the file declares none; the rest is counted as OTHER_LABEL.
 LEARNED_LABELS: Final = 20
-# Series of such labels in a route, however many versions it has; as many as three versions can fill.
+# Series of such labels in a route, however many versions it has; three versions can fill them.
 LEARNED_SERIES: Final = 180
 OTHER_LABEL: Final = "__other__"
 _NEVER_SENT: Final = (Reason.CONNECT, Reason.SHED)

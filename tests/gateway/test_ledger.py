@@ -169,7 +169,7 @@ def test_labels_that_many_processes_learned_are_capped_as_those_of_one() -> None
 def test_labels_of_many_versions_are_few_series_and_told_alike_of_all(versions: int) -> None:
     names = [f"v{number}" for number in range(versions)]
     vocabulary = Vocabulary()
-    config = make_config({name: "http://127.0.0.1:1" for name in names})
+    config = make_config(dict.fromkeys(names, "http://127.0.0.1:1"))
     vocabulary.declare(compile_table(config))
     told = {
         vocabulary.spoken(("iris", name, "candidate"), f"label-{name}-{i}")
