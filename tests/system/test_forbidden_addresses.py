@@ -1,4 +1,4 @@
-"""A file that sends traffic where none may go is a broken one, whichever way the place is spelled."""
+"""A file that sends traffic where none may go is a broken one, however the place is spelled."""
 
 from __future__ import annotations
 
