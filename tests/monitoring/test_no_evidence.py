@@ -93,13 +93,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def source() -> Iterator[Callable[[str], GatewaySource]]:
     with ExitStack() as stack:
-
-        def of(url: str) -> GatewaySource:
-            one = GatewaySource(url)
-            stack.enter_context(closing(one._client))
-            return one
-
-        yield of
+        yield lambda url: stack.enter_context(GatewaySource(url))
 
 
 def check_nothing_is_done(file: Path, source: GatewaySource) -> None:
