@@ -67,7 +67,9 @@ class Check:
             self._due = now + self._delay
         if self._task is None:
             if now >= self._due:
-                self._due, self._until = now + EVERY, now + DEADLINE
+                # Not from now on: all that had to wait for one slow sweep would go on together.
+                self._due += EVERY * ((now - self._due) // EVERY + 1)
+                self._until = now + DEADLINE
                 self._task = asyncio.ensure_future(self._ask())
         elif now >= self._until:
             self._until = now + DEADLINE

@@ -47,7 +47,7 @@ def test_who_serves_must_be_silent_several_times_in_a_row(silences: int) -> None
 
 @given(st.lists(st.integers(0, SILENCES - 1), max_size=10))
 def test_an_answer_among_silences_begins_the_row_anew(rows: list[int]) -> None:
-    assert told(200, *(said for row in rows for said in (*[None] * row, 200)))
+    assert told(*(said for row in (0, *rows) for said in (200, *[None] * row)))
 
 
 def test_one_silence_is_enough_of_who_is_left_out() -> None:
@@ -85,6 +85,38 @@ def test_where_nobody_is_asked_nobody_is_held(serving: list[bool]) -> None:
     assert not any(held(serving, [False] * len(serving)))
 
 
+def endpoints(number: int) -> tuple[BalancedPool, list[WatchedEndpoint]]:
+    """A version's pool with nothing behind it, and its endpoints."""
+    urls = [f"http://127.0.0.1:{8101 + i}" for i in range(number)]
+    pool = BalancedPool(tuple(map(make_endpoint, urls)), 256, dial)
+    return pool, pool._watched
+
+
+def fail(member: WatchedEndpoint, now: float = 100.0) -> None:
+    """So often that it is left out, if it may be."""
+    for _ in range(FAILURES):
+        member.failed(now, sent=False)
+
+
+def test_the_only_one_that_is_ready_is_not_left_out_however_it_fails() -> None:
+    _, (first, second) = endpoints(2)
+    first.heard(200)
+    second.heard(503)
+    fail(first)
+
+    assert first.serving
+    assert second.out
+
+
+def test_the_last_resort_is_rather_one_that_failed_than_one_that_is_not_ready() -> None:
+    pool, (serving, not_ready, failed) = endpoints(3)
+    fail(failed)
+    for one, status in ((serving, 200), (not_ready, 503), (failed, 200)):
+        one.heard(status)
+
+    assert pool._least_busy(serving) is failed
+
+
 class Version(RuleBasedStateMachine):
     """A version's endpoints failing, answering, and saying that they are ready or not, in any
     order while time passes: the pool with nothing behind it.
@@ -93,9 +125,7 @@ class Version(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 100.0
-        urls = [f"http://127.0.0.1:{8101 + i}" for i in range(3)]
-        self.pool = BalancedPool(tuple(map(make_endpoint, urls)), 256, dial)
-        self.all: list[WatchedEndpoint] = self.pool._watched
+        self.pool, self.all = endpoints(3)
 
     def better(self) -> bool:
         return any(one.serving and one.readiness.ready for one in self.all)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.sockets.peers import Talk, Worker, refusing, url_of
-from tests.system.conftest import ROOT, System, eventually, get_text
+from tests.system.conftest import System, eventually, get_text, run_canary
 
 TEXT = """\
 routes:
@@ -91,7 +89,6 @@ def endpoints_of(status: Any) -> list[tuple[str, bool]]:
 
 def shown(admin: str) -> str:
     """What `canary status` prints."""
-    command = [sys.executable, "-m", "monitoring", "status", "--admin", admin]
-    return subprocess.check_output(
-        command, text=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-    )
+    ended = run_canary("status", "--admin", admin)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
