@@ -26,6 +26,7 @@ from tests.builders import make_config, with_readiness
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.peers import (
     Behaviour,
+    Clock,
     Gateway,
     Talk,
     Worker,
@@ -41,6 +42,19 @@ from tests.sockets.peers import (
 )
 
 PATH = "/ready"
+
+
+class Still(Clock):
+    """Time that passes only where a test says so."""
+
+    def __call__(self) -> float:
+        return self.ahead
+
+
+@pytest.fixture
+def serve(serve: Serve) -> Serve:
+    """A gateway in such a time."""
+    return lambda *config, **more: serve(*config, **{"clock": Still()} | more)
 
 
 class Model:
@@ -404,12 +418,12 @@ def test_each_check_has_a_connection_of_its_own_which_is_closed(serve: Serve, hi
 def test_a_check_that_hangs_is_given_up_and_its_connection_closed(serve: Serve, hire: Hire) -> None:
     worker = hire(Model(says=hanging))
     gateway = serve(several(worker))
-    begin(gateway)
     for number in range(1, 5):
         eventually(lambda: checked(worker) == number)  # noqa: B023
-        eventually(lambda: worker.open == 1)  # one at a time
+        assert worker.connections == number  # one at a time
         give_up(gateway)
         eventually(lambda: worker.abandoned == number)  # noqa: B023
+        gateway.run(lambda: gateway.live.sweep(gateway.clock()))
 
     assert ready(gateway) == [False]
     assert gateway.ask().status == 200
@@ -513,7 +527,6 @@ def test_without_the_key_who_was_held_gets_requests_again(serve: Serve, hire: Hi
 def test_a_gateway_that_ends_leaves_no_check_behind(hire: Hire) -> None:
     worker = hire(Model(says=hanging))
     gateway = Gateway(several(worker))
-    begin(gateway)
     eventually(lambda: checked(worker))
     gateway.close()
 
