@@ -14,7 +14,8 @@ from gateway.budget import RetryBudget
 from gateway.dial import Dial, dial
 from gateway.errors import Reason
 from gateway.model import Endpoint
-from gateway.upstream import Receiver, UpstreamConnection
+from gateway.receiver import Receiver
+from gateway.upstream import UpstreamConnection
 
 # Seconds. A request's own deadline is what its client feels; this only frees the socket.
 CONNECT_TIMEOUT: Final = 10.0
