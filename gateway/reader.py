@@ -210,6 +210,8 @@ class RequestReader:
             text, at = self._text, self._at
             while text[at] == 0x0D and text.startswith(b"\r\n", at):
                 at += 2  # an empty line (RFC 9112, section 2.2)
+            if text[at] < 0x20:  # half of one
+                raise _no_request_line()
             end = text.find(b"\r\n\r\n", at) + 4
             if end - at > MAX_HEAD:
                 raise _head_too_large()
