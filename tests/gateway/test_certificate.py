@@ -7,7 +7,6 @@ import datetime
 from pathlib import Path
 
 import pytest
-import trustme
 from cryptography.hazmat.primitives import serialization
 
 from gateway import certificate as module
@@ -86,20 +85,10 @@ def test_a_broken_pair_is_refused_once_and_the_old_one_stays(
     assert numbers(certificate.status()) == (True, 0, 1)  # the one in use stands there again
 
 
-def outdated(*names: str) -> trustme.LeafCert:
-    """A certificate whose time is over."""
-    past = datetime.datetime(2020, 1, 2, tzinfo=datetime.UTC)
-    return certificates.authority().issue_cert(
-        *(names or ("127.0.0.1",)),
-        not_before=past - datetime.timedelta(days=1),
-        not_after=past,
-    )
-
-
 def test_a_pair_whose_time_is_over_is_served_and_said_once(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    certificate = Certificate("admin", *certificates.write_pair(tmp_path, outdated()))
+    certificate = Certificate("admin", *certificates.write_pair(tmp_path, certificates.outdated()))
     told = capfd.readouterr().err
     assert told.count("certificate expired") == 1
     assert "admin" in told
@@ -109,7 +98,7 @@ def test_a_pair_whose_time_is_over_is_served_and_said_once(
         assert look(certificate)
         certificate._complain()
     assert "certificate expired" not in capfd.readouterr().err
-    certificates.write_pair(tmp_path, outdated("another"))
+    certificates.write_pair(tmp_path, certificates.outdated("another"))
     assert look(certificate)
     assert capfd.readouterr().err.count("certificate expired") == 1
     certificates.write_pair(tmp_path, certificates.issued())
