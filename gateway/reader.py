@@ -6,6 +6,7 @@ refusal after which nothing more is read.
 
 from __future__ import annotations
 
+import re
 from typing import Final, Protocol
 
 import httptools
@@ -16,6 +17,8 @@ from gateway.headers import RequestHead
 from gateway.heads import Heads, head_of
 from gateway.request import MAX_HEAD, UPLOAD_BUFFER, Request, check_head
 from gateway.table import Fields
+
+_EMPTY_LINES: Final = re.compile(rb"\A(?:\r\n)+")
 
 known: Final[Heads[RequestHead]] = Heads()  # shared by all connections
 
@@ -152,17 +155,13 @@ class RequestReader:
 
     def _keep(self) -> None:
         """The beginning of the next message: of its head, or of an empty line before it."""
-        text = self._text[self._at :]
+        self._text = text = _EMPTY_LINES.sub(b"", self._text[self._at :])
         self._at = 0
-        if self._return or not self.in_message:
-            text = text.replace(b"\r\n", b"")
-            if self._return != (text != b""):
-                self._return = not self._return
-                self.progress += 1  # with half an empty line, a message has begun
-            if text not in (b"", b"\r"):
-                self.refuse(_no_request_line())
-                return
-        self._text = text
+        if self._return != (text != b"") and (self._return or not self.in_message):
+            self._return = not self._return
+            self.progress += 1  # with half an empty line, a message has begun
+        if text.startswith((b"\r", b"\n")) and text != b"\r":
+            self.refuse(_no_request_line())
 
     def refuse(self, refusal: Refusal) -> None:
         """Refuse the message being read, and read nothing that follows it."""
@@ -208,7 +207,7 @@ class RequestReader:
         self.request = request
         try:
             text, at = self._text, self._at
-            while text[at] == 0x0D and text.startswith(b"\r\n", at):
+            while text[at] == 0x0D and text[at + 1] == 0x0A:
                 at += 2  # an empty line (RFC 9112, section 2.2)
             if text[at] < 0x20:  # half of one
                 raise _no_request_line()

@@ -26,7 +26,7 @@ from gateway.receiver import Owner, Receiver
 REPLY_BUFFER: Final = 8 * 1024 * 1024  # bytes of a body told whole
 MAX_HEAD: Final = 64 * 1024  # bytes in a row that are no body: a head, trailers, chunk extensions
 
-_SPOKEN: Final = (b"HTTP/1.1 ", b"HTTP/1.0 ")  # the parser knows others, too
+_SPOKEN: Final = b"HTTP/1."  # the parser knows 0.9 and 2.0, too; of these 1.0 and 1.1 alone
 
 known: Final[Heads[ReplyHead]] = Heads()  # shared by all connections
 
@@ -204,7 +204,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._complete:
             return
         text, start = self._text, self._at
-        while text[start] == 0x0D and text.startswith(b"\r\n", start):
+        while text[start] == 0x0D and text[start + 1] == 0x0A:
             start += 2  # an empty line, which some write behind the answer before
         self._at = end = text.find(b"\r\n\r\n", start) + 4
         if end > MAX_HEAD or not text.startswith(_SPOKEN, start):
