@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, cast
 
+from gateway.allocator import Trimmer
 from gateway.descriptors import room_for_clients
 from gateway.inbound import InboundConnection
 from gateway.live import Live
@@ -56,6 +57,7 @@ class Listener:
         self._sweeper: asyncio.Task[None] | None = None
         self._context: SSLContext | None = None
         self._shaking: set[TlsConnection] = set()  # hands; not among the connections yet
+        self._trimmer = Trimmer()
         self.room = room_for_clients()
 
     def certify(self, context: SSLContext) -> None:
@@ -143,6 +145,7 @@ class Listener:
                 if self._on_sweep is not None:
                     self._on_sweep()
                 self._look(self._live.clock())
+                self._trimmer.look(self._live.clock())
             except Exception as error:  # deadlines must go on, whatever it was
                 told = {"message": "sweep", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(told)

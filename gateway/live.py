@@ -21,10 +21,12 @@ from gateway.balance import BalancedPool
 from gateway.counts import VersionCounts
 from gateway.dial import Dial, dial
 from gateway.errors import Refusal
+from gateway.gathering import Gathering
 from gateway.ledger import Ledger
 from gateway.pool import Pool
 from gateway.report import ejected_name, in_flight_name, key_of
 from gateway.table import DEFAULT_BODY_LIMIT, Fields, Place, RoutingTable
+from gateway.uploads import Uploads
 
 LOOK_EVERY: Final = 1.0  # seconds, at the connections to workers
 
@@ -74,6 +76,8 @@ class Live:
         self.draw = draw
         self.draining = False
         self.backlog = Backlog()
+        self.gathering = Gathering(self.backlog)
+        self.uploads = Uploads(clock)
         self._dial = dial
         self._prefix = token_hex(6).encode()
         self._serial = count(1)
@@ -153,6 +157,6 @@ class Live:
         pool = reusable.get((place.route.name, place.version))
         if pool is None or pool.endpoints != endpoints:
             kind = BalancedPool if len(endpoints) > 1 else Pool
-            return kind(endpoints, place.route.limits.in_flight, self._dial)
+            return kind(endpoints, place.route.limits.in_flight, self._dial, self.gathering)
         pool.limit = place.route.limits.in_flight
         return pool

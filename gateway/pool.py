@@ -10,11 +10,14 @@ import asyncio
 from collections import deque
 from typing import Final, Protocol, cast
 
+from gateway.backlog import Backlog
 from gateway.budget import RetryBudget
 from gateway.dial import Dial, dial
 from gateway.errors import Reason
+from gateway.gathering import Gathering
 from gateway.model import Endpoint
-from gateway.upstream import Receiver, UpstreamConnection
+from gateway.receiver import Receiver
+from gateway.upstream import UpstreamConnection
 
 # Seconds. A request's own deadline is what its client feels; this only frees the socket.
 CONNECT_TIMEOUT: Final = 10.0
@@ -41,11 +44,12 @@ class EndpointPool:
 
     __slots__ = (
         *("_closed", "_dial", "_idle", "_opening", "_seen", "_waiting"),
-        *("endpoint", "in_flight"),
+        *("endpoint", "gathering", "in_flight"),
     )
 
-    def __init__(self, endpoint: Endpoint, dial: Dial) -> None:
+    def __init__(self, endpoint: Endpoint, dial: Dial, gathering: Gathering) -> None:
         self.endpoint = endpoint
+        self.gathering = gathering
         self.in_flight = 0
         self._dial = dial
         self._idle: list[UpstreamConnection] = []
@@ -166,10 +170,18 @@ class Pool:
 
     __slots__ = ("budget", "endpoints", "limit", "members")
 
-    def __init__(self, endpoints: tuple[Endpoint, ...], limit: int, dial: Dial = dial) -> None:
+    def __init__(
+        self,
+        endpoints: tuple[Endpoint, ...],
+        limit: int,
+        dial: Dial = dial,
+        gathering: Gathering | None = None,
+    ) -> None:
+        """``gathering`` is what all pools of a process share; None: it is alone."""
         self.endpoints = endpoints
         self.limit = limit
-        self.members = [EndpointPool(endpoint, dial) for endpoint in endpoints]
+        gathering = gathering or Gathering(Backlog())
+        self.members = [EndpointPool(endpoint, dial, gathering) for endpoint in endpoints]
         self.budget = RetryBudget()
 
     @property

@@ -15,6 +15,7 @@ from gateway.headers import RequestHead
 from gateway.heads import Heads, head_of
 from gateway.request import MAX_HEAD, UPLOAD_BUFFER, Request, check_head
 from gateway.table import Fields
+from gateway.uploads import Uploads
 
 known: Final[Heads[RequestHead]] = Heads()  # shared by all connections
 
@@ -34,6 +35,7 @@ class Gate(Protocol):
     """
 
     body_floor: int
+    uploads: Uploads
 
     def new_id(self) -> bytes: ...
     def body_limit(self, path: bytes, fields: Fields) -> int: ...
@@ -116,9 +118,12 @@ class RequestReader:
         self._at_most += len(data)
         self._untold += len(data)
         self._text = self._text + data if self._text else data
-        if self.request is not None:
+        before = self.request
+        if before is not None:
             self._from = 1  # somewhere behind the rest of a body
         self._parse(data)
+        if before is not None or self.request is not None:
+            self._weigh()
         if self.request is not None or self.progress % 2 == 0:
             self._text, self._from = b"", 0
         elif self._from:
@@ -131,6 +136,14 @@ class RequestReader:
             # One message in one piece, and the first empty line is the end of its head.
             if raw and self.progress == begun + 2 and len(raw) + head.size == len(data):
                 known.remember(raw, head)
+
+    def _weigh(self) -> None:
+        """Count what is here of a body that did not come in one piece."""
+        request = self.request
+        if request is None or request.streamed:  # by then it is the worker's connection that holds
+            self._gate.uploads.discard(self)
+        else:
+            self._gate.uploads.hold(self, request.size, len(request.chunks))
 
     def _parse(self, data: bytes) -> None:
         rest: bytes | memoryview = data
@@ -149,11 +162,25 @@ class RequestReader:
                 sentence = f"this is not HTTP/1.1 (RFC 9112): {error}"
                 self.refuse(Refusal(400, "bad_request", sentence))
 
+    def end(self) -> None:
+        """Nothing more comes. What is here of a body goes now: whoever is part of a cycle of
+        references, as this reader and its parser are, would keep it until those are looked for.
+        """
+        self.ended = True
+        self._gate.uploads.discard(self)
+        if self.request is not None:
+            self.request.chunks.clear()
+
+    def turn_away(self, refusal: Refusal) -> None:
+        """There is no room for the body that is being read."""
+        self.refuse(refusal)
+
     def refuse(self, refusal: Refusal) -> None:
         """Refuse the message being read, and read nothing that follows it."""
         if self.ended:
             return
         self.ended = True
+        self._gate.uploads.discard(self)
         request = self.request
         if request is None:
             request = Request(RequestHead([]), self._origin, self._gate.new_id())

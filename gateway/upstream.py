@@ -14,38 +14,20 @@ task and no Future per request. Rules:
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 import httptools
 
 from gateway.errors import Reason
+from gateway.gathering import LARGE, PIECE
 from gateway.headers import ReplyHead
 from gateway.heads import Heads, head_of
+from gateway.receiver import Owner, Receiver
 
 REPLY_BUFFER: Final = 8 * 1024 * 1024  # bytes of a body told whole
 MAX_HEAD: Final = 64 * 1024  # bytes in a row that are no body: a head, trailers, chunk extensions
 
 known: Final[Heads[ReplyHead]] = Heads()  # shared by all connections
-
-
-class Receiver(Protocol):
-    """Who is told what comes of a request. Exactly one of on_reply, on_stream_end, on_failure ends
-    it.
-    """
-
-    def on_reply(self, head: ReplyHead, body: bytes) -> None: ...
-    def on_stream(self, head: ReplyHead) -> None: ...
-    def on_stream_data(self, chunk: bytes) -> None: ...
-    def on_stream_end(self) -> None: ...
-    def on_failure(self, reason: Reason, *, began: bool) -> None: ...
-    def on_upload_blocked(self, blocked: bool) -> None: ...
-
-
-class Owner(Protocol):
-    """The pool a connection belongs to."""
-
-    def released(self, connection: UpstreamConnection, reusable: bool) -> None: ...
-    def lost(self, connection: UpstreamConnection) -> None: ...
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -122,6 +104,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._receiver is not None:
             self._receiver = None
             self.close()
+            self._owner.gathering.discard(self._owner, self)
             self._owner.released(self, False)
 
     def close(self) -> None:
@@ -242,18 +225,26 @@ class UpstreamConnection(asyncio.Protocol):
                 self._receiver.on_stream_data(chunk)
             return
         self._chunks.append(chunk)
-        if self._size > REPLY_BUFFER and self._head is not None:
-            self._stream(self._head)
+        if self._size > LARGE and self._receiver is not None:
+            self._gather()
 
     def on_message_complete(self) -> None:
         if self._head is not None and not self._complete:
             self._complete = True
             self._reusable = self._parser.should_keep_alive()
 
+    def _gather(self) -> None:
+        if self._size > REPLY_BUFFER and self._head is not None:
+            self._stream(self._head)
+        else:
+            held = self._size + PIECE * len(self._chunks)
+            self._owner.gathering.grow(self._owner, self, held)
+
     # --- ends
 
     def _stream(self, head: ReplyHead) -> None:
         self._streaming = True
+        self._owner.gathering.discard(self._owner, self)
         chunks, self._chunks = self._chunks, []
         if self._receiver is not None:
             self._receiver.on_stream(head)
@@ -264,6 +255,9 @@ class UpstreamConnection(asyncio.Protocol):
     def _finish(self, reusable: bool) -> None:
         receiver, head, chunks = self._receiver, self._head, self._chunks
         streamed = self._streaming
+        if self._size > LARGE:
+            self._owner.gathering.discard(self._owner, self)
+            chunks = [b"".join(chunks)]  # and no more in memory twice
         self._receiver = None
         self._reset()
         if receiver is None or head is None:
@@ -291,5 +285,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._receiver = None
         self._chunks = []
         self.close()
+        self._owner.gathering.discard(self._owner, self)
         self._owner.released(self, False)
         receiver.on_failure(reason, began=self._began)

@@ -18,9 +18,18 @@ PURE = {
     "gateway": {
         *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
         *("access", "archive", "backlog", "budget", "config.rules", "config.scalars"),
-        *("config.schema", "counts", "edit", "ejection", "errors", "headers", "heads", "ledger"),
-        *("model", "observe", "offlimits", "predictions", "recovery", "report", "request"),
-        *("split", "status", "stream", "table", "target"),
+        *("config.schema", "counts", "edit", "ejection", "errors", "gathering", "headers", "heads"),
+        *(
+            "ledger",
+            "model",
+            "observe",
+            "offlimits",
+            "predictions",
+            "recovery",
+            "report",
+            "request",
+        ),
+        *("split", "status", "stream", "table", "target", "uploads"),
     },
     "monitoring": {"evidence", "explanation", "judge"},
 }

@@ -27,7 +27,7 @@ class Taker:
 
 
 def test_the_limit_is_192_mebibytes() -> None:
-    assert Backlog().limit == LIMIT == 192 * MEBIBYTE
+    assert Backlog().limit == LIMIT == 160 * MEBIBYTE
 
 
 def test_a_client_that_takes_nothing_is_cut() -> None:
