@@ -11,7 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import ClassVar, Final
 
-LARGE: Final = 128 * 1024  # bytes: what glibc begins with
+# Bytes. A block of its own for each read (256 KiB), and a heap that shrinks after each answer, as
+# glibc's first values have it, would double the cost of answers from 100 kB on.
+LARGE: Final = 1024 * 1024
+FREE_AT_END: Final = 16 * 1024 * 1024
 LOOK_EVERY: Final = 4.0  # seconds
 SLACK: Final = 8 * 1024 * 1024  # bytes that are not worth the time
 
@@ -27,7 +30,7 @@ def keep_apart() -> None:
     with suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, LARGE)
-        mallopt(_M_TRIM_THRESHOLD, LARGE)
+        mallopt(_M_TRIM_THRESHOLD, FREE_AT_END)
 
 
 class _Info(ctypes.Structure):
