@@ -10,7 +10,7 @@ from typing import Final, Protocol
 # Bytes of answers not taken yet, of all clients of a process. The rest of 256 MiB is for answers
 # that are being put together (``gathering``), for those who are cut until they are gone, and for
 # copies.
-LIMIT: Final = 160 * 1024 * 1024
+LIMIT: Final = 144 * 1024 * 1024
 # Seconds in which a client must take something, looked at so often; nginx's send_timeout is 60.
 STALL_TIMEOUT: Final = 30.0
 TOTAL_TIMEOUT: Final = 600.0  # seconds to take what is there, however steadily

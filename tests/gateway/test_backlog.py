@@ -26,8 +26,8 @@ class Taker:
         self.given_up = True
 
 
-def test_the_limit_is_160_mebibytes() -> None:
-    assert Backlog().limit == LIMIT == 160 * MEBIBYTE
+def test_the_limit_is_144_mebibytes() -> None:
+    assert Backlog().limit == LIMIT == 144 * MEBIBYTE
 
 
 def test_a_client_that_takes_nothing_is_cut() -> None:
