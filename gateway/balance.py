@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from typing import cast
 
+from gateway.backlog import Backlog
 from gateway.dial import Dial
 from gateway.ejection import Standing, State, most_out
 from gateway.errors import Reason
+from gateway.gathering import Gathering
 from gateway.model import Endpoint
 from gateway.pool import EndpointPool, Forwardable, Pool
 from gateway.readiness import held
@@ -26,8 +28,10 @@ class WatchedEndpoint(EndpointPool):
 
     __slots__ = ("_siblings", "answers", "held", "out", "standing")
 
-    def __init__(self, endpoint: Endpoint, dial: Dial, siblings: BalancedPool) -> None:
-        super().__init__(endpoint, dial)
+    def __init__(
+        self, endpoint: Endpoint, dial: Dial, gathering: Gathering, siblings: BalancedPool
+    ) -> None:
+        super().__init__(endpoint, dial, gathering)
         self._siblings = siblings
         self.answers = 0
         self.held = False
@@ -78,11 +82,18 @@ class BalancedPool(Pool):
 
     __slots__ = ("_due", "_turn", "_watched")
 
-    def __init__(self, endpoints: tuple[Endpoint, ...], limit: int, dial: Dial) -> None:
-        super().__init__(endpoints, limit, dial)
+    def __init__(
+        self,
+        endpoints: tuple[Endpoint, ...],
+        limit: int,
+        dial: Dial,
+        gathering: Gathering | None = None,
+    ) -> None:
+        gathering = gathering or Gathering(Backlog())
+        super().__init__(endpoints, limit, dial, gathering)
         self._turn = 0
         self._due = False  # one that is left out may be asked
-        self._watched = [WatchedEndpoint(endpoint, dial, self) for endpoint in endpoints]
+        self._watched = [WatchedEndpoint(one, dial, gathering, self) for one in endpoints]
         self.members = cast("list[EndpointPool]", self._watched)
 
     @property

@@ -11,7 +11,9 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from gateway.backlog import Backlog
 from gateway.dial import CONNECT_TIMEOUT, Dial
+from gateway.gathering import Gathering
 from gateway.upstream import UpstreamConnection
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class Check:
 
     __slots__ = (
         *("_answer", "_connection", "_delay", "_dial", "_due", "_endpoint", "_ended"),
-        *("_heard", "_request", "_task", "_until"),
+        *("_heard", "_request", "_task", "_until", "gathering"),
     )
 
     def __init__(
@@ -43,6 +45,8 @@ class Check:
         self._dial = dial
         self._heard = heard
         self._delay = delay
+        # Of its own: an answer to a check does not wait for those of clients.
+        self.gathering = Gathering(Backlog())
         self._due: float | None = None  # when the next one begins; not known before the first sweep
         self._until = 0.0
         self._ended = False

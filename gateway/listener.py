@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, cast
 
+from gateway.allocator import Trimmer
 from gateway.descriptors import room_for_clients
 from gateway.inbound import InboundConnection
 from gateway.live import Live
@@ -59,6 +60,7 @@ class Listener:
         self._context: SSLContext | None = None
         # Hands, the oldest first; they are not among the connections yet.
         self._shaking: dict[TlsConnection, None] = {}
+        self._trimmer = Trimmer()
         self.room = room_for_clients()
         self.shaking_room = min(MAX_SHAKING, self.room // 2)
 
@@ -156,6 +158,7 @@ class Listener:
                 if self._on_sweep is not None:
                     self._on_sweep()
                 self._look(self._live.clock())
+                self._trimmer.look(self._live.clock())
             except Exception as error:  # deadlines must go on, whatever it was
                 told = {"message": "sweep", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(told)

@@ -22,10 +22,12 @@ from gateway.check import Check
 from gateway.counts import VersionCounts
 from gateway.dial import Dial, dial
 from gateway.errors import Refusal
+from gateway.gathering import Gathering
 from gateway.ledger import Ledger
 from gateway.pool import Pool
 from gateway.report import ejected_name, in_flight_name, key_of, ready_name
 from gateway.table import DEFAULT_BODY_LIMIT, Fields, Place, RoutingTable
+from gateway.uploads import Uploads
 
 LOOK_EVERY: Final = 1.0  # seconds, at the connections to workers
 # Seconds until the first check of an endpoint: many are spread over the time between two checks.
@@ -80,6 +82,8 @@ class Live:
         self.draw = draw
         self.draining = False
         self.backlog = Backlog()
+        self.gathering = Gathering(self.backlog)
+        self.uploads = Uploads(clock)
         self._dial = dial
         self._prefix = token_hex(6).encode()
         self._serial = count(1)
@@ -166,7 +170,7 @@ class Live:
         pool = reusable.get((place.route.name, place.version))
         if pool is None or pool.endpoints != endpoints:
             kind = BalancedPool if len(endpoints) > 1 else Pool
-            pool = kind(endpoints, limit, self._dial)
+            pool = kind(endpoints, limit, self._dial, self.gathering)
         pool.limit = limit
         pool.watch(version.readiness, self._delays)
         return pool

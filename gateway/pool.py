@@ -11,10 +11,12 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final, Protocol, cast
 
+from gateway.backlog import Backlog
 from gateway.budget import RetryBudget
 from gateway.check import Check
 from gateway.dial import CONNECT_TIMEOUT, Dial, dial
 from gateway.errors import Reason
+from gateway.gathering import Gathering
 from gateway.model import Endpoint
 from gateway.readiness import Readiness
 from gateway.receiver import Receiver
@@ -43,11 +45,12 @@ class EndpointPool:
 
     __slots__ = (
         *("_closed", "_dial", "_idle", "_opening", "_seen", "_waiting"),
-        *("check", "endpoint", "in_flight", "readiness"),
+        *("check", "endpoint", "gathering", "in_flight", "readiness"),
     )
 
-    def __init__(self, endpoint: Endpoint, dial: Dial) -> None:
+    def __init__(self, endpoint: Endpoint, dial: Dial, gathering: Gathering) -> None:
         self.endpoint = endpoint
+        self.gathering = gathering
         self.in_flight = 0
         self._dial = dial
         self._idle: list[UpstreamConnection] = []
@@ -185,10 +188,18 @@ class Pool:
 
     __slots__ = ("_readiness", "budget", "endpoints", "limit", "members")
 
-    def __init__(self, endpoints: tuple[Endpoint, ...], limit: int, dial: Dial = dial) -> None:
+    def __init__(
+        self,
+        endpoints: tuple[Endpoint, ...],
+        limit: int,
+        dial: Dial = dial,
+        gathering: Gathering | None = None,
+    ) -> None:
+        """``gathering`` is what all pools of a process share; None: it is alone."""
         self.endpoints = endpoints
         self.limit = limit
-        self.members = [EndpointPool(endpoint, dial) for endpoint in endpoints]
+        gathering = gathering or Gathering(Backlog())
+        self.members = [EndpointPool(endpoint, dial, gathering) for endpoint in endpoints]
         self.budget = RetryBudget()
         self._readiness = ""
 

@@ -7,40 +7,20 @@ refusal after which nothing more is read.
 from __future__ import annotations
 
 import re
-from typing import Final, Protocol
+from typing import Final
 
 import httptools
 
 from gateway.chunks import ChunkedBody
 from gateway.errors import Refusal
+from gateway.gate import Gate, Sink
 from gateway.headers import RequestHead
 from gateway.heads import Heads, head_of
 from gateway.request import MAX_HEAD, UPLOAD_BUFFER, Request, check_head
-from gateway.table import Fields
 
 _EMPTY_LINES: Final = re.compile(rb"\A(?:\r\n)+")
 
 known: Final[Heads[RequestHead]] = Heads()  # shared by all connections
-
-
-class Sink(Protocol):
-    """Who is told of requests."""
-
-    def on_expect(self, request: Request) -> None: ...
-    def on_body(self, request: Request) -> None: ...
-    def on_request(self, request: Request) -> None: ...
-    def on_refusal(self, request: Request) -> None: ...
-
-
-class Gate(Protocol):
-    """What is asked while a head is read. ``body_floor``: no route refuses or streams a body of so
-    many bytes.
-    """
-
-    body_floor: int
-
-    def new_id(self) -> bytes: ...
-    def body_limit(self, path: bytes, fields: Fields) -> int: ...
 
 
 class RequestReader:
@@ -124,6 +104,8 @@ class RequestReader:
             rest = self._chunked.pass_over(data) if declared is None else declared - coming.size
             self._at = rest
         self._parse(data)
+        if coming is not None or self.request is not None:
+            self._weigh()
         if self.request is not None or self._at == len(text):
             self._text, self._at = b"", 0
         else:
@@ -135,6 +117,14 @@ class RequestReader:
             # One message in one piece, and the first empty line is the end of its head.
             if raw and self.progress == begun + 2 and len(raw) + head.size == len(data):
                 known.remember(raw, head)
+
+    def _weigh(self) -> None:
+        """Count what is here of a body that did not come in one piece."""
+        request = self.request
+        if request is None or request.streamed:  # by then it is the worker's connection that holds
+            self._gate.uploads.discard(self)
+        else:
+            self._gate.uploads.hold(self, request.size, len(request.chunks))
 
     def _parse(self, data: bytes) -> None:
         rest: bytes | memoryview = data
@@ -163,12 +153,26 @@ class RequestReader:
         if text.startswith((b"\r", b"\n")) and text != b"\r":
             self.refuse(_no_request_line())
 
+    def end(self) -> None:
+        """Nothing more comes. What is here of a body goes now: whoever is part of a cycle of
+        references, as this reader and its parser are, would keep it until those are looked for.
+        """
+        self.ended = True
+        self._gate.uploads.discard(self)
+        if self.request is not None:
+            self.request.chunks.clear()
+
+    def turn_away(self, refusal: Refusal) -> None:
+        """There is no room for the body that is being read."""
+        self.refuse(refusal)
+
     def refuse(self, refusal: Refusal) -> None:
         """Refuse the message being read, and read nothing that follows it."""
         if self.ended:
             return
         self.ended = True
         self._text = b""
+        self._gate.uploads.discard(self)
         request = self.request
         if request is None:
             request = Request(RequestHead([]), self._origin, self._gate.new_id())

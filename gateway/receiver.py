@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import Reason
+from gateway.gathering import Gathering
 from gateway.headers import ReplyHead
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class Receiver(Protocol):
 
 class Owner(Protocol):
     """The pool a connection belongs to."""
+
+    gathering: Gathering
 
     def released(self, connection: UpstreamConnection, reusable: bool) -> None: ...
     def lost(self, connection: UpstreamConnection) -> None: ...

@@ -19,14 +19,13 @@ import httptools
 
 from gateway.chunks import ChunkedBody
 from gateway.errors import Reason
+from gateway.gathering import LARGE, PIECE
 from gateway.headers import ReplyHead
-from gateway.heads import Heads, head_of
+from gateway.heads import Heads, end_of_head, head_of
 from gateway.receiver import Owner, Receiver
 
 REPLY_BUFFER: Final = 8 * 1024 * 1024  # bytes of a body told whole
 MAX_HEAD: Final = 64 * 1024  # bytes in a row that are no body: a head, trailers, chunk extensions
-
-_SPOKEN: Final = b"HTTP/1."  # the parser knows 0.9 and 2.0, too; of these 1.0 and 1.1 alone
 
 known: Final[Heads[ReplyHead]] = Heads()  # shared by all connections
 
@@ -98,16 +97,14 @@ class UpstreamConnection(asyncio.Protocol):
     def pause(self, paused: bool) -> None:
         """Back-pressure: stop or go on reading the answer."""
         if self.usable:
-            if paused:
-                self._transport.pause_reading()
-            else:
-                self._transport.resume_reading()
+            (self._transport.pause_reading if paused else self._transport.resume_reading)()
 
     def abandon(self) -> None:
         """Nobody wants the answer any more: end the request at the worker by closing."""
         if self._receiver is not None:
             self._receiver = None
             self.close()
+            self._owner.gathering.discard(self._owner, self)
             self._owner.released(self, False)
 
     def close(self) -> None:
@@ -175,10 +172,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _remember(self, raw: bytes) -> None:
         """Take note of an ordinary answer, all in one piece, that leaves the connection open."""
-        head = self._head
-        if head is None or self._surplus or self._streaming or not self._reusable:
-            return
-        if head.length is not None and head.length == self._size and self._method != b"HEAD":
+        head, odd = self._head, self._surplus or self._streaming or self._method == b"HEAD"
+        if self._reusable and not odd and head is not None and head.length == self._size:
             known.remember(raw, head)
 
     def pause_writing(self) -> None:
@@ -203,11 +198,9 @@ class UpstreamConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         if self._complete:
             return
-        text, start = self._text, self._at
-        while text[start] == 0x0D and text[start + 1] == 0x0A:
-            start += 2  # an empty line, which some write behind the answer before
-        self._at = end = text.find(b"\r\n\r\n", start) + 4
-        if end > MAX_HEAD or not text.startswith(_SPOKEN, start):
+        text = self._text
+        self._at = end = end_of_head(text, self._at)
+        if not 0 < end <= MAX_HEAD:
             self._fail(Reason.BAD_RESPONSE)
             return
         status = self._parser.get_status_code()
@@ -245,8 +238,11 @@ class UpstreamConnection(asyncio.Protocol):
                 self._receiver.on_stream_data(chunk)
             return
         self._chunks.append(chunk)
-        if self._size > REPLY_BUFFER and self._head is not None:
+        if self._size > REPLY_BUFFER and self._receiver is not None and self._head is not None:
             self._stream(self._head)
+        elif self._size > LARGE and self._receiver is not None:
+            held = self._size + PIECE * len(self._chunks)
+            self._owner.gathering.grow(self._owner, self, held)
 
     def on_message_complete(self) -> None:
         if self._head is not None and not self._complete:
@@ -257,6 +253,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _stream(self, head: ReplyHead) -> None:
         self._streaming = True
+        self._owner.gathering.discard(self._owner, self)
         chunks, self._chunks = self._chunks, []
         if self._receiver is not None:
             self._receiver.on_stream(head)
@@ -267,6 +264,9 @@ class UpstreamConnection(asyncio.Protocol):
     def _finish(self, reusable: bool) -> None:
         receiver, head, chunks = self._receiver, self._head, self._chunks
         streamed = self._streaming
+        if self._size > LARGE:
+            self._owner.gathering.discard(self._owner, self)
+            chunks = [b"".join(chunks)]  # and no more in memory twice
         self._receiver = None
         self._reset()
         if receiver is None or head is None:
@@ -295,5 +295,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._receiver = None
         self._chunks = []
         self.close()
+        self._owner.gathering.discard(self._owner, self)
         self._owner.released(self, False)
         receiver.on_failure(reason, began=self._began)

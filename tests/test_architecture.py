@@ -18,9 +18,9 @@ PURE = {
     "gateway": {
         *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
         *("access", "archive", "backlog", "budget", "chunks", "config.rules", "config.scalars"),
-        *("config.schema", "counts", "edit", "ejection", "errors", "headers", "heads", "ledger"),
-        *("model", "observe", "offlimits", "predictions", "readiness", "recovery", "report"),
-        *("request", "split", "status", "stream", "table", "target"),
+        *("config.schema", "counts", "edit", "ejection", "errors", "gathering", "headers", "heads"),
+        *("ledger", "model", "observe", "offlimits", "predictions", "readiness", "recovery"),
+        *("report", "request", "split", "status", "stream", "table", "target", "uploads"),
     },
     "monitoring": {"evidence", "explanation", "judge"},
 }

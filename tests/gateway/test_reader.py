@@ -13,6 +13,7 @@ from gateway.model import RoutingConfig
 from gateway.reader import RequestReader, known
 from gateway.request import UPLOAD_BUFFER, Request
 from gateway.table import Fields, compile_table
+from gateway.uploads import Uploads
 
 LIMIT = 1000
 MESSAGES = (
@@ -54,6 +55,7 @@ class Sink:
         self.told: list[Told] = []
         self.bodies = 0
         self._ids = count()
+        self.uploads = Uploads(lambda: 0.0)
         self.reader = RequestReader(self, self, b"192.0.2.7")
 
     def on_expect(self, request: Request) -> None:

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gateway.backlog import Backlog
 from gateway.errors import Reason
+from gateway.gathering import Gathering
 from gateway.headers import ReplyHead
 from gateway.upstream import MAX_HEAD, REPLY_BUFFER, UpstreamConnection, known
 
@@ -62,6 +64,7 @@ class Side:
     def __init__(self, *, slow: bool = False) -> None:
         self.told: list[Any] = []
         self.transport = Transport()
+        self.gathering = Gathering(Backlog())
         self.connection = UpstreamConnection(self)
         self.connection.connection_made(self.transport)  # type: ignore[arg-type]
         self._slow = slow
