@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from monitoring.judge import Kind
 
 from gateway.model import generation_of
 from monitoring.controller import Controller
-from monitoring.judge import Kind
 from monitoring.sources import GatewaySource
 from tests.sockets.peers import (
     Behaviour,

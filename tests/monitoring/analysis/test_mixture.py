@@ -20,7 +20,7 @@ def test_every_prior_sums_to_one() -> None:
 
     for prior, bets in (
         (LOG_PRIOR, Errors().bets(stable[:2], 0.1)),
-        (LATENCY_LOG_PRIOR, Latency().bets(stable, candidate, 0.1)),
+        (LATENCY_LOG_PRIOR, Latency().bets(stable, 0.1)),
         (log_prior(5), Predictions().bets(stable[:5], candidate[:5], 0.1)),
     ):
         assert np.exp(prior).sum() == pytest.approx(1.0)
