@@ -62,7 +62,7 @@ class Track:
             self.frame,
             self.mixture.grown(log_prior, grown, requests),
             proof,
-            self.stable * fading + others,
+            np.round(self.stable * fading + others, 3),  # short in JSON; it only shapes bets
             self.candidate + own,
         )
 
