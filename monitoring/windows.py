@@ -37,8 +37,8 @@ def past_of(documents: Sequence[Document], route: str, candidate: str) -> Counts
         for document in documents:
             run = len(list(_run(document, route, candidate)))
             before = list(document["generations"])[: len(document["generations"]) - run]
-            now = document["generations"][-1]["routes"].get(route, {})
-            stable = _stable_of(now)
+            newest = document["generations"][-1:]
+            stable = _stable_of(newest[0]["routes"].get(route, {})) if newest else None
             for generation in before:
                 versions = generation["routes"].get(route, {})
                 if stable is not None and _stable_of(versions) == stable:

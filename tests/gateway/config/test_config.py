@@ -621,23 +621,20 @@ def test_a_foreign_file_gets_a_list_that_ends() -> None:
 
 
 def test_warnings_name_the_keys_that_do_nothing_yet() -> None:
-    alone = "; candidates are judged by their failed requests alone"
     assert [each.render("routing.yaml") for each in warnings(FULL.encode())] == [
         "routing.yaml:19:5: routes.iris.mirror: 'mirror' is checked but not acted on yet",
         "routing.yaml:20:5: routes.iris.rollout: 'rollout' is checked but not acted on yet",
-        "routing.yaml:30:16: routes.iris.analysis.errors.max_increase: "
-        f"'max_increase' is checked but not acted on yet{alone}",
-        "routing.yaml:31:7: routes.iris.analysis.latency: "
-        f"'latency' is checked but not acted on yet{alone}",
-        "routing.yaml:32:7: routes.iris.analysis.predictions: "
-        f"'predictions' is checked but not acted on yet{alone}",
         "routing.yaml:34:1: notify: 'notify' is checked but not acted on yet",
     ]
 
 
 def test_there_is_nothing_to_warn_of_in_what_is_acted_on() -> None:
     assert warnings(SMALLEST.encode()) == ()
-    assert warnings(route("analysis: {max_false_rollback: 1%, min_bad: 3}").encode()) == ()
+    judged = (
+        "analysis: {max_false_rollback: 1%, min_bad: 3, errors: {max_increase: 1%, limit: 5%}, "
+        "latency: {max_increase: 1%, limit: 800ms}, predictions: {max_shift: 2%}}"
+    )
+    assert warnings(route(judged).encode()) == ()
 
 
 def test_a_refused_file_has_no_warnings() -> None:
