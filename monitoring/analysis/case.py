@@ -72,13 +72,16 @@ class Strand:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """``seen`` holds the counts of each source as of the last look, candidate and stable."""
+    """``seen`` holds the counts of each source as of the last look, candidate and stable; ``due``
+    is how many of all requests should have been the candidate's.
+    """
 
     strands: Mapping[str, Strand] = field(default_factory=dict)
     seen: Mapping[str, tuple[Counts, Counts]] = field(default_factory=dict)
     candidate: Counts = _NOTHING
     stable: Counts = _NOTHING
     constant: Constant = _NO_ANSWER
+    due: float = 0.0
 
     @classmethod
     def opened(cls, past: Counts = _NOTHING) -> Case:
@@ -117,11 +120,13 @@ class Case:
     ) -> Case:
         strands = dict(self.strands)
         candidate, stable, constant = self.candidate, self.stable, self.constant
+        due = self.due
         for (name, _), window in steps.items():
             strands[name] = strands.get(name, Strand()).grown(question, window)
             candidate, stable = candidate + window.candidate, stable + window.stable
             constant = constant.after(_answers(window.candidate))
-        return Case(strands, seen, candidate, stable, constant)
+            due += window.share * (window.candidate.assigned + window.stable.assigned)
+        return Case(strands, seen, candidate, stable, constant, due)
 
     def log_evidence(self, signal: str) -> float:
         """Of one signal: the average over the strands, each of which is evidence by itself."""

@@ -123,10 +123,15 @@ def _decided(
     collapse = guards.collapse(case)
     if collapse is not None:
         return Kind.FAILED, ("collapse",), collapse
-    told = words.compared(leading, question, case)
-    if evidence >= enough:
-        return Kind.FAILED, (leading,), told
-    if logs[question.split.name] >= enough and case.candidate.assigned:
+    if not case.candidate.assigned:
+        return Kind.INCONCLUSIVE, ("no request yet",), ""
+    uneven = logs[question.split.name] >= enough
+    # Where too few requests are the candidate's, those of stable alone look like evidence against
+    # it. Too many only make the other bets dearer: they stay safe (see `make calibrate`).
+    doubtful = uneven and case.candidate.assigned < case.due
+    if evidence >= enough and not doubtful:
+        return Kind.FAILED, (leading,), words.compared(leading, question, case)
+    if uneven:
         return Kind.ERROR, ("split",), words.uneven(case.candidate, case.stable)
     unproven = _unproven(question, case)
     if not unproven:

@@ -259,6 +259,17 @@ def test_no_requests_are_no_reason_for_anything(windows: list[Window]) -> None:
     assert verdict.remaining is None
 
 
+def test_a_candidate_that_nothing_reaches_is_failed_by_nothing_stable_does() -> None:
+    fast = Model(1, median=0.01).counts(20_000)
+    case = Case.opened(Model(1).counts(3000))
+    for _ in range(3):
+        case = case.grown(EVERYTHING, [Window("0/g@0", 0.5, Counts(), fast)])
+    verdict = judge(EVERYTHING, case)
+
+    assert verdict.evidence > verdict.limit  # which is why it has to be said
+    assert (verdict.kind, verdict.reasons) == (Kind.INCONCLUSIVE, ("no request yet",))
+
+
 def test_a_split_that_is_not_the_files_is_an_error_and_fails_nobody() -> None:
     asked = question()
     window = Window("0/g@0", 0.1, Counts(3000), Counts(7000))
@@ -267,6 +278,24 @@ def test_a_split_that_is_not_the_files_is_an_error_and_fails_nobody() -> None:
     assert verdict.kind is Kind.ERROR
     assert verdict.reasons == ("split",)
     assert "not split as the file says" in verdict.sentence
+
+
+def test_a_candidate_that_gets_too_few_requests_is_not_judged_by_them() -> None:
+    """Its missing answers would look like bad ones."""
+    asked = question()
+    few = Window("0/g@0", 0.1, Counts(20, bad=4), Counts(9000))
+    verdict = judge(asked, Case.opened(Counts(5000)).grown(asked, [few]))
+
+    assert verdict.evidence >= verdict.limit
+    assert (verdict.kind, verdict.reasons) == (Kind.ERROR, ("split",))
+
+
+def test_a_candidate_that_gets_too_many_requests_fails_by_them() -> None:
+    asked = question()
+    many = Window("0/g@0", 0.1, Counts(3000, bad=600), Counts(7000))
+    verdict = judge(asked, Case.opened(Counts(5000)).grown(asked, [many]))
+
+    assert (verdict.kind, verdict.reasons) == (Kind.FAILED, ("errors",))
 
 
 # --- the same to the last bit
