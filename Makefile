@@ -6,7 +6,13 @@ FUZZ_ARGS ?= -max_total_time=300  # options of libFuzzer, for each target
 BENCH_ARGS ?=  # of `make bench`, for example --quick or --case small
 CALIBRATE_ARGS ?=  # of `make calibrate`, for example --runs 3000 or --only errors
 
-.PHONY: install demo test check bench calibrate fuzz models clean
+# For the images: Python and system as in their Dockerfiles, the versions of constraints.txt, and the
+# hashes of every file of theirs that the index offers, for any machine.
+COMPILE := .lock/bin/uv pip compile --quiet --upgrade --python-version 3.12 --python-platform linux \
+	--generate-hashes --no-annotate --custom-compile-command 'make lock' --constraint constraints.txt
+IMAGES := gateway model_workers
+
+.PHONY: install demo test check bench calibrate fuzz models lock sbom clean
 
 install: .venv/installed
 
@@ -42,5 +48,21 @@ fuzz: install
 models: install
 	$(BIN)/python -m model_workers.train
 
+lock:
+	$(PYTHON) -m venv .lock && .lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(COMPILE) pyproject.toml gateway/requirements.in --output-file gateway/requirements.txt
+	$(COMPILE) model_workers/requirements.in --output-file model_workers/requirements.txt
+
+sbom: $(IMAGES:%=build/%.cdx.json)
+
+build/%.cdx.json: %/requirements.txt
+	$(PYTHON) -m venv .lock && .lock/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0
+	rm -rf build/$*.venv && $(PYTHON) -m venv --without-pip build/$*.venv
+	.lock/bin/pip --python build/$*.venv install --quiet --disable-pip-version-check --require-hashes -r $<
+	.lock/bin/pip --python build/$*.venv uninstall --quiet --yes setuptools
+	.lock/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --output-file $@ build/$*.venv
+	rm -rf build/$*.venv
+
 clean:
-	rm -rf .venv artefacts build *.egg-info
+	rm -rf .venv .lock artefacts build *.egg-info

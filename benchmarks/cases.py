@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +49,9 @@ class Target:
 @dataclass(frozen=True, slots=True)
 class Case:
     """One kind of load. ``rate`` in requests/s makes it an open loop; with ``both_cores`` targets,
-    worker and load share both cores, instead of one for the target and one for the rest.
+    worker and load share both cores, instead of one for the target and one for the rest. A
+    connection is ``kept``, or made anew for each request. ``most_seconds`` of load are enough for a
+    measurement, however many are asked for.
     """
 
     name: str
@@ -59,6 +62,8 @@ class Case:
     connections: int = 32
     rate: int | None = None
     both_cores: bool = False
+    kept: bool = True
+    most_seconds: float = inf
 
     def only(self, peers: Iterable[str]) -> Case:
         """With the named peers alone (the worker itself stays)."""
@@ -94,6 +99,10 @@ _SHAPES: Final = (
 _NGINX_SHAPES: Final = (Shape(versions=50), Shape(versions=50, even=True))
 _PROCESSES: Final = (ONE_ROUTE, Shape(processes=2))
 _UNIX: Final = (ONE_ROUTE, Shape(unix=True))
+_TLS: Final = Shape(tls=True)
+_BOTH: Final = tuple(
+    Target(peer, shape) for peer in (nginx.SPLIT, GATEWAY) for shape in (ONE_ROUTE, _TLS)
+)
 
 _CASES: Final = (
     Case("small", "300 B / 190 B, 32 connections", _EACH),
@@ -124,6 +133,20 @@ _CASES: Final = (
         tuple(Target(peer, shape) for peer in (nginx.SPLIT, GATEWAY) for shape in _PROCESSES),
         connections=64,
         both_cores=True,
+    ),
+    Case(
+        "tls",
+        "small, http or https, connections kept",
+        (*_BOTH, *(Target(peer, _TLS) for peer in (haproxy.LABEL, envoy.SPLIT))),
+        most_seconds=1,
+    ),
+    Case(
+        "handshakes",
+        "small, http or https, a new connection for each",
+        _BOTH,
+        connections=4,
+        kept=False,
+        most_seconds=1,
     ),
 )
 CASES: Final = {case.name: case for case in _CASES}

@@ -5,8 +5,10 @@ and sends each version its share.
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
 from http.client import HTTPException, HTTPResponse
 from math import sqrt
 from typing import Final
@@ -20,14 +22,19 @@ _SIGMAS: Final = 6
 
 
 def await_answer(
-    name: str, port: int, message: bytes, replies: Collection[bytes], group: Group | None
+    name: str,
+    port: int,
+    message: bytes,
+    replies: Collection[bytes],
+    group: Group | None,
+    context: ssl.SSLContext | None = None,
 ) -> None:
     """Wait for one of the worker's answers. Raises RuntimeError if another comes, or none."""
     deadline = time.monotonic() + START_SECONDS
     seen: object = "nothing"
     while time.monotonic() < deadline and (group is None or group.running):
         try:
-            seen = ask(port, [message])[0]
+            seen = ask(port, [message], context)[0]
             if seen in replies:
                 return
         except (OSError, HTTPException) as error:
@@ -38,12 +45,16 @@ def await_answer(
 
 
 def check_counting(
-    name: str, counted: Callable[[], int], port: int, messages: Sequence[bytes]
+    name: str,
+    counted: Callable[[], int],
+    port: int,
+    messages: Sequence[bytes],
+    context: ssl.SSLContext | None = None,
 ) -> None:
     """Raises RuntimeError unless each message is counted, once."""
     asked = [messages[i % len(messages)] for i in range(COUNTED)]
     before = counted()
-    ask(port, asked)
+    ask(port, asked, context)
     deadline = time.monotonic() + SETTLE_SECONDS
     while (seen := counted() - before) != COUNTED:
         if seen > COUNTED or time.monotonic() > deadline:
@@ -71,10 +82,16 @@ def check_shares(name: str, asked: Mapping[str, int], shares: Mapping[str, float
             )
 
 
-def ask(port: int, messages: Sequence[bytes]) -> list[bytes]:
-    """The answers' bodies, asked for one after the other on one connection."""
+def ask(port: int, messages: Sequence[bytes], context: ssl.SSLContext | None = None) -> list[bytes]:
+    """The answers' bodies, asked for one after the other on one connection, by TLS with a
+    context.
+    """
     bodies = []
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with ExitStack() as stack:
+        connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+        if context is not None:
+            secured = context.wrap_socket(connection, server_hostname="127.0.0.1")
+            connection = stack.enter_context(secured)
         for message in messages:
             connection.sendall(message)
             with HTTPResponse(connection, method="POST") as response:

@@ -129,7 +129,7 @@ def _bootstrap(site: Site, *, counting: bool) -> dict[str, Any]:
                 {
                     "name": "clients",
                     "address": address(site.port),
-                    "filter_chains": [{"filters": [network]}],
+                    "filter_chains": [{"filters": [network], **_tls(site)}],
                 }
             ],
             "clusters": [
@@ -138,6 +138,24 @@ def _bootstrap(site: Site, *, counting: bool) -> dict[str, Any]:
             ],
         },
     }
+
+
+def _tls(site: Site) -> dict[str, Any]:
+    """What a filter chain has besides, if clients come by TLS."""
+    if site.certificate is None:
+        return {}
+    files = {
+        "certificate_chain": {"filename": str(site.certificate.chain)},
+        "private_key": {"filename": str(site.certificate.key)},
+    }
+    context = _typed(
+        "extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        common_tls_context={
+            "tls_certificates": [files],
+            "tls_params": {"tls_maximum_protocol_version": "TLSv1_3"},
+        },
+    )
+    return {"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": context}}
 
 
 def _command(site: Site, *, counting: bool) -> Command:

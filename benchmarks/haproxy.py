@@ -27,7 +27,7 @@ defaults
 backend labels
   stick-table type string len 64 size 1k expire 1h store http_req_cnt
 frontend clients
-  bind 127.0.0.1:{port} backlog 2048
+  bind 127.0.0.1:{port} backlog 2048{tls}
   option forwardfor
   unique-id-format %[uuid()]
   unique-id-header X-Request-Id
@@ -52,6 +52,7 @@ def _command(site: Site) -> Command:
     config = _CONFIG.format(
         directory=site.directory,
         port=site.port,
+        tls=f" ssl crt {site.certificate.both}" if site.certificate else "",
         stable=stable,
         candidate=candidate,
         percent=CANDIDATE_PERCENT,

@@ -45,6 +45,9 @@ def _gateway(site: Site) -> Command:
     words = ["serve", str(path), "--listen", addresses[0], "--admin", addresses[1]]
     if site.shape.processes > 1:
         words += ["--processes", str(site.shape.processes)]
+    if site.certificate:
+        files = site.certificate
+        words += ["--tls-cert", str(files.chain), "--tls-key", str(files.key)]
     canary = str(Path(sys.executable).parent / "canary")
     return Command((canary, *words), {"PYTHONPATH": str(site.checkout)})
 

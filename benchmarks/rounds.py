@@ -33,7 +33,7 @@ def run_case(
             stage.warm_up(each)
         for number in range(rounds):
             for each, measured in zip(stage.running, seen, strict=True):
-                _measure(each, measured, seconds)
+                _measure(each, measured, min(seconds, case.most_seconds))
             say(f"  {case.name}: round {number + 1} of {rounds}")
         for each, measured in zip(stage.running, seen, strict=True):
             measured.pss = each.group.pss_megabytes() if each.group else 0.0

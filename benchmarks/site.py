@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from benchmarks.certificate import Certificate
+
 CANDIDATE_PERCENT: Final = 10
 
 
@@ -14,7 +16,8 @@ CANDIDATE_PERCENT: Final = 10
 class Shape:
     """How much there is to choose from. Only the last route of the file has ``versions`` versions,
     the others have two; the load asks all routes in turn if ``spread``, else the last. However many
-    candidates there are, together they get a tenth, unless all versions get the ``even`` share."""
+    candidates there are, together they get a tenth, unless all versions get the ``even`` share.
+    With ``tls`` clients come by https."""
 
     routes: int = 1
     versions: int = 2
@@ -22,6 +25,7 @@ class Shape:
     spread: bool = False
     unix: bool = False
     processes: int = 1
+    tls: bool = False
 
     @property
     def candidate_percent(self) -> float:
@@ -50,6 +54,7 @@ class Shape:
             "even shares" if self.even else "",
             "Unix-socket workers" if self.unix else "",
             f"{self.processes} processes" if self.processes > 1 else "",
+            "https" if self.tls else "",
         )
         return ", ".join(part for part in parts if part)
 
@@ -59,7 +64,9 @@ ONE_ROUTE: Final = Shape()
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One target's place. ``workers`` are addresses: a decimal port, or an absolute path."""
+    """One target's place. ``workers`` are addresses: a decimal port, or an absolute path;
+    ``certificate`` is there if the shape has TLS.
+    """
 
     directory: Path
     port: int
@@ -67,6 +74,7 @@ class Site:
     workers: tuple[str, ...]
     shape: Shape
     checkout: Path
+    certificate: Certificate | None = None
 
     def urls(self) -> tuple[str, ...]:
         """The workers as URLs; a path as ``unix:/path``."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.cases import Case, Target
+from benchmarks.certificate import Certificate, check_agreed, make_certificate
 from benchmarks.checks import await_answer, check_counting, check_processes, check_shares
 from benchmarks.group import Group
 from benchmarks.load import Load, Result
@@ -44,6 +45,7 @@ class Stage:
         self._sockets = tuple(str(directory / f"{i}.sock") for i in range(versions))
         self._replies = case.traffic.replies()
         self._worker = self._start_worker()
+        self._made: Certificate | None = None
         self._rings: dict[tuple[str, ...], tuple[Path, list[bytes]]] = {}
         self.running = [self._start(number, target) for number, target in enumerate(case.targets)]
 
@@ -66,7 +68,9 @@ class Stage:
         case, shape, peer = self._case, target.shape, target.peer
         port, admin_port = _free_ports(2)
         workers = self._sockets if shape.unix else self._ports
-        site = Site(place, port, admin_port, workers, shape, target.checkout)
+        certificate = self._certificate() if shape.tls else None
+        context = certificate.trusting() if certificate else None
+        site = Site(place, port, admin_port, workers, shape, target.checkout, certificate)
         group = None
         if peer is None:
             port = int(self._ports[0])
@@ -82,17 +86,25 @@ class Stage:
             self._stack.callback(group.stop)
         ring, messages = self._ring(shape.paths)
         for message in case.traffic.requests(shape.paths)[: len(shape.paths)]:
-            await_answer(target.name, port, message, self._replies, group)
+            await_answer(target.name, port, message, self._replies, group, context)
+        if certificate is not None:
+            check_agreed(target.name, port, certificate)
         if peer is not None and peer.counted is not None:
             counted = peer.counted
-            check_counting(target.name, lambda: counted(site), port, messages)
+            check_counting(target.name, lambda: counted(site), port, messages, context)
         if group is not None:
             check_processes(target.name, group, shape.processes)
         first = place / "request"
         first.write_bytes(messages[0])
         cores = BOTH_CORES if case.both_cores else LOAD_CORE
-        load = Load(place, cores, ring, first, case.connections, case.rate)
+        load = Load(place, cores, ring, first, case.connections, case.rate, case.kept, certificate)
         return Running(target, group, port, load)
+
+    def _certificate(self) -> Certificate:
+        """The one of this run."""
+        if self._made is None:
+            self._made = make_certificate(self._directory)
+        return self._made
 
     def _ring(self, paths: tuple[str, ...]) -> tuple[Path, list[bytes]]:
         """The messages for these paths, and their file."""

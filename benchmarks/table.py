@@ -9,7 +9,7 @@ from typing import Final
 from benchmarks.cases import Case, Target
 from benchmarks.python_peers import GATEWAY, ROOT
 from benchmarks.rounds import Measured
-from benchmarks.site import ONE_ROUTE
+from benchmarks.site import ONE_ROUTE, Shape
 
 _COLUMNS: Final = (
     *("case", "target", "CPU us", "min-max", "canary / it", "min-max", "req/s"),
@@ -31,14 +31,13 @@ HEAD: Final = head(_COLUMNS, 2)
 
 def rows(case: Case, measured: Sequence[Measured]) -> str:
     """The rows of one case; the first column names the case once."""
-    gateway = plain(measured, Target(GATEWAY))
     direct = plain(measured, Target(None))
     return "\n".join(
         row(
             (
                 case.title if each is measured[0] else "",
                 each.target.name,
-                *_cpu(each, gateway),
+                *_cpu(each, opposite(measured, each)),
                 *_latency(each, direct),
                 f"{each.pss:.0f}" if each.pss else "",
                 str(sum(result.failed for result in each.results)),
@@ -87,6 +86,17 @@ def throughput(each: Measured) -> float:
 def p50(each: Measured) -> float:
     """Microseconds."""
     return median(result.p50 for result in each.results)
+
+
+def opposite(measured: Sequence[Measured], each: Measured) -> Measured | None:
+    """The gateway this one is compared with: another program over TLS with the gateway over TLS,
+    anything else with its plain form.
+    """
+    for one in measured:
+        alike = one.target.shape == Shape(tls=True) == each.target.shape
+        if alike and one.target.peer is GATEWAY is not each.target.peer:
+            return one
+    return plain(measured, Target(GATEWAY))
 
 
 def plain(measured: Sequence[Measured], wanted: Target) -> Measured | None:

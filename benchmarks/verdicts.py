@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Final
 
 from benchmarks.rounds import Measured
@@ -27,6 +28,16 @@ def _requests(case: str, one: str, other: str) -> Callable[[Seen], float]:
 def _added(seen: Seen) -> float:
     direct = p50(seen["one", "direct"])
     return (p50(seen["one", "canary"]) - direct) / (p50(seen["one", "nginx"]) - direct)
+
+
+def _handshake(name: str) -> Callable[[Seen], float]:
+    """CPU in milliseconds: what a new connection costs more by TLS, round by round."""
+    return lambda seen: median(
+        (secured - open_) / 1000
+        for secured, open_ in zip(
+            seen["handshakes", f"{name}, https"].cpu, seen["handshakes", name].cpu, strict=True
+        )
+    )
 
 
 def _memory(seen: Seen) -> float:
@@ -65,6 +76,7 @@ _TWO: Final = "canary, 2 processes"
 _EVEN: Final = "canary, 50 versions, even shares"
 _NGINX: Final = "nginx, 50 versions, even shares"
 _BOTH: Final = "canary, 100 routes, 50 versions"
+_TLS: Final = "canary, https"
 PROMISES: Final = (
     Promise("CPU, small, of nginx's (split only)", _cpu("small", "nginx"), 1.6, 1.3),
     Promise("CPU, small, of nginx + Lua's", _cpu("small", "nginx + Lua"), 1.1, 0.9),
@@ -94,6 +106,14 @@ PROMISES: Final = (
         _requests("processes", "nginx, 2 processes", "nginx"),
         least=True,
     ),
+    Promise("CPU, https on kept connections, of http", _cpu("tls", "canary", _TLS)),
+    Promise(
+        "nginx's own: CPU, https on kept connections, of http",
+        _cpu("tls", "nginx", "nginx, https"),
+    ),
+    Promise("CPU, https on kept connections, of nginx's", _cpu("tls", "nginx, https", _TLS)),
+    Promise("CPU of a handshake", _handshake("canary"), unit="ms"),
+    Promise("nginx's own: CPU of a handshake", _handshake("nginx"), unit="ms"),
 )
 HEAD: Final = head(("promise", "must", "aim", "seen", "must met", "aim met"), 1)
 

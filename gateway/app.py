@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from gateway.access import is_loopback
 from gateway.admin import create_admin
 from gateway.admin_port import admin_server
+from gateway.allocator import keep_apart
 from gateway.certificate import Certificate
 from gateway.config import parse, warnings
 from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token, TokenError
@@ -123,6 +124,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     descriptors = raise_limit()
+    keep_apart()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     async with create_gateway(

@@ -4,11 +4,13 @@ they may hold together.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 # Bytes of answers not taken yet, of all clients of a process. The rest of 256 MiB is for answers
-# that are being put together, and for what the allocator keeps back.
-LIMIT: Final = 192 * 1024 * 1024
+# that are being put together (``gathering``), for those who are cut until they are gone, and for
+# copies.
+LIMIT: Final = 144 * 1024 * 1024
 # Seconds in which a client must take something, looked at so often; nginx's send_timeout is 60.
 STALL_TIMEOUT: Final = 30.0
 TOTAL_TIMEOUT: Final = 600.0  # seconds to take what is there, however steadily
@@ -27,10 +29,13 @@ class Backlog:
     """The connections that are blocked at this moment.
 
     What one of them holds is what was behind when it was blocked: an answer is one piece of memory,
-    which is given back when the last of it was sent.
+    which is given back when the last of it was sent. ``going`` are the bytes of those who were cut
+    and whose connections are not gone yet; ``on_gone`` is called when all are.
     """
 
-    __slots__ = ("_held", "_progress", "_since", "_total", "limit")
+    __slots__ = (
+        *("_cut_off", "_held", "_progress", "_since", "_total", "going", "limit", "on_gone"),
+    )
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
@@ -38,6 +43,9 @@ class Backlog:
         self._held: dict[Taker, int] = {}  # bytes of memory
         self._progress: dict[Taker, tuple[int, float]] = {}  # bytes behind, and when
         self._total = 0
+        self._cut_off: dict[Taker, int] = {}  # bytes of memory
+        self.going = 0
+        self.on_gone: Callable[[], object] = int
 
     def __len__(self) -> int:
         return len(self._since)
@@ -61,6 +69,10 @@ class Backlog:
         if self._since.pop(taker, None) is not None:
             self._total -= self._held.pop(taker)
             del self._progress[taker]
+        elif self._cut_off:
+            self.going -= self._cut_off.pop(taker, 0)
+            if not self._cut_off:
+                self.on_gone()
 
     def sweep(self, now: float) -> None:
         """Cut who has taken nothing for too long, or takes too long altogether."""
@@ -79,5 +91,8 @@ class Backlog:
         return size * (now - self._since[taker]), size
 
     def _cut(self, taker: Taker) -> None:
+        size = self._held[taker]
         self.discard(taker)
+        self._cut_off[taker] = size
+        self.going += size
         taker.give_up()

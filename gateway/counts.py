@@ -29,6 +29,8 @@ DURATION_BOUNDS: Final = (
 SCORE_BOUNDS: Final = tuple(round(0.05 * i, 2) for i in range(1, 21))
 # Labels taken from traffic when the file declares none; the rest is counted as OTHER_LABEL.
 LEARNED_LABELS: Final = 20
+# Series of such labels in a route, however many versions it has; three versions can fill them.
+LEARNED_SERIES: Final = 180
 OTHER_LABEL: Final = "__other__"
 _NEVER_SENT: Final = (Reason.CONNECT, Reason.SHED)
 RETRIED: Final = (Reason.CONNECT, Reason.RESET)
@@ -241,10 +243,10 @@ def room_for(table: RoutingTable) -> Room:
         urls = [endpoint.url.encode() for endpoint in route.version(place.version).endpoints]
         labels = LEARNED_LABELS + 2 + (len(route.prediction.labels) if route.prediction else 0)
         single = len(Assignment) * _CODES + 3 * len(Reason) + len(Missing) + 2
-        single += len(RETRIED) + len(NOT_RETRIED) + 2 * labels + 2 * len(urls)
+        single += len(RETRIED) + len(NOT_RETRIED) + 2 * labels + 3 * len(urls)
         counts += single + 2 * (len(DURATION_BOUNDS) + 1) + len(SCORE_BOUNDS) + 1
         entries += single + 3 + _SUMS
         names += (single + 3 + _SUMS) * (_NAME_BYTES + len(route.name) + len(place.version))
-        names += 2 * labels * 4 * MAX_LABEL + 2 * sum(map(len, urls))
+        names += 2 * labels * 4 * MAX_LABEL + 3 * sum(map(len, urls))
     widest = max(len(DURATION_BOUNDS), len(SCORE_BOUNDS)) + 1
     return Room(counts, _SUMS * len(table.places), names, entries, widest)

@@ -14,6 +14,7 @@ from typing import Final, Generic, Protocol, TypeVar
 MAX_REMEMBERED: Final = 512
 MAX_HEAD: Final = 2048  # bytes; a longer one is seldom sent twice
 MAX_SEEN: Final = 4096
+_SPOKEN: Final = b"HTTP/1."  # of an answer; the parser knows 0.9 and 2.0, too
 
 
 class Memorable(Protocol):
@@ -64,3 +65,12 @@ def head_of(data: bytes) -> bytes:
     few bytes to be one.
     """
     return data[: data.find(b"\r\n\r\n") + 4]
+
+
+def end_of_head(text: bytes, start: int) -> int:
+    """Where the head of an answer ends that is known to be here whole and begins at ``start``; 0 if
+    it is of no version of HTTP that is spoken here.
+    """
+    while text[start] == 0x0D and text[start + 1] == 0x0A:
+        start += 2  # an empty line, which some write behind the answer before
+    return text.find(b"\r\n\r\n", start) + 4 if text.startswith(_SPOKEN, start) else 0

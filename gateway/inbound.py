@@ -76,7 +76,8 @@ class InboundConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
         self._live.backlog.discard(self)
-        self._reader.ended = True
+        self._live.uploads.discard(self)
+        self._reader.end()
         self._queue.clear()
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
@@ -102,7 +103,7 @@ class InboundConnection(asyncio.Protocol):
     # --- requests, from the reader
 
     def on_expect(self, request: Request) -> None:
-        """The client waits for a word before it sends the body (RFC 9110, section 10.1.1)."""
+        """The client waits for a word before it sends the body (RFC 9110, 10.1.1)."""
         if self._exchange is None and not self._queue:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         else:
@@ -130,6 +131,7 @@ class InboundConnection(asyncio.Protocol):
         else:
             self._queue.append(request)
             ahead = sum(one.size for one in self._queue)
+            self._live.uploads.hold(self, ahead, 0)
             if len(self._queue) >= MAX_AHEAD or ahead > UPLOAD_BUFFER:
                 self._hold(True)
 
@@ -144,6 +146,13 @@ class InboundConnection(asyncio.Protocol):
             self._answer_refused(request)
         else:
             self._queue.append(request)
+
+    def turn_away(self, refusal: Refusal) -> None:
+        """There is no room for the requests that wait; each is told so when its turn comes."""
+        for request in self._queue:
+            request.refusal = request.refusal or refusal
+            request.chunks.clear()
+            request.size = 0
 
     # --- exchanges, one at a time
 
@@ -163,7 +172,10 @@ class InboundConnection(asyncio.Protocol):
             else:
                 self._begin(request)
         self._advancing = False
-        if self._exchange is not None or self._queue or self._reader.ended:
+        if self._queue:
+            return
+        self._live.uploads.discard(self)
+        if self._exchange is not None or self._reader.ended:
             return
         self._hold(False)
         coming = self._reader.request
@@ -197,14 +209,13 @@ class InboundConnection(asyncio.Protocol):
         self._answer_refused(request)
 
     def hold_upload(self, held: bool) -> None:
-        """A worker does not take the body as fast as it comes."""
+        """A worker is slower than the client."""
         self._hold(held)
 
     # --- small parts
 
     def _answer_refused(self, request: Request) -> None:
-        refusal = request.refusal
-        if refusal is None:
+        if (refusal := request.refusal) is None:
             return
         self._live.refused(refusal.reason)
         keep_alive = request.whole and request.keep_alive and not self._live.draining
@@ -285,6 +296,5 @@ class InboundConnection(asyncio.Protocol):
 
     def drain(self) -> None:
         """No new requests: end at once when idle, else with the present answer."""
-        reader = self._reader
-        if self._exchange is None and (reader.ended or not reader.in_message):
+        if self._exchange is None and (self._reader.ended or not self._reader.in_message):
             self._end()

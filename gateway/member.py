@@ -19,6 +19,7 @@ from functools import partial
 import uvloop
 
 from gateway import port
+from gateway.allocator import keep_apart
 from gateway.control import Channel, Message, read, unpack
 from gateway.listener import DRAIN_LIMIT, Listener
 from gateway.live import Live
@@ -100,6 +101,7 @@ def main(arguments: list[str]) -> None:
     """The descriptor of the control socket, and ``--json`` for logs that are JSON anywhere."""
     configure_logs(json="--json" in arguments)
     adopt_others()
+    keep_apart()
 
     async def run() -> None:
         await Member(socket.socket(fileno=int(arguments[0]))).run()

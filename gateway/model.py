@@ -58,12 +58,14 @@ class Endpoint:
 @dataclass(frozen=True, slots=True)
 class Version:
     """One model version. ``weight`` is 0 for stable, whose share is whatever the candidates
-    leave.
+    leave; ``readiness`` is the path at which an endpoint says that it is ready (empty: nobody
+    asks).
     """
 
     name: str
     endpoints: tuple[Endpoint, ...]
     weight: int = 0
+    readiness: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,8 @@ class ShiftAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """How a candidate is judged. Shares are basis points; None means that signal is not compared.
+    """How a candidate is judged. Shares are basis points; None means that signal is not compared,
+    except for errors, which always are.
 
     ``max_false_rollback`` is the chance that a healthy candidate is ever rolled back, however
     often one looks.
@@ -172,7 +175,9 @@ class Analysis:
 
     max_false_rollback: int = 100
     errors_max_increase: int | None = None
+    errors_limit: int | None = None
     latency_max_increase: int | None = None
+    latency_limit: float | None = None  # seconds
     predictions_max_shift: int | None = None
     predictions_action: ShiftAction = ShiftAction.ALERT
     min_bad: int = 2

@@ -115,5 +115,5 @@ def check_head(head: RequestHead) -> None:
         raise Refusal(417, "bad_request", "the only expectation understood is 100-continue")
     origin_form(head.target)
     path = head.path
-    if b"%" in path or b"/." in path or b"\\" in path:
+    if b"%" in path or b"/." in path:
         check_path(path)

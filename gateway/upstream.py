@@ -1,7 +1,6 @@
 """One connection to one worker: writes requests, reads answers, says whether it may be used again.
 
-It knows bytes, not routes. What comes of a request is told to its *receiver* through callbacks: no
-task and no Future per request. Rules:
+It knows bytes, not routes. What comes of a request is told to its *receiver* by callbacks. Rules:
 
 1. An ordinary answer is told whole. An event stream, or a body beyond ``REPLY_BUFFER``, is told
    piece by piece, and the receiver may pause the reading.
@@ -14,13 +13,16 @@ task and no Future per request. Rules:
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 import httptools
 
+from gateway.chunks import ChunkedBody
 from gateway.errors import Reason
+from gateway.gathering import LARGE, PIECE
 from gateway.headers import ReplyHead
-from gateway.heads import Heads, head_of
+from gateway.heads import Heads, end_of_head, head_of
+from gateway.receiver import Owner, Receiver
 
 REPLY_BUFFER: Final = 8 * 1024 * 1024  # bytes of a body told whole
 MAX_HEAD: Final = 64 * 1024  # bytes in a row that are no body: a head, trailers, chunk extensions
@@ -28,36 +30,19 @@ MAX_HEAD: Final = 64 * 1024  # bytes in a row that are no body: a head, trailers
 known: Final[Heads[ReplyHead]] = Heads()  # shared by all connections
 
 
-class Receiver(Protocol):
-    """Who is told what comes of a request. Exactly one of on_reply, on_stream_end, on_failure ends
-    it.
-    """
-
-    def on_reply(self, head: ReplyHead, body: bytes) -> None: ...
-    def on_stream(self, head: ReplyHead) -> None: ...
-    def on_stream_data(self, chunk: bytes) -> None: ...
-    def on_stream_end(self) -> None: ...
-    def on_failure(self, reason: Reason, *, began: bool) -> None: ...
-    def on_upload_blocked(self, blocked: bool) -> None: ...
-
-
-class Owner(Protocol):
-    """The pool a connection belongs to."""
-
-    def released(self, connection: UpstreamConnection, reusable: bool) -> None: ...
-    def lost(self, connection: UpstreamConnection) -> None: ...
-
-
 class UpstreamConnection(asyncio.Protocol):
     """The owner's ``released`` is called exactly once per request, before its end is told."""
 
     __slots__ = (
-        *("_bare_bytes", "_began", "_chunks", "_complete", "_head", "_headers", "_last"),
-        *("_method", "_moved", "_owner", "_parser", "_receiver", "_reusable", "_sent", "_size"),
-        *("_streaming", "_surplus", "_transport", "closed", "served"),
+        *("_at", "_bare_bytes", "_began", "_chunked", "_chunks", "_complete", "_head", "_headers"),
+        *("_last", "_method", "_moved", "_owner", "_parser", "_receiver", "_reusable", "_sent"),
+        *("_size", "_streaming", "_surplus", "_text", "_transport", "closed", "served"),
     )
 
+    _text: bytes  # all of the answer, until its head is whole
+    _at: int  # where in it an interim answer ends, and the next head begins
     _head: ReplyHead | None
+    _chunked: ChunkedBody | None
     _chunks: list[bytes]
     _size: int  # bytes of the body so far
     _moved: int  # the same, when it last grew
@@ -112,16 +97,14 @@ class UpstreamConnection(asyncio.Protocol):
     def pause(self, paused: bool) -> None:
         """Back-pressure: stop or go on reading the answer."""
         if self.usable:
-            if paused:
-                self._transport.pause_reading()
-            else:
-                self._transport.resume_reading()
+            (self._transport.pause_reading if paused else self._transport.resume_reading)()
 
     def abandon(self) -> None:
         """Nobody wants the answer any more: end the request at the worker by closing."""
         if self._receiver is not None:
             self._receiver = None
             self.close()
+            self._owner.gathering.discard(self._owner, self)
             self._owner.released(self, False)
 
     def close(self) -> None:
@@ -162,6 +145,10 @@ class UpstreamConnection(asyncio.Protocol):
                 receiver.on_reply(head, data[start:])
                 return
             self._began = True
+        if self._head is None:
+            self._text += data
+        elif self._chunked is not None:
+            self._chunked.pass_over(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError:
@@ -184,13 +171,9 @@ class UpstreamConnection(asyncio.Protocol):
                 self._fail(Reason.BAD_RESPONSE)
 
     def _remember(self, raw: bytes) -> None:
-        """All of the answer came in one piece: take note of an ordinary one that leaves the
-        connection open.
-        """
-        head = self._head
-        if head is None or self._surplus or self._streaming or not self._reusable:
-            return
-        if head.length is not None and head.length == self._size and self._method != b"HEAD":
+        """Take note of an ordinary answer, all in one piece, that leaves the connection open."""
+        head, odd = self._head, self._surplus or self._streaming or self._method == b"HEAD"
+        if self._reusable and not odd and head is not None and head.length == self._size:
             known.remember(raw, head)
 
     def pause_writing(self) -> None:
@@ -201,9 +184,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._receiver is not None:
             self._receiver.on_upload_blocked(False)
 
-    # --- httptools callbacks
-
-    # After a whole answer the parser goes on with whatever bytes are left: rule 2.
+    # --- httptools callbacks: after a whole answer it goes on with whatever is left (rule 2)
 
     def on_message_begin(self) -> None:
         if self._complete:
@@ -215,9 +196,16 @@ class UpstreamConnection(asyncio.Protocol):
         self._headers.append((name, value.rstrip()))
 
     def on_headers_complete(self) -> None:
+        if self._complete:
+            return
+        text = self._text
+        self._at = end = end_of_head(text, self._at)
+        if not 0 < end <= MAX_HEAD:
+            self._fail(Reason.BAD_RESPONSE)
+            return
         status = self._parser.get_status_code()
-        if status < 200 or self._complete:
-            if ReplyHead(status, self._headers).framed and not self._complete:
+        if status < 200:
+            if ReplyHead(status, self._headers).framed:
                 # An interim answer has no body (RFC 9110, section 15.2): the parser would read one,
                 # and it would stand before that of the answer.
                 self._fail(Reason.BAD_RESPONSE)
@@ -232,6 +220,14 @@ class UpstreamConnection(asyncio.Protocol):
             return  # whatever its fields say: the parser ends it here
         elif head.endless or (head.length is not None and head.length > REPLY_BUFFER):
             self._stream(head)
+        if head.framed and head.length is None and not self._complete:
+            self._chunked = ChunkedBody(MAX_HEAD)
+            self._chunked.pass_over(text, end)
+        self._text = b""
+
+    def on_chunk_header(self) -> None:
+        if self._chunked is not None and not (self._complete or self._chunked.take()):
+            self._fail(Reason.BAD_RESPONSE)
 
     def on_body(self, chunk: bytes) -> None:
         if self._complete:
@@ -242,8 +238,11 @@ class UpstreamConnection(asyncio.Protocol):
                 self._receiver.on_stream_data(chunk)
             return
         self._chunks.append(chunk)
-        if self._size > REPLY_BUFFER and self._head is not None:
+        if self._size > REPLY_BUFFER and self._receiver is not None and self._head is not None:
             self._stream(self._head)
+        elif self._size > LARGE and self._receiver is not None:
+            held = self._size + PIECE * len(self._chunks)
+            self._owner.gathering.grow(self._owner, self, held)
 
     def on_message_complete(self) -> None:
         if self._head is not None and not self._complete:
@@ -254,6 +253,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _stream(self, head: ReplyHead) -> None:
         self._streaming = True
+        self._owner.gathering.discard(self._owner, self)
         chunks, self._chunks = self._chunks, []
         if self._receiver is not None:
             self._receiver.on_stream(head)
@@ -264,6 +264,9 @@ class UpstreamConnection(asyncio.Protocol):
     def _finish(self, reusable: bool) -> None:
         receiver, head, chunks = self._receiver, self._head, self._chunks
         streamed = self._streaming
+        if self._size > LARGE:
+            self._owner.gathering.discard(self._owner, self)
+            chunks = [b"".join(chunks)]  # and no more in memory twice
         self._receiver = None
         self._reset()
         if receiver is None or head is None:
@@ -279,7 +282,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _reset(self) -> None:
         """Nothing is known of the next answer yet."""
-        self._head = None
+        self._text, self._at = b"", 0
+        self._head = self._chunked = None
         self._chunks = []
         self._size = self._moved = self._bare_bytes = 0
         self._began = self._complete = self._reusable = self._surplus = self._streaming = False
@@ -291,5 +295,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._receiver = None
         self._chunks = []
         self.close()
+        self._owner.gathering.discard(self._owner, self)
         self._owner.released(self, False)
         receiver.on_failure(reason, began=self._began)

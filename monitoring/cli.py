@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from gateway.errors import ConfigError, EditRefused, GatewayError
-from monitoring.commands import changing, reading, serving, status
+from monitoring.commands import changing, reading, serving, status, verdict
 from monitoring.commands import demo as demonstration
 from monitoring.sources import SourceError
 
@@ -38,6 +38,7 @@ app.command()(serving.controller)
 app.command()(reading.check)
 app.command()(reading.schema)
 app.command()(status.status)
+app.command()(verdict.verdict)
 app.command()(reading.explain)
 app.command("set-weight")(changing.set_weight)
 app.command()(changing.rollback)

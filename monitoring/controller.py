@@ -1,6 +1,7 @@
 """The loop that watches and acts: read, collect, judge, edit. It acts only by editing the file.
 
-It holds nothing between ticks: the file says what is served, the gateway's counts say how it went.
+The file says what is served, the gateway's counts say how it went; between ticks it holds what was
+made of them so far.
 A candidate that was rolled back has weight 0, and nothing here raises a weight, so a restart needs
 no memory. A file that changed after the evidence was read is a conflict: the verdict is dropped
 and the next tick looks anew.
@@ -9,20 +10,18 @@ and the next tick looks anew.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from gateway import routing_file
 from gateway.config import parse
 from gateway.edit import SetWeight
 from gateway.errors import GatewayError
 from gateway.logs import Log
-from gateway.model import FULL_WEIGHT, OnFailure, Route, RoutingConfig, Version
 from monitoring import editing
-from monitoring.evidence import BadEvidence, windows_of
-from monitoring.judge import Kind, Verdict, judge
+from monitoring.analysis.verdict import Kind
+from monitoring.docket import Docket, Judgement
 from monitoring.sources import EvidenceSource, SourceError
 
 TICK: Final = 1.0  # seconds
@@ -30,22 +29,6 @@ PATIENT_TICKS: Final = 5
 ACTOR: Final = "controller"
 
 log = Log()
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """A verdict on one candidate of one route."""
-
-    route: Route
-    candidate: Version
-    verdict: Verdict
-
-    @property
-    def calls_for_rollback(self) -> bool:
-        """Failed, and the file does not ask to be told only."""
-        rollout = self.route.rollout
-        acts = rollout is None or rollout.on_failure is OnFailure.ROLLBACK
-        return self.verdict.kind is Kind.FAILED and acts
 
 
 class Controller:
@@ -57,6 +40,7 @@ class Controller:
         self._path = path
         self._source = source
         self._clock = clock
+        self._docket = Docket()
         self._said: dict[tuple[str, str], Kind] = {}
         self._trouble = ""
         self._apart = 0  # ticks for which the gateway has served another file
@@ -67,9 +51,9 @@ class Controller:
             snapshot = routing_file.read(self._path)
             config = parse(snapshot.content)
             document = self._source.evidence() if any(r.analysis for r in config.routes) else {}
-            judgements = list(judgements_of(config, document))
+            judgements = self._docket.look(config, [document]) if document else []
             self._compare(config.generation, document.get("generation", config.generation))
-        except (GatewayError, SourceError, BadEvidence, OSError) as error:
+        except (GatewayError, SourceError, OSError) as error:
             self._cannot(str(error))
             return []
         for judgement in judgements:
@@ -99,6 +83,7 @@ class Controller:
         except (GatewayError, OSError) as error:
             log.error("rollback not written", route=route, version=version, why=str(error))
         else:
+            self._docket.forget(judgement)
             log.warning("rolled back", route=route, version=version, why=judgement.verdict.sentence)
 
     def _compare(self, file: str, served: str) -> None:
@@ -129,22 +114,3 @@ class Controller:
                 verdict=verdict.kind,
                 why=verdict.sentence,
             )
-
-
-def judgements_of(config: RoutingConfig, document: Mapping[str, Any]) -> Iterator[Judgement]:
-    """A verdict on every candidate that gets traffic in a route with ``analysis``.
-
-    Evidence of another generation than the file's is not yet about this file: nothing is judged.
-    """
-    if document.get("generation") != config.generation:
-        return
-    for route in config.routes:
-        if route.analysis is None:
-            continue
-        for candidate in route.candidates:
-            if not candidate.weight:
-                continue
-            windows = windows_of(document, route.name, candidate.name)
-            alpha = route.analysis.max_false_rollback / FULL_WEIGHT
-            verdict = judge(windows, alpha=alpha, min_bad=route.analysis.min_bad)
-            yield Judgement(route, candidate, verdict)

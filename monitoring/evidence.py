@@ -1,106 +1,117 @@
 """What is known of one candidate beside stable: integer counts per generation of the file.
 
-A window is one generation: within it the weights do not change, so the share of draws that go to
-the candidate is a known constant. Windows are never merged, counts of the same window from several
-gateways add up.
+A window is one generation as one gateway served it: within it the weights do not change, so the
+share of draws that go to the candidate is a known constant. Counts are integers that are added, so
+whatever is made of them is the same to the last bit in whatever order they come together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import zip_longest
+from typing import Final
 
-from gateway.model import FULL_WEIGHT
-
-_MOST: Final = 2**53  # requests; more than anybody counts, and exact as a float
+LATENCY_BUCKETS: Final = 74  # geometric, ratio 2 ** (1 / 4), from 0.25 ms; the last has no end
 
 
 class BadEvidence(ValueError):
     """The counts contradict themselves, or are not the shape the gateway serves."""
 
 
+Row = tuple[int, ...]
+"""Counts of ordered outcomes; those beyond the last one are 0."""
+
+Named = tuple[tuple[str, int], ...]
+"""Counts of outcomes with names, sorted, none of them 0."""
+
+
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """Requests assigned to one version by a draw, and how many of them got no good answer."""
+class Counts:
+    """Requests assigned to one version by a draw, and what became of them.
+
+    ``bad`` got no good answer from it, ``gone`` were left by their client before there was one, the
+    rest was answered well. ``latency`` counts the answers by what they took, ``labels`` and
+    ``scores`` by what was predicted; ``missing`` those that could not be read, by reason.
+    """
 
     assigned: int = 0
     bad: int = 0
+    gone: int = 0
+    latency: Row = ()
+    scores: Row = ()
+    labels: Named = ()
+    missing: Named = ()
 
     def __post_init__(self) -> None:
-        if not 0 <= self.bad <= self.assigned:
-            raise BadEvidence(f"{self.bad} bad of {self.assigned} assigned cannot be")
+        if min(self.bad, self.gone) < 0 or self.bad + self.gone > self.assigned:
+            what = f"{self.bad} bad and {self.gone} gone of {self.assigned} assigned"
+            raise BadEvidence(f"{what} cannot be")
 
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(self.assigned + other.assigned, self.bad + other.bad)
+    def __add__(self, other: Counts) -> Counts:
+        return self._with(other, 1)
+
+    def __sub__(self, other: Counts) -> Counts:
+        """What came in between. Raises :class:`BadEvidence` if ``other`` is no earlier state."""
+        return self._with(other, -1)
+
+    @property
+    def good(self) -> int:
+        return self.assigned - self.bad - self.gone
+
+    def _with(self, other: Counts, sign: int) -> Counts:
+        return Counts(
+            _count(self.assigned + sign * other.assigned),
+            _count(self.bad + sign * other.bad),
+            _count(self.gone + sign * other.gone),
+            _rows(self.latency, other.latency, sign),
+            _rows(self.scores, other.scores, sign),
+            _names(self.labels, other.labels, sign),
+            _names(self.missing, other.missing, sign),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Candidate and stable under one generation. ``share`` is the candidate's part of the draws
-    that went to either of the two, strictly between 0 and 1.
+    """Candidate and stable under one generation of one gateway, named by ``source``.
+
+    ``share`` is the candidate's part of the draws that went to either of the two, strictly between
+    0 and 1. ``alone`` says that counts of this source must not be added to those of others: a
+    sticky user counts once in each gateway.
     """
 
-    generation: str
+    source: str
     share: float
-    candidate: Tally
-    stable: Tally
+    candidate: Counts
+    stable: Counts
+    alone: bool = False
 
 
-def windows_of(document: Mapping[str, Any], route: str, candidate: str) -> tuple[Window, ...]:
-    """The windows of the present run of a candidate, oldest first.
-
-    ``document`` is what ``GET /api/evidence`` serves. A run reaches back over the generations in
-    which the candidate had a weight and stable was the same; a weight of 0 in between ends it, so
-    evidence from before a rollback is not held against a candidate that a person started again.
-    Raises :class:`BadEvidence`.
-    """
-    try:
-        generations: Sequence[Mapping[str, Any]] = document["generations"]
-        found: list[Window] = []
-        stable: str | None = None
-        for generation in reversed(generations):
-            versions = generation["routes"].get(route, {})
-            now_stable = _stable_of(versions)
-            if now_stable is None or candidate not in versions:
-                break
-            weight = _whole(versions[candidate]["weight"], FULL_WEIGHT)
-            if stable not in (None, now_stable) or not weight:
-                break
-            stable = now_stable
-            window = _window(generation["generation"], versions[candidate], versions[stable])
-            if window is not None:
-                found.append(window)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise BadEvidence(
-            f"evidence of another shape than /api/evidence serves: {error}"
-        ) from error
-    return tuple(reversed(found))
+def row(numbers: Iterable[int]) -> Row:
+    """Without the zeros at its end, so that equal counts are equal values."""
+    kept = list(numbers)
+    while kept and not kept[-1]:
+        kept.pop()
+    return tuple(kept)
 
 
-def _stable_of(versions: Mapping[str, Any]) -> str | None:
-    for name, version in versions.items():
-        if version["role"] == "stable":
-            return str(name)
-    return None
+def named(numbers: Mapping[str, int]) -> Named:
+    """Sorted and without zeros, for the same reason."""
+    return tuple(sorted((name, number) for name, number in numbers.items() if number))
 
 
-def _window(
-    generation: str, candidate: Mapping[str, Any], stable: Mapping[str, Any]
-) -> Window | None:
-    """None where stable has no share: there is nothing to compare with."""
-    shares = [_whole(version["weight"], FULL_WEIGHT) for version in (candidate, stable)]
-    tallies = [
-        Tally(_whole(version["assigned"]), _whole(version["bad"]))
-        for version in (candidate, stable)
-    ]
-    if not shares[1]:
-        return None
-    return Window(generation, shares[0] / sum(shares), *tallies)
+def _rows(mine: Row, theirs: Row, sign: int) -> Row:
+    return row(_count(a + sign * b) for a, b in zip_longest(mine, theirs, fillvalue=0))
 
 
-def _whole(number: object, most: int = _MOST) -> int:
-    """JSON as Python reads it knows NaN, infinities and any number of digits: no count is one."""
-    if type(number) is not int or not 0 <= number <= most:
-        raise BadEvidence(f"{number!r:.40} where a whole number up to {most} was expected")
+def _names(mine: Named, theirs: Named, sign: int) -> Named:
+    total = dict(mine)
+    for name, number in theirs:
+        total[name] = _count(total.get(name, 0) + sign * number)
+    return named(total)
+
+
+def _count(number: int) -> int:
+    if number < 0:
+        raise BadEvidence("a count became smaller: the gateway that counted it began anew")
     return number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +20,13 @@ def authority(name: str = "ours") -> trustme.CA:
 def issued(*names: str, by: str = "ours") -> trustme.LeafCert:
     """A certificate for these names (``127.0.0.1`` if there are none)."""
     return authority(by).issue_cert(*(names or ("127.0.0.1", "localhost")))
+
+
+def outdated(*names: str) -> trustme.LeafCert:
+    """One whose time ended on 2 January 2020."""
+    end = datetime(2020, 1, 2, tzinfo=UTC)
+    begin = end - timedelta(days=1)
+    return authority().issue_cert(*(names or ("127.0.0.1",)), not_before=begin, not_after=end)
 
 
 def pem_of(certificate: trustme.LeafCert) -> bytes:

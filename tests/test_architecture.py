@@ -17,12 +17,18 @@ PACKAGES = ("gateway", "monitoring", "model_workers")
 PURE = {
     "gateway": {
         *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
-        *("access", "archive", "backlog", "budget", "config.rules", "config.scalars"),
-        *("config.schema", "counts", "edit", "ejection", "errors", "headers", "heads", "ledger"),
-        *("model", "observe", "offlimits", "predictions", "recovery", "report", "request"),
-        *("split", "status", "stream", "table", "target"),
+        *("access", "archive", "backlog", "budget", "chunks", "config.rules", "config.scalars"),
+        *("config.schema", "counts", "edit", "ejection", "errors", "gathering", "headers", "heads"),
+        *("ledger", "model", "observe", "offlimits", "predictions", "readiness", "recovery"),
+        *("report", "request", "split", "status", "stream", "table", "target", "uploads"),
     },
-    "monitoring": {"evidence", "explanation", "judge"},
+    "monitoring": {
+        *("analysis.betting", "analysis.case", "analysis.effects", "analysis.errors"),
+        *("analysis.guards", "analysis.interval", "analysis.latency", "analysis.margin"),
+        *("analysis.mixture", "analysis.predictions", "analysis.question", "analysis.signals"),
+        *("analysis.split", "analysis.track", "analysis.verdict", "analysis.words"),
+        *("docket", "evidence", "explanation", "windows"),
+    },
 }
 WORLD = {
     *("asyncio", "ctypes", "mmap", "os", "pathlib", "random", "secrets", "selectors", "signal"),

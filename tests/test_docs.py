@@ -83,6 +83,23 @@ def test_every_target_of_make_that_is_named_exists() -> None:
     assert {"demo", "test"} <= named <= targets
 
 
+def promises() -> dict[str, list[str]]:
+    """The rows of the table of promises: cells, by number."""
+    section = README.partition("\n## What is promised\n")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| P")]
+    return {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in rows}
+
+
+def test_every_promise_has_its_mark_and_figure_and_the_tests_that_hold_it() -> None:
+    assert list(promises()) == [f"P{number}" for number in range(1, 29)]
+    for number, cells in promises().items():
+        assert len(cells) == 5, number
+        assert all(cells), number
+        named = re.findall(r"`(tests/[\w/.-]+)`", cells[-1])
+        assert named, number
+        assert {path for path in named if not (ROOT / path).exists()} == set(), number
+
+
 def test_every_file_that_the_threat_model_names_exists() -> None:
     text = (ROOT / "SECURITY.md").read_text()
     named = set(re.findall(r"`((?:tests|gateway|monitoring)/[\w/.-]+)`", text))

@@ -27,14 +27,16 @@ from hypothesis import strategies as st
 
 from gateway.config import parse
 from gateway.edit import SetWeight, apply
-from gateway.model import generation_of
+from gateway.model import Analysis, generation_of
 from gateway.split import BUCKETS
 from gateway.table import compile_table
 from monitoring import history
+from monitoring.analysis.case import Case
+from monitoring.analysis.question import question_of
+from monitoring.analysis.verdict import Kind, judge
 from monitoring.controller import Controller
-from monitoring.evidence import Tally, Window
-from monitoring.judge import Kind, judge
-from tests.builders import make_config, make_cookie
+from monitoring.evidence import Counts, Window
+from tests.builders import make_config, make_cookie, make_route
 from tests.sockets.peers import Gateway, Worker, answering
 
 ROOT = Path(__file__).parent.parent
@@ -214,9 +216,10 @@ def visits(gateway: Gateway, number: int) -> Iterator[str]:
 
 def test_no_error_of_stable_and_many_of_the_candidate_is_a_failure() -> None:
     """spinnaker#6278: a comparison by ratio has nothing to divide by, and passed."""
-    window = Window("g1", 0.1, Tally(100, 20), Tally(900, 0))
+    question = question_of(make_route(), Analysis())
+    window = Window("0/g1@0", 0.1, Counts(100, bad=20), Counts(900))
 
-    assert judge([window], alpha=0.01, min_bad=2).kind is Kind.FAILED
+    assert judge(question, Case.opened().grown(question, [window])).kind is Kind.FAILED
 
 
 class Source:

@@ -24,16 +24,11 @@ from gateway.model import RoutingConfig, generation_of
 
 MAX_PROBLEMS: Final = 100  # nobody reads on; a foreign file may have one in every line
 
-_ERRORS_ALONE: Final = "; candidates are judged by their failed requests alone"
-
 # Keys that are accepted and checked, and the rest of the sentence about them. A key that is acted
 # on is deleted here.
 _NOT_YET: Final[dict[Path, str]] = {
     ("routes", "*", "mirror"): "",
     ("routes", "*", "rollout"): "",
-    ("routes", "*", "analysis", "errors", "max_increase"): _ERRORS_ALONE,
-    ("routes", "*", "analysis", "latency"): _ERRORS_ALONE,
-    ("routes", "*", "analysis", "predictions"): _ERRORS_ALONE,
     ("notify",): "",
 }
 
@@ -210,7 +205,7 @@ def _version(name: str, shape: schema.Version) -> model.Version:
     if shape.tls is not None:
         tls = model.Tls(shape.tls.ca or "", shape.tls.server_name or "")
         endpoints = tuple(replace(each, tls=tls) for each in endpoints)
-    return model.Version(name, endpoints, shape.weight)
+    return model.Version(name, endpoints, shape.weight, shape.readiness or "")
 
 
 def _sticky(shape: schema.Sticky, route: str) -> model.Sticky:
@@ -243,7 +238,9 @@ def _analysis(shape: schema.Analysis) -> model.Analysis:
     return model.Analysis(
         max_false_rollback=shape.max_false_rollback,
         errors_max_increase=shape.errors.max_increase if shape.errors else None,
+        errors_limit=shape.errors.limit if shape.errors else None,
         latency_max_increase=shape.latency.max_increase if shape.latency else None,
+        latency_limit=shape.latency.limit if shape.latency else None,
         predictions_max_shift=predictions.max_shift if predictions else None,
         predictions_action=predictions.action if predictions else model.ShiftAction.ALERT,
         min_bad=shape.min_bad,

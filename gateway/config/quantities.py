@@ -58,7 +58,10 @@ def quoted(text: str) -> str:
 def nearest(word: str, known: list[str]) -> str:
     """What to write instead of an unknown word."""
     near = get_close_matches(word, known, 1)
-    return f"did you mean {near[0]!r}?" if near else f"write one of {', '.join(known[:20])}"
+    if near:
+        return f"did you mean {quoted(near[0])}?"
+    plain = (one if re.fullmatch(NAME, one) else quoted(one) for one in known[:20])
+    return f"write one of {', '.join(plain)}"
 
 
 # Numbers.

@@ -59,6 +59,7 @@ Reference = Annotated[str, scalar(str, read.NAME, "number")]  # `rules` knows wh
 Label = Annotated[str, scalar(read.label, read.LABEL, "number", "boolean")]
 Pointer = Annotated[str, scalar(read.pointer, read.POINTER)]
 PathPrefix = Annotated[str, scalar(read.path, read.PATH)]
+ReadinessPath = Annotated[str, scalar(read.path, read.PATH)]
 Host = Annotated[str, scalar(addresses.host, r"[^:]+|\[.+\]")]
 HeaderName = Annotated[str, scalar(read.header, read.TOKEN)]
 HeaderValue = Annotated[str, scalar(read.header_value, read.VALUE, "number", "boolean")]
@@ -125,6 +126,9 @@ class Version(Shape):
         None, "Several endpoints; the least busy one is asked.", min_length=1, max_length=MANY
     )
     tls: Tls | None = _key(None, "How workers at https:// are verified.")
+    readiness: ReadinessPath | None = _key(
+        None, "Where an endpoint says by 2xx that it is ready. Default: nobody asks."
+    )
     weight: Percent = _key(0, "Percent of the requests, in steps of 0.01; candidates only.")
 
 
@@ -191,10 +195,24 @@ class Rollout(Shape):
     )
 
 
-class Increase(Shape):
-    """How much worse than stable is tolerated."""
+class Errors(Shape):
+    """How many more failed requests than stable's are tolerated, and how many at all."""
 
-    max_increase: Percent = Field(description="Points more than stable, of all requests.")
+    max_increase: Percent | None = _key(None, "Points more than stable. Default: none.")
+    limit: Percent | None = _key(
+        None, "Never more of its requests than this, whatever stable does."
+    )
+
+
+class Latency(Shape):
+    """How much slower than stable is tolerated, and how slow at all."""
+
+    max_increase: Percent = Field(
+        description="At any bound, at most so many points more of the requests slower than it."
+    )
+    limit: Timeout | None = _key(
+        None, "At most 1 % of its answers may take longer, whatever stable does."
+    )
 
 
 class Predictions(Shape):
@@ -212,8 +230,8 @@ class Analysis(Shape):
     max_false_rollback: Chance = _key(
         100, "Chance that a healthy candidate is ever rolled back. Default: 1%."
     )
-    errors: Increase | None = _key(None, "Failed requests.")
-    latency: Increase | None = _key(None, "Slow requests.")
+    errors: Errors | None = _key(None, "Failed requests.")
+    latency: Latency | None = _key(None, "Slow requests.")
     predictions: Predictions | None = _key(None, "What is answered.")
     min_bad: MinBad = _key(2, "Never roll back on fewer bad answers than this. Default: 2.")
 

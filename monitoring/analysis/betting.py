@@ -20,12 +20,13 @@ candidate is stochastically not larger", too: the one-sided test of latency.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
+"""Of floats; which axes it has is said where it is used."""
 
 
 class Bets(NamedTuple):

@@ -18,7 +18,7 @@ _SHIFTS: Final = 0.15 * 1.35 ** np.arange(14)  # of the log-odds above what is t
 _SHIFT_WEIGHTS: Final = np.array([1, 1, 2, 2, 3, 4, 6, 8, 10, 10, 8, 5, 3, 1]) / 64 * 0.70
 _RATES: Final = np.array([0.30, 0.60, 0.95])  # of a candidate that is simply broken
 _RATE_WEIGHTS: Final = np.array([0.086, 0.043, 0.171])
-LOG_PRIOR: Final = np.log(np.concatenate([_SHIFT_WEIGHTS, _RATE_WEIGHTS]))
+LOG_PRIOR: Final[Array] = np.log(np.concatenate([_SHIFT_WEIGHTS, _RATE_WEIGHTS]))
 
 # "The candidate is as good as stable", better, and between stable and what is tolerated.
 _PROOF_PARTS: Final = np.array([0.0, -0.6, 0.4])  # of the way from stable to the boundary
@@ -34,7 +34,7 @@ def rate_of(stable: Array) -> Array:
     wrong one costs speed, never validity.
     """
     counts = stable + _GUESS
-    return np.clip(counts[..., 1] / counts.sum(-1), _LEAST, _MOST)
+    return np.asarray(np.clip(counts[..., 1] / counts.sum(-1), _LEAST, _MOST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,10 @@ class Errors:
         limit = boundary(p0, self.increase, self.ratio)
         least = shifted(limit, _SHIFTS[0])
         suspected = np.concatenate(
-            [shifted(limit, _SHIFTS), np.maximum(np.broadcast_to(_RATES, (*p0.shape[:-1], 3)), least)],
+            [
+                shifted(limit, _SHIFTS),
+                np.maximum(np.broadcast_to(_RATES, (*p0.shape[:-1], 3)), least),
+            ],
             -1,
         )
         return margin_bets(p0, np.minimum(suspected, _MOST), share, self.increase, self.ratio)
@@ -62,7 +65,7 @@ class Errors:
         p0 = rate_of(stable)[..., None]
         limit = boundary(p0, self.increase, self.ratio)
         hoped = np.maximum(p0 + _PROOF_PARTS * (limit - p0), 0.2 * p0)
-        return margin_bets(p0, hoped, share, self.increase, self.ratio)
+        return margin_bets(p0, hoped, share, self.increase, self.ratio, at_most=False)
 
 
 def limit_bets(limit: float) -> Bets:

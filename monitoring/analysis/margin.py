@@ -19,7 +19,7 @@ import numpy as np
 from monitoring.analysis.betting import Array, Bets
 
 _TINY = 1e-12
-_HALVINGS = 46  # of an interval below 1: to the precision of what is done with the root
+_HALVINGS = 26  # of an interval below 1: what is missing of the root costs speed, not validity
 
 
 def boundary(p0: Array, increase: float | Array, ratio: float = 1.0) -> Array:
@@ -50,20 +50,55 @@ def closest(
 
 
 def margin_bets(
-    p0: Array, p1: Array, share: float | Array, increase: float | Array, ratio: float = 1.0
+    p0: Array,
+    p1: Array,
+    share: float | Array,
+    increase: float | Array,
+    ratio: float = 1.0,
+    *,
+    at_most: bool = True,
 ) -> Bets:
     """Bets on outcomes (good, bad): shape ``(..., 2)`` for rates that broadcast to ``(...)``.
 
-    Which side of ``p1 = rho p0 + delta`` is the null follows from where the alternative lies: a
-    rate above it bets against "at most", one below it against "at least".
+    They are against ``p1 <= rho p0 + delta``, or against ``p1 >= rho p0 + delta`` if not
+    ``at_most``. On an alternative that lies within the null nothing is bet.
     """
     x = closest(p0, p1, share, increase, ratio)
     b = ratio * x + increase
     p0, p1, b = np.broadcast_arrays(p0, p1, b)
-    return Bets(
+    beyond = p1 - (ratio * p0 + increase)
+    sided = beyond > 0 if at_most else beyond < 0
+    bets = Bets(
         np.stack([np.log1p(-p1) - np.log1p(-b), np.log(p1) - np.log(b)], -1),
         np.stack([np.log1p(-p0) - np.log1p(-x), np.log(p0) - np.log(x)], -1),
     )
+    excess = np.maximum(_worst(bets, share, increase, ratio, at_most), 0.0)
+    return Bets(*(np.where(sided[..., None], one - excess[..., None], 0.0) for one in bets))
+
+
+def _worst(
+    bets: Bets, share: float | Array, increase: float | Array, ratio: float, at_most: bool
+) -> Array:
+    """The logarithm of the largest mean a factor has anywhere in the null.
+
+    The mean is linear in both rates, so it is largest in a corner of the null. It is 1 in all of
+    the border for the exact root, and above by what a root in floating point misses.
+    """
+    ends = -np.asarray(increase) / ratio, (1 - np.asarray(increase)) / ratio
+    corners = [np.zeros_like(ends[0]), np.ones_like(ends[0]), *ends]
+    good, bad = (np.exp(bets.candidate[..., place]) for place in (0, 1))
+    stable_good, stable_bad = (np.exp(bets.stable[..., place]) for place in (0, 1))
+    means = []
+    for corner in corners:
+        if at_most:
+            x = np.clip(corner, np.maximum(ends[0], 0.0), 1.0)
+            on_border, beside = np.minimum(ratio * x + increase, 1.0), 0.0
+        else:
+            x = np.clip(corner, 0.0, np.minimum(ends[1], 1.0))
+            on_border, beside = np.maximum(ratio * x + increase, 0.0), 1.0
+        stable = (1 - share) * ((1 - x) * stable_good + x * stable_bad)
+        means += [share * ((1 - p) * good + p * bad) + stable for p in (on_border, beside)]
+    return np.asarray(np.log(np.max(means, axis=0)))
 
 
 def shifted(rate: Array, log_odds: Array | float) -> Array:

@@ -57,7 +57,7 @@ class Mixture:
         """``log E``, ``(...)``: the factor by which the data speak for one of the suspicions."""
         highest = self.logs.max(-1)
         added = np.exp(self.logs - highest[..., None]).sum(-1)
-        return np.logaddexp(highest + np.log(added), np.log(self.reserve))
+        return np.asarray(np.logaddexp(highest + np.log(added), np.log(self.reserve)))
 
     def leading(self) -> int:
         """The suspicion that explains the data best."""

@@ -14,7 +14,7 @@ import numpy as np
 from monitoring.analysis.betting import Array, Bets, bets_on, factor
 from monitoring.analysis.margin import boundary, margin_bets, shifted
 
-_SHIFTS: Final = 0.12 * 1.5 ** np.arange(9)
+_SHIFTS: Final = 0.12 * 2.0 ** np.arange(6)
 _KAPPAS: Final = (30.0, 300.0, 3000.0)
 _PROOF_PARTS: Final = np.array([0.0, -0.5, 0.4])
 PROOF_LOG_PRIOR: Final = np.log(np.array([0.6, 0.2, 0.2]))
@@ -24,11 +24,9 @@ _LEAST: Final = 1e-6
 def log_prior(classes: int) -> Array:
     """Of the suspicions :meth:`Predictions.bets` gives, in their order."""
     single = 2 * classes * len(_SHIFTS)
-    return np.log(
-        np.concatenate(
-            [np.full(single, 0.6 / single), np.full(len(_KAPPAS), 0.4 / len(_KAPPAS))]
-        )
-    )
+    mixed = len(_KAPPAS)
+    weights = np.concatenate([np.full(single, 0.6 / single), np.full(mixed, 0.4 / mixed)])
+    return np.asarray(np.log(weights))
 
 
 def smoothed(counts: Array) -> Array:
@@ -46,7 +44,9 @@ class Predictions:
     def bets(self, stable: Array, candidate: Array, share: float | Array) -> Bets:
         """Against "no class is shifted by more than tolerated": ``(..., J, K)``."""
         q0 = smoothed(stable)
-        suspected = np.minimum(shifted(boundary(_sides(q0)[..., None], self.shift), _SHIFTS), 1 - _LEAST)
+        suspected = np.minimum(
+            shifted(boundary(_sides(q0)[..., None], self.shift), _SHIFTS), 1 - _LEAST
+        )
         single = self._by_class(q0, suspected, share)
         seen = candidate.sum(-1, keepdims=True)
         ratio = np.stack(
@@ -67,11 +67,13 @@ class Predictions:
         q0 = smoothed(stable)
         p0 = _sides(q0)[..., None]
         hoped = np.maximum(p0 + _PROOF_PARTS * (boundary(p0, self.shift) - p0), 0.2 * p0)
-        return self._by_class(q0, hoped, share)
+        return self._by_class(q0, hoped, share, at_most=False)
 
-    def _by_class(self, q0: Array, p1: Array, share: float | Array) -> Bets:
+    def _by_class(
+        self, q0: Array, p1: Array, share: float | Array, *, at_most: bool = True
+    ) -> Bets:
         """Bets on "is this class" and "is not", ``(..., 2 K, j)``, told for each class."""
-        bets = margin_bets(_sides(q0)[..., None], p1, share, self.shift)
+        bets = margin_bets(_sides(q0)[..., None], p1, share, self.shift, at_most=at_most)
         own = np.eye(q0.shape[-1], dtype=bool)
         hit = np.concatenate([own, ~own])[:, None, :]
         return Bets(*(np.where(hit, one[..., 1:], one[..., :1]) for one in bets))
@@ -79,4 +81,4 @@ class Predictions:
 
 def _sides(q0: Array) -> Array:
     """How often each class, and how often each other than that: ``(..., 2 K)``."""
-    return np.clip(np.concatenate([q0, 1 - q0], -1), _LEAST, 1 - _LEAST)
+    return np.asarray(np.clip(np.concatenate([q0, 1 - q0], -1), _LEAST, 1 - _LEAST))

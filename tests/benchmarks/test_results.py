@@ -126,3 +126,29 @@ def test_all_series_of_a_counter_are_summed() -> None:
 
     assert summed(text, "labels") == 8
     assert summed(text, "others") == 0
+
+
+def test_who_speaks_tls_is_compared_with_the_gateway_that_does() -> None:
+    tls = Shape(tls=True)
+    seen = [
+        NGINX,
+        measured(nginx.SPLIT, [20, 20, 20], shape=tls),
+        CANARY,
+        measured(GATEWAY, [30, 50, 22], shape=tls),
+    ]
+    told = [cells(line) for line in table.rows(CASES["tls"], seen).splitlines()]
+
+    assert [line[1] for line in told] == ["nginx", "nginx, https", "canary", "canary, https"]
+    assert [line[4] for line in told] == ["1.50", "1.50", "", "0.50"]
+
+
+def test_a_handshake_is_what_a_new_connection_costs_more_by_tls() -> None:
+    cases = {"canary": [100, 200, 150], "canary, https": [700, 600, 850]}
+    seen = {
+        ("handshakes", name): measured(GATEWAY, [float(one) for one in cpu])
+        for name, cpu in cases.items()
+    }
+
+    assert [cells(line) for line in verdicts.verdicts(seen)] == [
+        ["CPU of a handshake", "", "", "0.60 ms", "", ""]
+    ]

@@ -90,7 +90,14 @@ def latency_signal(usual: Array, fine: bool = False) -> Signal:
     """Against "slower at no bound"."""
     test = latency.Latency()
     seen = coarse if fine else None
-    return Signal("latency", usual, latency.LOG_PRIOR, test.bets, refresh=250, seen=seen)
+    return Signal(
+        "latency",
+        usual,
+        latency.LOG_PRIOR,
+        lambda stable, candidate, share: test.bets(stable, share),
+        refresh=250,
+        seen=seen,
+    )
 
 
 def class_signal(usual: Array) -> Signal:

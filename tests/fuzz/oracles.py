@@ -22,9 +22,11 @@ import h11
 import msgspec
 
 from gateway import reader, upstream
+from gateway.backlog import Backlog
 from gateway.config import parse, warnings
 from gateway.edit import Change, Promote, SetWeight, apply
 from gateway.errors import ConfigError, EditRefused, Reason
+from gateway.gathering import Gathering
 from gateway.headers import HOP_BY_HOP, ReplyHead
 from gateway.model import FULL_WEIGHT, Prediction, Route, RoutingConfig
 from gateway.predictions import LONG, Missing, PredictionReader
@@ -33,6 +35,7 @@ from gateway.replies import reply
 from gateway.request import Request
 from gateway.table import Fields, compile_table
 from gateway.target import origin_form
+from gateway.uploads import Uploads
 from gateway.upstream import UpstreamConnection
 
 Oracle = Callable[[bytes], None]
@@ -72,6 +75,7 @@ class _Client:
     told: list[tuple[Any, ...]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     body_floor: int = LIMIT
+    uploads: Uploads = field(default_factory=lambda: Uploads(lambda: 0.0))
 
     def __post_init__(self) -> None:
         self.reader = RequestReader(self, self, b"192.0.2.7\r\nX-Forwarded-Proto: http")
@@ -191,7 +195,7 @@ def _events(connection: h11.Connection) -> Iterator[Any]:
 # --- answers
 
 
-@dataclass
+@dataclass(eq=False)
 class _Worker:
     """Owner, receiver and transport of a connection to a worker; ``told`` is what they heard."""
 
@@ -200,6 +204,7 @@ class _Worker:
     head: ReplyHead | None = None
 
     def __post_init__(self) -> None:
+        self.gathering = Gathering(Backlog())
         self.connection = UpstreamConnection(self)
         self.connection.connection_made(self)  # type: ignore[arg-type]
 

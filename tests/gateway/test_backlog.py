@@ -26,8 +26,8 @@ class Taker:
         self.given_up = True
 
 
-def test_the_limit_is_192_mebibytes() -> None:
-    assert Backlog().limit == LIMIT == 192 * MEBIBYTE
+def test_the_limit_is_144_mebibytes() -> None:
+    assert Backlog().limit == LIMIT == 144 * MEBIBYTE
 
 
 def test_a_client_that_takes_nothing_is_cut() -> None:
@@ -132,3 +132,22 @@ def test_whatever_happens_the_sum_is_kept_and_never_over_the_limit(seed: int) ->
 
         assert len(backlog) == len(here)
         assert sum(one.left for one in here) <= backlog._total <= 5000
+
+
+def test_who_is_cut_takes_memory_until_it_is_gone() -> None:
+    backlog, told = Backlog(limit=1000), []
+    backlog.on_gone = lambda: told.append(backlog.going)
+    first, second = Taker(800), Taker(900)
+    backlog.add(first, 0.0)
+    backlog.add(second, 1.0)
+    backlog.add(Taker(1000), 2.0)
+    assert first.given_up
+    assert second.given_up
+    assert backlog.going == 1700
+
+    backlog.discard(first)
+    assert (backlog.going, told) == (900, [])
+    backlog.discard(second)
+    backlog.discard(second)
+
+    assert (backlog.going, told) == (0, [0])

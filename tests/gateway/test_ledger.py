@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.archive import KEPT_GENERATIONS, Archive, Vocabulary
-from gateway.counts import LEARNED_LABELS, OTHER_LABEL
+from gateway.counts import LEARNED_LABELS, LEARNED_SERIES, OTHER_LABEL
 from gateway.ledger import Ledger, Totals, total
 from gateway.table import compile_table
 from tests.builders import make_config, make_prediction
@@ -163,6 +163,25 @@ def test_labels_that_many_processes_learned_are_capped_as_those_of_one() -> None
     assert again == first[::-1]
     assert vocabulary.spoken(key, "setosa") == "setosa"
     assert vocabulary.spoken(key, OTHER_LABEL) == OTHER_LABEL
+
+
+@pytest.mark.parametrize("versions", [1, 2, 3, 4, 12, 90, 255])
+def test_labels_of_many_versions_are_few_series_and_told_alike_of_all(versions: int) -> None:
+    names = [f"v{number}" for number in range(versions)]
+    vocabulary = Vocabulary()
+    config = make_config(dict.fromkeys(names, "http://127.0.0.1:1"))
+    vocabulary.declare(compile_table(config))
+    told = {
+        vocabulary.spoken(("iris", name, "candidate"), f"label-{name}-{i}")
+        for name in names
+        for i in range(50)
+    } - {OTHER_LABEL}
+
+    assert len(told) == min(LEARNED_LABELS * versions, LEARNED_SERIES // versions)
+    assert len(told) * versions <= LEARNED_SERIES
+    if told and versions > 3:
+        common = min(told)
+        assert vocabulary.spoken(("iris", names[-1], "candidate"), common) == common
 
 
 @pytest.mark.parametrize("owner", [0, 7])

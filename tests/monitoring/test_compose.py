@@ -130,7 +130,7 @@ def test_what_an_image_copies_is_let_through_and_exists(name: str) -> None:
     sources = {source for line in copies for source in line.split()}
 
     assert sources
-    assert sources <= let_through
+    assert {source.partition("/")[0] for source in sources} <= let_through
     assert all((ROOT / source).exists() for source in sources)
 
 

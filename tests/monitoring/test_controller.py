@@ -12,8 +12,8 @@ import pytest
 from gateway.config import parse
 from gateway.model import generation_of
 from monitoring import history
+from monitoring.analysis.verdict import Kind
 from monitoring.controller import Controller
-from monitoring.judge import Kind
 from monitoring.sources import SourceError
 
 TEXT = """\
@@ -40,14 +40,14 @@ class FixedSource:
         return self.document
 
 
-def evidence(text: str, *, assigned: int, bad: int) -> dict[str, Any]:
+def evidence(text: str, *, assigned: int, bad: int, since: float = 0.0) -> dict[str, Any]:
     """What a gateway that serves ``text`` would say."""
     generation = generation_of(text.encode())
     versions = {
-        "v1": {"role": "stable", "weight": 9000, "assigned": 900, "bad": 1},
+        "v1": {"role": "stable", "weight": 9000, "assigned": 9 * assigned, "bad": 0},
         "v2": {"role": "candidate", "weight": 1000, "assigned": assigned, "bad": bad},
     }
-    rows = [{"generation": generation, "routes": {"iris": versions}}]
+    rows = [{"generation": generation, "since": since, "routes": {"iris": versions}}]
     return {"generation": generation, "generations": rows}
 
 
@@ -98,12 +98,19 @@ def test_a_healthy_candidate_is_left_alone(file: Path) -> None:
         None,
         {},
         {"generation": "x", "generations": []},
-        {"generation": generation_of(TEXT.encode()), "generations": [{}]},
     ],
-    ids=["nobody answers", "nothing", "another generation", "another shape"],
+    ids=["nobody answers", "nothing", "another generation"],
 )
 def test_no_evidence_is_no_reason_to_act(file: Path, document: dict[str, Any] | None) -> None:
     assert Controller(file, FixedSource(document)).tick() == []
+    assert file.read_text() == TEXT
+
+
+def test_evidence_of_another_shape_is_an_error_and_no_reason_to_act(file: Path) -> None:
+    odd = {"generation": generation_of(TEXT.encode()), "generations": [{}]}
+    (judgement,) = Controller(file, FixedSource(odd)).tick()
+
+    assert judgement.verdict.kind is Kind.ERROR
     assert file.read_text() == TEXT
 
 
@@ -196,9 +203,12 @@ def test_numbers_that_are_none_are_told_of_and_change_nothing(
     source.document = broken
     controller = Controller(file, source)
 
-    assert controller.tick() == []
+    for _ in range(3):
+        (judgement,) = controller.tick()
+
+        assert judgement.verdict.kind is Kind.ERROR
     assert file.read_text() == TEXT
-    assert capsys.readouterr().err.count("no judgement") == 1
+    assert capsys.readouterr().err.count("Error") == 1
     source.document = good
     assert controller.tick()[0].calls_for_rollback
 
@@ -213,17 +223,28 @@ def test_no_traffic_is_inconclusive_however_long(file: Path) -> None:
     assert file.read_text() == TEXT
 
 
-def test_a_gateway_that_restarts_takes_its_evidence_with_it(file: Path) -> None:
-    """What it had counted is gone, and is not added to what it counts from then on."""
-    source = FixedSource(evidence(TEXT, assigned=40, bad=1))
+def test_a_gateway_that_restarts_does_not_take_its_evidence_with_it(file: Path) -> None:
+    """What was made of its counts stays, and what it counts from then on is added."""
+    source = FixedSource(None)
     controller = Controller(file, source)
-    for assigned, bad in ((40, 1), (0, 0), (40, 1), (0, 0), (40, 1)):
-        source.document = evidence(TEXT, assigned=assigned, bad=bad)
+    for start, (assigned, bad) in enumerate(((100, 1), (0, 0), (100, 0), (0, 0), (100, 1))):
+        source.document = evidence(TEXT, assigned=assigned, bad=bad, since=start)
         (judgement,) = controller.tick()
 
         assert judgement.verdict.kind is Kind.INCONCLUSIVE
-        assert judgement.verdict.candidate.bad == bad
+    assert (judgement.verdict.candidate.assigned, judgement.verdict.candidate.bad) == (300, 2)
     assert file.read_text() == TEXT
+
+
+def test_counts_that_become_smaller_without_a_restart_are_an_error(file: Path) -> None:
+    source = FixedSource(evidence(TEXT, assigned=100, bad=1))
+    controller = Controller(file, source)
+    controller.tick()
+    source.document = evidence(TEXT, assigned=90, bad=1)
+    (judgement,) = controller.tick()
+
+    assert judgement.verdict.kind is Kind.ERROR
+    assert "began anew" in judgement.verdict.sentence
 
 
 def test_evidence_that_ends_in_the_middle_of_a_rollback_is_not_needed_any_more(file: Path) -> None:

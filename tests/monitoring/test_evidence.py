@@ -1,4 +1,4 @@
-"""From the gateway's document to the windows a verdict may use."""
+"""Counts add up, and from the gateways' documents come the windows a verdict may use."""
 
 from __future__ import annotations
 
@@ -6,29 +6,101 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from monitoring.evidence import BadEvidence, Tally, Window, windows_of
+from monitoring.evidence import BadEvidence, Counts, Window, named, row
+from monitoring.windows import past_of, windows_of
+
+NUMBERS = st.integers(0, 10**6)
+
+
+@st.composite
+def counts(draw: st.DrawFn) -> Counts:
+    bad, gone, good = draw(NUMBERS), draw(NUMBERS), draw(NUMBERS)
+    words = st.dictionaries(st.sampled_from(["a", "b", "c"]), NUMBERS)
+    return Counts(
+        assigned=good + bad + gone,
+        bad=bad,
+        gone=gone,
+        latency=row(draw(st.lists(NUMBERS, max_size=5))),
+        scores=row(draw(st.lists(NUMBERS, max_size=5))),
+        labels=named(draw(words)),
+        missing=named(draw(words)),
+    )
+
+
+@given(counts(), counts(), counts())
+def test_counts_add_up_in_any_order(a: Counts, b: Counts, c: Counts) -> None:
+    assert a + b == b + a
+    assert (a + b) + c == a + (b + c)
+    assert a + Counts() == a
+    assert (a + b) - b == a
+    assert a - a == Counts()
+
+
+@given(counts(), counts())
+def test_what_became_smaller_has_no_difference(a: Counts, b: Counts) -> None:
+    total = a + b
+    if total != a:
+        with pytest.raises(BadEvidence, match="began anew"):
+            a - total
+
+
+@pytest.mark.parametrize(("bad", "gone"), [(3, 0), (0, 3), (2, 1), (-1, 0), (0, -1)])
+def test_more_bad_answers_than_requests_cannot_be(bad: int, gone: int) -> None:
+    with pytest.raises(BadEvidence, match="cannot be"):
+        Counts(2, bad=bad, gone=gone)
+
+
+# --- windows
 
 
 def generation(
-    name: str, weight: int, *, stable: str = "v1", candidate: str = "v2", bad: int = 1
+    name: str,
+    weight: int,
+    *,
+    stable: str = "v1",
+    candidate: str = "v2",
+    bad: int = 1,
+    since: float = 0.0,
 ) -> dict[str, Any]:
     """One generation of a route with two versions."""
     versions = {
         stable: {"role": "stable", "weight": 10_000 - weight, "assigned": 90, "bad": 0},
         candidate: {"role": "candidate", "weight": weight, "assigned": 10, "bad": bad},
     }
-    return {"generation": name, "routes": {"iris": versions}}
+    return {"generation": name, "since": since, "routes": {"iris": versions}}
 
 
 def document(*generations: dict[str, Any]) -> dict[str, Any]:
     return {"generation": generations[-1]["generation"], "generations": list(generations)}
 
 
-def test_a_window_is_the_candidate_beside_stable_with_its_share_of_their_draws() -> None:
-    windows = windows_of(document(generation("g1", 1000)), "iris", "v2")
+def names(*documents: dict[str, Any], candidate: str = "v2") -> list[str]:
+    windows = windows_of(documents, "iris", candidate)
+    return [window.source.partition("/")[2].partition("@")[0] for window in windows]
 
-    assert windows == (Window("g1", 0.1, Tally(10, 1), Tally(90, 0)),)
+
+def test_a_window_is_the_candidate_beside_stable_with_its_share_of_their_draws() -> None:
+    windows = windows_of([document(generation("g1", 1000, since=3.5))], "iris", "v2")
+
+    assert windows == (Window("0/g1@3.5", 0.1, Counts(10, bad=1), Counts(90)),)
+
+
+def test_everything_that_is_counted_is_read() -> None:
+    one = generation("g1", 1000)
+    one["routes"]["iris"]["v2"] |= {
+        "gone": 2,
+        "latency": [0, 3, 4, 0],
+        "scores": [1, 0, 0],
+        "labels": {"setosa": 5, "none": 0},
+        "missing": {"absent": 2},
+    }
+
+    (window,) = windows_of([document(one)], "iris", "v2")
+
+    assert window.candidate == Counts(10, 1, 2, (0, 3, 4), (1,), (("setosa", 5),), (("absent", 2),))
 
 
 def test_a_third_version_does_not_change_the_share_between_two() -> None:
@@ -36,42 +108,57 @@ def test_a_third_version_does_not_change_the_share_between_two() -> None:
     one["routes"]["iris"]["v1"]["weight"] = 4000
     one["routes"]["iris"]["v3"] = {"role": "candidate", "weight": 5000, "assigned": 9, "bad": 9}
 
-    (window,) = windows_of(document(one), "iris", "v2")
+    (window,) = windows_of([document(one)], "iris", "v2")
 
     assert window.share == 0.2
 
 
 def test_a_run_reaches_back_over_changed_weights_oldest_first() -> None:
-    windows = windows_of(document(generation("g1", 100), generation("g2", 1000)), "iris", "v2")
+    assert names(document(generation("g1", 100), generation("g2", 1000))) == ["g1", "g2"]
 
-    assert [window.generation for window in windows] == ["g1", "g2"]
+
+def test_windows_of_several_gateways_come_in_the_order_of_time() -> None:
+    first = document(generation("g1", 100, since=1), generation("g2", 1000, since=5))
+    second = document(generation("g1", 100, since=2), generation("g2", 1000, since=4))
+
+    assert names(first, second) == ["g1", "g1", "g2", "g2"]
 
 
 def test_a_weight_of_zero_ends_a_run() -> None:
-    windows = windows_of(
-        document(generation("g1", 1000, bad=9), generation("g2", 0), generation("g3", 1000)),
-        "iris",
-        "v2",
-    )
+    told = document(generation("g1", 1000, bad=9), generation("g2", 0), generation("g3", 1000))
 
-    assert [window.generation for window in windows] == ["g3"]
+    assert names(told) == ["g3"]
 
 
 def test_another_stable_ends_a_run() -> None:
     before = generation("g1", 1000, stable="v0")
 
-    windows = windows_of(document(before, generation("g2", 1000)), "iris", "v2")
-
-    assert [window.generation for window in windows] == ["g2"]
+    assert names(document(before, generation("g2", 1000))) == ["g2"]
 
 
-def test_where_stable_has_no_share_there_is_nothing_to_compare_with() -> None:
-    assert windows_of(document(generation("g1", 10_000)), "iris", "v2") == ()
+def test_where_one_of_the_two_has_no_share_there_is_nothing_to_compare_with() -> None:
+    assert names(document(generation("g1", 10_000))) == []
 
 
 def test_a_route_or_version_that_is_not_there_has_no_windows() -> None:
-    assert windows_of(document(generation("g1", 1000)), "wine", "v2") == ()
-    assert windows_of(document(generation("g1", 1000)), "iris", "v9") == ()
+    told = [document(generation("g1", 1000))]
+
+    assert windows_of(told, "wine", "v2") == ()
+    assert windows_of(told, "iris", "v9") == ()
+
+
+def test_what_stable_did_before_the_run_is_the_past() -> None:
+    told = [
+        document(
+            generation("g0", 1000, stable="v0"),
+            generation("g1", 0),
+            generation("g2", 0),
+            generation("g3", 1000),
+        )
+    ]
+
+    assert past_of(told, "iris", "v2") == Counts(180)
+    assert past_of(told * 2, "iris", "v2") == Counts(360)
 
 
 @pytest.mark.parametrize(
@@ -86,10 +173,10 @@ def test_a_route_or_version_that_is_not_there_has_no_windows() -> None:
 )
 def test_counts_that_cannot_be_are_an_error_and_no_evidence(broken: dict[str, Any]) -> None:
     with pytest.raises(BadEvidence):
-        windows_of(broken, "iris", "v2")
+        windows_of([broken], "iris", "v2")
 
 
-@pytest.mark.parametrize("key", ["weight", "assigned", "bad"])
+@pytest.mark.parametrize("key", ["weight", "assigned", "bad", "gone"])
 @pytest.mark.parametrize("version", ["v1", "v2"])
 @pytest.mark.parametrize(
     "number", ["NaN", "Infinity", "-Infinity", "1e3", "0.5", "-1", '"1"', "true", "null", "9" * 40]
@@ -100,4 +187,4 @@ def test_what_json_may_say_and_no_count_is_is_an_error(key: str, version: str, n
     broken["generations"][0]["routes"]["iris"][version][key] = json.loads(number)
 
     with pytest.raises(BadEvidence):
-        windows_of(broken, "iris", "v2")
+        windows_of([broken], "iris", "v2")

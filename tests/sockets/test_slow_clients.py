@@ -19,9 +19,11 @@ from gateway.request import UPLOAD_BUFFER
 from tests.builders import make_config
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.peers import (
+    PATIENCE,
     Client,
     Ended,
     Gateway,
+    Talk,
     Worker,
     answering,
     chunked,
@@ -287,6 +289,50 @@ def test_bodies_sent_ahead_are_answered_all_the_same(serve: Serve, hire: Hire) -
 
         assert [client.answer().status for _ in range(20)] == [200] * 20
         sender.join()
+
+
+def test_without_room_what_was_asked_ahead_is_refused_in_its_turn(
+    serve: Serve, hire: Hire, stack: ExitStack
+) -> None:
+    """What is being answered, and the connection, are not hurt by it."""
+    gone_on = threading.Event()
+
+    def wait(talk: Talk) -> None:
+        assert gone_on.wait(PATIENCE)
+        talk.reply(200, b"ok")
+
+    gateway = serve(single(hire(first=[wait]), timeout=100))
+    gateway.live.uploads.limit = 3000
+    client = stack.enter_context(gateway.client())
+    client.send(request() + request(body=b"x" * 2000) * 2)
+    other = stack.enter_context(gateway.client())
+    other.send(request(body=b"x" * 1000)[:-1])
+    eventually(lambda: len(gateway.live.uploads) == 1)
+    gone_on.set()
+
+    assert [client.answer().status for _ in range(3)] == [200, 503, 503]
+    assert client.ask().status == 200
+    other.send(b"x")
+    assert other.answer().status == 200
+    assert gateway.run(lambda: len(gateway.live.uploads)) == 0
+
+
+@pytest.mark.parametrize("end", ["whole", "refused", "left"])
+def test_nothing_stays_counted_of_a_body_that_came_in_pieces(
+    end: str, serve: Serve, hire: Hire
+) -> None:
+    gateway = serve(single(hire()))
+    with gateway.client() as client:
+        client.send(request(body=chunked(b"abc"), fields=CHUNKED)[:-4])
+        eventually(lambda: len(gateway.live.uploads) == 1)
+        if end == "whole":
+            client.send(request(body=chunked(b"abc"), fields=CHUNKED)[-4:])
+            assert client.answer().status == 200
+        elif end == "refused":
+            client.send(b"nonsense")
+            assert client.answer().status == 400
+    eventually(lambda: len(gateway.live.uploads) == 0)
+    eventually(lambda: gateway.connections == 0)
 
 
 def test_clients_that_connect_and_reset_by_the_thousand_leave_nothing(

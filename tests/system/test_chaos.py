@@ -36,6 +36,7 @@ def test_afterwards_everything_is_back(result: chaos.Result) -> None:
     assert result.served_after >= CLIENTS
     assert result.in_flight == 0
     assert result.after[0] <= result.before[0] * 1.2  # descriptors
+    assert result.after[1] <= result.before[1] * 1.2  # KiB of memory
 
 
 def test_the_mix_had_everything_in_it(result: chaos.Result) -> None:

@@ -26,6 +26,7 @@ from tests.system.conftest import get_text
 
 BURST: Final = 20  # requests sent ahead on one connection
 MOST_SERIES: Final = 200
+VERSIONS: Final = 12  # each with labels of its own
 TEXT = """\
 routes:
   iris:
@@ -215,6 +216,23 @@ def test_ever_so_many_of_everything_stay_few_series(
         text = until(lambda: counted(served, statuses.count(200)), "all are counted")
 
     assert set(statuses) == {200, 400}
+    assert series(text) - before < MOST_SERIES
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_labels_of_many_versions_are_few_series_too(
+    processes: str, system: Any, until: Callable[..., Any]
+) -> None:
+    labels = ((200, body(f'"label-{i}"')) for i in range(VERSIONS * 40))
+    with modelled(labels) as url:
+        more = "".join(f'      v{i}: {{url: "{url}"}}\n' for i in range(4, VERSIONS + 1))
+        served = system.gateway(TEXT.format(url=url) + more, "--processes", processes)
+        before = series(assert_readable(served))
+        asked = [f"X-Model-Version: v{1 + i % VERSIONS}" for i in range(VERSIONS * 40)]
+        statuses = send_all(served.data_port, [request("GET", "/", one) for one in asked])
+        text = until(lambda: counted(served, len(asked)), "all are counted")
+
+    assert set(statuses) == {200}
     assert series(text) - before < MOST_SERIES
 
 

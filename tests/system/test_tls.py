@@ -169,3 +169,24 @@ def _reads(read: Any) -> bool:
     except httpx2.HTTPError:
         return False
     return True
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_expired_pair_is_served_and_said_once(
+    processes: int, system: Any, worker: Worker, tmp_path: Path
+) -> None:
+    gateway = Secured(system, tmp_path, worker, "--processes", str(processes))
+    assert "certificate expired" not in gateway.log.read_text()
+    certificates.write_pair(tmp_path, certificates.outdated())
+    eventually(lambda: gateway.log.read_text().count('"certificate expired"') == 2, 60)  # ports
+
+    careless = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    careless.check_hostname = False
+    careless.verify_mode = ssl.CERT_NONE
+    with Client(gateway.data, context=careless) as client:
+        assert client.ask().status == 200
+    eventually(lambda: not gateway.shows("ours"), 60)
+    lines = gateway.log.read_text().splitlines()
+    said = [json.loads(line) for line in lines if "certificate expired" in line]
+    assert {(one["port"], one["level"]) for one in said} == {("data", "error"), ("admin", "error")}
+    assert {one["expired"] for one in said} == {"2020-01-02T00:00:00+00:00"}

@@ -31,16 +31,16 @@ def test_an_endpoint_is_a_host_and_port_or_a_socket(text: str, endpoint: Endpoin
     assert addresses.endpoint(text) == endpoint
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        *("169.254.169.254", "169.254.0.1", "0.0.0.0", "224.0.0.1", "239.1.2.3"),
-        *("100.100.100.200", "168.63.129.16", "metadata.google.internal", "METADATA.goog"),
-        *("[fe80::1]", "[febf::1]", "[fd00:ec2::254]", "[FD00:0EC2:0::254]", "[::]", "[ff02::1]"),
-        *("[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]", "[64:ff9b::169.254.169.254]"),
-        *("[2002:a9fe:a9fe::1]", "[::ffff:0.0.0.0]", "192.0.0.192"),
-    ],
-)
+NOWHERE = [
+    *("169.254.169.254", "169.254.0.1", "0.0.0.0", "224.0.0.1", "239.1.2.3"),
+    *("100.100.100.200", "168.63.129.16", "metadata.google.internal", "METADATA.goog"),
+    *("[fe80::1]", "[febf::1]", "[fd00:ec2::254]", "[FD00:0EC2:0::254]", "[::]", "[ff02::1]"),
+    *("[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]", "[64:ff9b::169.254.169.254]"),
+    *("[2002:a9fe:a9fe::1]", "[::ffff:0.0.0.0]", "192.0.0.192"),
+]
+
+
+@pytest.mark.parametrize("host", NOWHERE)
 def test_addresses_that_no_worker_has_are_refused(host: str) -> None:
     for parse, path in ((addresses.endpoint, ""), (addresses.webhook, "/hook")):
         with pytest.raises(ValueError, match="is a link-local, metadata, multicast or unspecified"):
@@ -49,51 +49,51 @@ def test_addresses_that_no_worker_has_are_refused(host: str) -> None:
             parse(f"https://{host}:80{path}")
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        *("2852039166", "0xa9fea9fe", "0xA9.0xFE.0xA9.0xFE", "169.254.43518", "127.1", "a.1"),
-        *("0251.0376.0251.0376", "169.254.169.254.", "1.2.3.256", "", "a..b", ".a", "a.", "-a"),
-        *("a b", "ü.example", "a%00b", "[::1", "[fe80::1%eth0]", "[::1]x", "[1.2.3.4]", "a" * 254),
-    ],
-)
+NO_HOSTS = [
+    *("2852039166", "0xa9fea9fe", "0xA9.0xFE.0xA9.0xFE", "169.254.43518", "127.1", "a.1"),
+    *("0251.0376.0251.0376", "169.254.169.254.", "1.2.3.256", "", "a..b", ".a", "a.", "-a"),
+    *("a b", "ü.example", "a%00b", "[::1", "[fe80::1%eth0]", "[::1]x", "[1.2.3.4]", "a" * 254),
+]
+
+
+@pytest.mark.parametrize("host", NO_HOSTS)
 def test_a_host_is_written_the_one_way(host: str) -> None:
     """Resolvers read ``2852039166`` and ``169.254.43518`` as 169.254.169.254, too."""
     with pytest.raises(ValueError, match=r"is not a host"):
         addresses.endpoint(f"http://{host}:80")
 
 
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("ftp://iris", "'ftp://iris' is not an address; write http://host:port, https://host:por"),
-        ("iris:8101", "'iris:8101' is not an address; write http://host:port, https://host:port "),
-        ("ws://iris", "'ws://iris' is not an address; write http://host:port, https://host:port o"),
-        ("https://", "'' is not a host; write a name, an IPv4 address, or an IPv6 address in br"),
-        ("https://iris/a", "'https://iris/a' has a path; write only https://host:port, the client"),
-        ("https://u:secret@iris", "'https://***@iris' carries credentials; write only http://hos"),
-        ("HTTP://iris", "'HTTP://iris' is not an address; write http://host:port"),
-        ("file:///etc/passwd", "'file:///etc/passwd' is not an address; write"),
-        ("http://iris/predict", "'http://iris/predict' has a path; write only http://host:port, "),
-        (
-            "http://iris/",
-            "'http://iris/' has a path; write only http://host:port, the client's own is",
-        ),
-        ("http://iris?a", "'http://iris?a' has a query; write only http://host:port"),
-        ("http://iris#a", "'http://iris#a' has a fragment; write only http://host:port"),
-        ("http://u:secret@iris", "'http://***@iris' carries credentials; write only http://host:"),
-        ("http://iris:0", "'iris:0' is not a host and port; write host:port, [IPv6]:port or a h"),
-        ("http://iris:65536", "'iris:65536' is not a host and port; write host:port, [IPv6]:por"),
-        ("http://iris:080", "'iris:080' is not a host and port; write host:port"),
-        ("http://iris:http", "'iris:http' is not a host and port; write host:port"),
-        ("http://iris:", "'iris:' is not a host and port; write host:port"),
-        ("http://::1:80", "'::1:80' is not a host and port; write host:port, [IPv6]:port or a ho"),
-        ("unix:run/v1.sock", "'unix:run/v1.sock' names no absolute path; write such as unix:/run"),
-        ("unix:///run/v1.sock", "'unix:///run/v1.sock' names no absolute path; write such as uni"),
-        ("unix:", "'unix:' names no absolute path; write such as unix:/run/v1.sock"),
-        ("unix:/" + "a" * 107, "is too long for a socket; write at most 107 bytes"),
-    ],
-)
+NO_ENDPOINTS = [
+    ("ftp://iris", "'ftp://iris' is not an address; write http://host:port, https://host:por"),
+    ("iris:8101", "'iris:8101' is not an address; write http://host:port, https://host:port "),
+    ("ws://iris", "'ws://iris' is not an address; write http://host:port, https://host:port o"),
+    ("https://", "'' is not a host; write a name, an IPv4 address, or an IPv6 address in br"),
+    ("https://iris/a", "'https://iris/a' has a path; write only https://host:port, the client"),
+    ("https://u:secret@iris", "'https://***@iris' carries credentials; write only http://hos"),
+    ("HTTP://iris", "'HTTP://iris' is not an address; write http://host:port"),
+    ("file:///etc/passwd", "'file:///etc/passwd' is not an address; write"),
+    ("http://iris/predict", "'http://iris/predict' has a path; write only http://host:port, "),
+    (
+        "http://iris/",
+        "'http://iris/' has a path; write only http://host:port, the client's own is",
+    ),
+    ("http://iris?a", "'http://iris?a' has a query; write only http://host:port"),
+    ("http://iris#a", "'http://iris#a' has a fragment; write only http://host:port"),
+    ("http://u:secret@iris", "'http://***@iris' carries credentials; write only http://host:"),
+    ("http://iris:0", "'iris:0' is not a host and port; write host:port, [IPv6]:port or a h"),
+    ("http://iris:65536", "'iris:65536' is not a host and port; write host:port, [IPv6]:por"),
+    ("http://iris:080", "'iris:080' is not a host and port; write host:port"),
+    ("http://iris:http", "'iris:http' is not a host and port; write host:port"),
+    ("http://iris:", "'iris:' is not a host and port; write host:port"),
+    ("http://::1:80", "'::1:80' is not a host and port; write host:port, [IPv6]:port or a ho"),
+    ("unix:run/v1.sock", "'unix:run/v1.sock' names no absolute path; write such as unix:/run"),
+    ("unix:///run/v1.sock", "'unix:///run/v1.sock' names no absolute path; write such as uni"),
+    ("unix:", "'unix:' names no absolute path; write such as unix:/run/v1.sock"),
+    ("unix:/" + "a" * 107, "is too long for a socket; write at most 107 bytes"),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), NO_ENDPOINTS)
 def test_a_refused_endpoint_says_what_to_write(text: str, sentence: str) -> None:
     with pytest.raises(ValueError, match="write") as refused:
         addresses.endpoint(text)

@@ -170,6 +170,12 @@ def test_the_full_shape_means_what_the_contract_says() -> None:
     )
 
 
+def test_where_endpoints_say_that_they_are_ready_is_a_path_of_each_version() -> None:
+    versions = only_route(route(versions=", v3: {url: http://c, readiness: /v2/ready}")).versions
+
+    assert [version.readiness for version in versions] == ["", "", "/v2/ready"]
+
+
 def test_what_differs_from_the_defaults_is_kept() -> None:
     found = only_route(
         route(
@@ -365,6 +371,13 @@ def test_the_frame_of_the_file(text: str, line: str) -> None:
         ("url: http://c, weight: 0.001", "'0.001' has more than two decimals"),
         ("url: http://c, colour: red", "unknown key 'colour'"),
         ("url: http://user:pw@c", "'http://***@c' carries credentials"),
+        ("url: http://c, readiness: ready", "'ready' is not a path"),
+        ("url: http://c, readiness: ''", "'' is not a path"),
+        ("url: http://c, readiness: http://c/ready", "'http://c/ready' is not a path"),
+        ("url: http://c, readiness: '/ready?deep=1'", "'/ready?deep=1' is not a path"),
+        ("url: http://c, readiness: '/re ady'", "'/re ady' is not a path"),
+        ("url: http://c, readiness: {path: /ready}", "a mapping stands here"),
+        ("url: http://c, readyness: /ready", "unknown key 'readyness'"),
     ],
 )
 def test_a_version(version: str, found: str) -> None:
@@ -608,23 +621,20 @@ def test_a_foreign_file_gets_a_list_that_ends() -> None:
 
 
 def test_warnings_name_the_keys_that_do_nothing_yet() -> None:
-    alone = "; candidates are judged by their failed requests alone"
     assert [each.render("routing.yaml") for each in warnings(FULL.encode())] == [
         "routing.yaml:19:5: routes.iris.mirror: 'mirror' is checked but not acted on yet",
         "routing.yaml:20:5: routes.iris.rollout: 'rollout' is checked but not acted on yet",
-        "routing.yaml:30:16: routes.iris.analysis.errors.max_increase: "
-        f"'max_increase' is checked but not acted on yet{alone}",
-        "routing.yaml:31:7: routes.iris.analysis.latency: "
-        f"'latency' is checked but not acted on yet{alone}",
-        "routing.yaml:32:7: routes.iris.analysis.predictions: "
-        f"'predictions' is checked but not acted on yet{alone}",
         "routing.yaml:34:1: notify: 'notify' is checked but not acted on yet",
     ]
 
 
 def test_there_is_nothing_to_warn_of_in_what_is_acted_on() -> None:
     assert warnings(SMALLEST.encode()) == ()
-    assert warnings(route("analysis: {max_false_rollback: 1%, min_bad: 3}").encode()) == ()
+    judged = (
+        "analysis: {max_false_rollback: 1%, min_bad: 3, errors: {max_increase: 1%, limit: 5%}, "
+        "latency: {max_increase: 1%, limit: 800ms}, predictions: {max_shift: 2%}}"
+    )
+    assert warnings(route(judged).encode()) == ()
 
 
 def test_a_refused_file_has_no_warnings() -> None:

@@ -1,0 +1,188 @@
+"""All that is remembered of one candidate between two looks, and how it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf, log
+from typing import Final
+
+import numpy as np
+
+from monitoring.analysis.betting import Array
+from monitoring.analysis.interval import Rates
+from monitoring.analysis.question import Question
+from monitoring.analysis.signals import bad_of
+from monitoring.analysis.track import Track
+from monitoring.evidence import Counts, Window
+
+TOGETHER: Final = ""  # the strand of all sources whose counts are added
+_NOTHING: Final = Counts()
+_SLOW: Final = 0.95  # the quantile of stable beyond which a request counts as slow
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """How many predictions in a row were alike, and which one it was."""
+
+    label: str = ""
+    number: int = 0
+
+    def after(self, labels: Mapping[str, int]) -> Constant:
+        """What a window leaves of it."""
+        if not labels:
+            return self
+        if len(labels) > 1:
+            return Constant()
+        ((label, number),) = labels.items()
+        return Constant(label, number + (self.number if label == self.label else 0))
+
+
+_NO_ANSWER: Final = Constant()
+
+
+@dataclass(frozen=True, slots=True)
+class Strand:
+    """What came from sources that are added up. ``slow`` counts requests beyond ``bound``."""
+
+    tracks: Mapping[str, Track] = field(default_factory=dict)
+    errors: Rates = field(default_factory=Rates.begun)
+    slow: Rates = field(default_factory=Rates.begun)
+    bound: int | None = None
+    past: Counts = _NOTHING  # stable's, in this strand
+
+    def grown(self, question: Question, window: Window) -> Strand:
+        """After the counts of a window."""
+        tracks = dict(self.tracks)
+        for signal in question.every:
+            track = tracks.get(signal.name) or Track.begun(signal, self.past)
+            if track is not None:
+                tracks[signal.name] = track.grown(
+                    signal, window.candidate, window.stable, window.share
+                )
+        bound = self.bound if self.bound is not None else _slow_bound(self.past)
+        mine, theirs = window.candidate, window.stable
+        declared = question.declared
+        errors = self.errors.grown(_bad(mine, declared), _bad(theirs, declared), window.share)
+        slow = self.slow
+        if bound is not None:
+            slow = slow.grown(_beyond(mine, bound), _beyond(theirs, bound), window.share)
+        return Strand(tracks, errors, slow, bound, self.past + window.stable)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """``seen`` holds the counts of each source as of the last look, candidate and stable; ``due``
+    is how many of all requests should have been the candidate's.
+    """
+
+    strands: Mapping[str, Strand] = field(default_factory=dict)
+    seen: Mapping[str, tuple[Counts, Counts]] = field(default_factory=dict)
+    candidate: Counts = _NOTHING
+    stable: Counts = _NOTHING
+    constant: Constant = _NO_ANSWER
+    due: float = 0.0
+
+    @classmethod
+    def opened(cls, past: Counts = _NOTHING) -> Case:
+        """Before the first look. ``past`` are stable's requests before the candidate got any: they
+        shape the first bets and are no evidence.
+        """
+        return cls({TOGETHER: Strand(past=past)})
+
+    def grown(self, question: Question, windows: Sequence[Window]) -> Case:
+        """After a look at the windows as they stand, oldest first.
+
+        Raises :class:`~monitoring.evidence.BadEvidence` where counts became smaller.
+        """
+        seen = dict(self.seen)
+        steps: dict[tuple[str, float], Window] = {}
+        for window in windows:
+            before = seen.get(window.source, (Counts(), Counts()))
+            seen[window.source] = window.candidate, window.stable
+            strand = window.source.partition("/")[0] if window.alone else TOGETHER
+            new = replace(
+                window, candidate=window.candidate - before[0], stable=window.stable - before[1]
+            )
+            if not new.candidate.assigned and not new.stable.assigned:
+                continue
+            # Counts of one share are added before anything is made of them: replicas and processes
+            # give the same numbers to the last bit in whatever order they are asked.
+            key = strand, window.share
+            steps[key] = _added(steps[key], new) if key in steps else new
+        return self._after(question, steps, seen)
+
+    def _after(
+        self,
+        question: Question,
+        steps: Mapping[tuple[str, float], Window],
+        seen: Mapping[str, tuple[Counts, Counts]],
+    ) -> Case:
+        strands = dict(self.strands)
+        candidate, stable, constant = self.candidate, self.stable, self.constant
+        due = self.due
+        for (name, _), window in steps.items():
+            strands[name] = strands.get(name, Strand()).grown(question, window)
+            candidate, stable = candidate + window.candidate, stable + window.stable
+            constant = constant.after(_answers(window.candidate))
+            due += window.share * (window.candidate.assigned + window.stable.assigned)
+        return Case(strands, seen, candidate, stable, constant, due)
+
+    def log_evidence(self, signal: str) -> float:
+        """Of one signal: the average over the strands, each of which is evidence by itself."""
+        logs = [_log_evidence(strand, signal) for strand in self._with_traffic()]
+        return float(np.logaddexp.reduce(logs) - log(len(logs)))
+
+    def log_proof(self, signal: str) -> float | None:
+        """The same of the mirror test. None where there is none."""
+        tracks = [strand.tracks.get(signal) for strand in self._with_traffic()]
+        logs = [track.log_proof() if track else None for track in tracks]
+        found = [one for one in logs if one is not None]
+        if not found:
+            return None
+        return float(
+            np.logaddexp.reduce([-inf if one is None else one for one in logs]) - log(len(logs))
+        )
+
+    @property
+    def main(self) -> Strand:
+        """The strand with the most requests."""
+        return max(self._with_traffic(), key=lambda strand: strand.past.assigned)
+
+    def _with_traffic(self) -> Sequence[Strand]:
+        strands = [strand for strand in self.strands.values() if strand.tracks]
+        return strands or [Strand()]
+
+
+def _log_evidence(strand: Strand, signal: str) -> float:
+    track = strand.tracks.get(signal)
+    return 0.0 if track is None else float(track.mixture.log_evidence())
+
+
+def _added(a: Window, b: Window) -> Window:
+    return replace(a, candidate=a.candidate + b.candidate, stable=a.stable + b.stable)
+
+
+def _answers(counts: Counts) -> Mapping[str, int]:
+    """The different answers: labels, or bins of the score where there are no labels."""
+    if counts.labels:
+        return dict(counts.labels)
+    return {f"score bin {bin}": number for bin, number in enumerate(counts.scores) if number}
+
+
+def _bad(counts: Counts, declared: bool) -> Array:
+    bad = bad_of(counts, declared)
+    return np.array([max(counts.assigned - counts.gone - bad, 0), bad], dtype=np.float64)
+
+
+def _slow_bound(stable: Counts) -> int | None:
+    """The bucket in which the slowest twentieth of stable's requests begins."""
+    total = sum(stable.latency)
+    if total < 100:
+        return None
+    return int(np.searchsorted(np.cumsum(stable.latency), _SLOW * total))
+
+
+def _beyond(counts: Counts, bound: int) -> Array:
+    slow = sum(counts.latency[bound + 1 :])
+    return np.array([sum(counts.latency) - slow, slow], dtype=np.float64)

@@ -1,0 +1,35 @@
+"""Rules that are no statistics of two versions: what no model in service does, whatever stable
+does.
+"""
+
+from __future__ import annotations
+
+from math import log
+from typing import Final
+
+from monitoring.analysis.case import Case
+
+_CHANCE: Final = 1e-6  # that as many answers of stable in a row would be that one
+_LEAST: Final = 30  # answers in a row
+
+
+def collapse(case: Case) -> str | None:
+    """Why the candidate is taken for stuck at one answer; None if it is not.
+
+    All of its last answers are the same one, and so many that stable would not give them by
+    chance. What stable has not shown at least as often as the candidate collapses for nothing.
+    """
+    label, number = case.constant.label, case.constant.number
+    shown = dict(case.stable.labels)
+    if not shown:
+        shown = {f"score bin {bin}": n for bin, n in enumerate(case.stable.scores) if n}
+    total = sum(shown.values())
+    if number < _LEAST or total < _LEAST:
+        return None
+    share = (shown.get(label, 0) + 1) / (total + 2)
+    if number * log(share) > log(_CHANCE):
+        return None
+    return (
+        f"it gives one answer only: its last {number:,} are all {label!r}, which is "
+        f"{100 * share:.1f} % of stable's"
+    )

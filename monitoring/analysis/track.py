@@ -1,0 +1,101 @@
+"""What is remembered of one signal between two looks: under 4 kB, nothing per request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from monitoring.analysis.betting import Array, increments
+from monitoring.analysis.mixture import Mixture
+from monitoring.analysis.signals import Frame, Signal
+from monitoring.evidence import Counts
+
+HALF_LIFE: Final = 20_000  # requests of stable after which half of what shapes the bets is new
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """``stable`` and ``candidate`` are outcomes seen so far, ``(B,)``, which shape the next bets;
+    older ones of stable weigh less. ``proof`` is the log evidence of the mirror test, ``(G, J)``
+    with its prior in it.
+    """
+
+    frame: Frame
+    mixture: Mixture
+    proof: Array | None
+    stable: Array
+    candidate: Array
+
+    @classmethod
+    def begun(cls, signal: Signal, past: Counts) -> Track | None:
+        """Before the first window; None as long as stable has not shown what to compare.
+
+        ``past`` are stable's requests before it: they shape the first bets and count for nothing.
+        """
+        frame = signal.frame(past)
+        if frame is None:
+            return None
+        stable = signal.outcomes(past, frame)
+        return cls(
+            frame, Mixture.begun(signal.log_prior(frame)), None, stable, np.zeros_like(stable)
+        )
+
+    def grown(self, signal: Signal, candidate: Counts, stable: Counts, share: float) -> Track:
+        """After a window. The bets were settled by what was seen before it."""
+        own = signal.outcomes(candidate, self.frame)
+        others = signal.outcomes(stable, self.frame)
+        requests = int(own.sum() + others.sum())
+        if not requests:
+            return self
+        grown = increments(signal.bets(self.stable, self.candidate, share), own, others)
+        log_prior = signal.log_prior(self.frame)
+        proof = self.proof
+        hopes = signal.proof_log_prior()
+        if hopes is not None:
+            proven = increments(signal.proof(self.stable, share), own, others)
+            proof = (hopes if proof is None else proof) + proven
+        fading = 0.5 ** (others.sum() / HALF_LIFE)
+        return Track(
+            self.frame,
+            self.mixture.grown(log_prior, grown, requests),
+            proof,
+            np.round(self.stable * fading + others, 3),  # short in JSON; it only shapes bets
+            self.candidate + own,
+        )
+
+    def log_proof(self) -> float | None:
+        """The log evidence for "no worse than tolerated", the least of all its parts; None if
+        nothing is tolerated, or nothing was seen yet.
+        """
+        if self.proof is None:
+            return None
+        highest = self.proof.max(-1)
+        added = np.exp(self.proof - highest[..., None]).sum(-1)
+        return float((highest + np.log(added)).min())
+
+    def dumped(self) -> dict[str, Any]:
+        """As JSON: lists of numbers that are read back to the last bit."""
+        return {
+            "frame": list(self.frame),
+            "logs": self.mixture.logs.tolist(),
+            "restarts": self.mixture.restarts,
+            "since": self.mixture.since,
+            "proof": None if self.proof is None else self.proof.tolist(),
+            "stable": self.stable.tolist(),
+            "candidate": [int(one) for one in self.candidate],
+        }
+
+    @classmethod
+    def loaded(cls, document: Mapping[str, Any]) -> Track:
+        """The opposite of :meth:`dumped`."""
+        proof = document["proof"]
+        return cls(
+            tuple(document["frame"]),
+            Mixture(np.array(document["logs"]), document["restarts"], document["since"]),
+            None if proof is None else np.array(proof),
+            np.array(document["stable"], dtype=np.float64),
+            np.array(document["candidate"], dtype=np.float64),
+        )

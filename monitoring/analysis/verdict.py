@@ -1,0 +1,197 @@
+"""What the evidence means: one of four words, the reasons, and a sentence.
+
+Kinds are values, not actions; what is done about them is somebody else's choice. "Don't know" is
+``Inconclusive`` (too little was seen) or ``Error`` (what was seen cannot be trusted): neither ever
+rolls back, neither ever promotes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from math import ceil, exp, log
+from typing import Final
+
+import numpy as np
+
+from monitoring.analysis import guards, words
+from monitoring.analysis.case import Case
+from monitoring.analysis.effects import Effects, effects
+from monitoring.analysis.interval import Interval
+from monitoring.analysis.question import Question
+from monitoring.analysis.signals import Signal, bad_of
+from monitoring.evidence import Counts
+
+_MOST: Final = 700.0  # beyond it exp() has no number
+
+
+class Kind(StrEnum):
+    """Argo Rollouts' words for the outcome of an analysis."""
+
+    SUCCESSFUL = "Successful"
+    FAILED = "Failed"
+    INCONCLUSIVE = "Inconclusive"
+    ERROR = "Error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One signal. ``evidence`` is the factor by which the data speak for "worse", ``proof`` for "no
+    worse than tolerated" (None: nothing is tolerated, or nothing was seen); ``interval`` is the
+    difference of rates, candidate minus stable; ``shift`` how different the answers are.
+    """
+
+    signal: str
+    evidence: float
+    proof: float | None = None
+    interval: Interval | None = None
+    shift: Effects | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``evidence`` reaches ``limit`` in a healthy candidate with a chance of at most ``1 / limit``,
+    however often one looks. ``leading`` is the signal that speaks loudest. ``remaining`` estimates
+    how many more requests of both versions a proof of "good" takes; None: it cannot be said.
+    """
+
+    kind: Kind
+    sentence: str
+    evidence: float
+    limit: float
+    leading: str
+    candidate: Counts
+    stable: Counts
+    reasons: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    alerts: tuple[str, ...] = ()
+    remaining: int | None = None
+
+
+def error(why: str, limit: float) -> Verdict:
+    """The evidence cannot be had or trusted."""
+    return Verdict(Kind.ERROR, why, 1.0, limit, "", Counts(), Counts(), (why,))
+
+
+def judge(question: Question, case: Case) -> Verdict:
+    """The verdict on a candidate as of now."""
+    limit = 1 / question.alpha
+    bad = bad_of(case.candidate, question.declared)
+    logs = {one.name: case.log_evidence(one.name) for one in question.every}
+    weights = _weights(question)
+    if bad < question.min_bad:  # errors alone say nothing yet
+        for signal in question.signals:
+            if signal.name in ("errors", "error limit"):
+                logs[signal.name] = min(logs[signal.name], 0.0)
+    parts = {name: log(weight) + logs[name] for name, weight in weights.items()}
+    evidence = float(np.logaddexp.reduce(list(parts.values())))
+    leading = max(parts, key=lambda name: parts[name])
+    findings = tuple(
+        _finding(question, case, signal, logs[signal.name]) for signal in question.every
+    )
+    alerts = tuple(
+        words.shifted(signal.name, case.candidate, case.stable)
+        for signal in question.alerts
+        if logs[signal.name] >= log(limit)
+    )
+    kind, reasons, sentence = _decided(question, case, evidence, leading, logs)
+    remaining = _remaining(question, case) if kind is Kind.INCONCLUSIVE else None
+    if kind is Kind.INCONCLUSIVE:
+        sentence = words.unproven(
+            sentence, exp(min(evidence, _MOST)), limit, remaining, case.candidate
+        )
+    return Verdict(
+        kind,
+        sentence,
+        exp(min(evidence, _MOST)),
+        limit,
+        leading,
+        case.candidate,
+        case.stable,
+        reasons,
+        findings,
+        alerts,
+        remaining,
+    )
+
+
+def _decided(
+    question: Question, case: Case, evidence: float, leading: str, logs: dict[str, float]
+) -> tuple[Kind, tuple[str, ...], str]:
+    """Guards first, then what cannot be trusted, then the evidence; "good" needs every proof."""
+    enough = -log(question.alpha)
+    collapse = guards.collapse(case)
+    if collapse is not None:
+        return Kind.FAILED, ("collapse",), collapse
+    if not case.candidate.assigned:
+        return Kind.INCONCLUSIVE, ("no request yet",), ""
+    uneven = logs[question.split.name] >= enough
+    # Where too few requests are the candidate's, those of stable alone look like evidence against
+    # it. Too many only make the other bets dearer: they stay safe (see `make calibrate`).
+    doubtful = uneven and case.candidate.assigned < case.due
+    if evidence >= enough and not doubtful:
+        return Kind.FAILED, (leading,), words.compared(leading, question, case)
+    if uneven:
+        return Kind.ERROR, ("split",), words.uneven(case.candidate, case.stable)
+    unproven = _unproven(question, case)
+    if not unproven:
+        return Kind.SUCCESSFUL, ("proven",), words.proven(question, case)
+    return Kind.INCONCLUSIVE, unproven, words.compared("errors", question, case)
+
+
+def _unproven(question: Question, case: Case) -> tuple[str, ...]:
+    """The signals that have not proven the candidate good yet, with a word why."""
+    enough = -log(question.alpha)
+    missing = []
+    for signal in question.signals:
+        if not signal.rail:
+            continue
+        proof = case.log_proof(signal.name)
+        if signal.proof_log_prior() is None:
+            missing.append(f"{signal.name}: nothing is tolerated, so nothing can be proven")
+        elif proof is None or proof < enough:
+            missing.append(f"{signal.name}: too few samples")
+    return tuple(missing)
+
+
+def _weights(question: Question) -> dict[str, float]:
+    """The parts of the signals; they add up to one."""
+    total = sum(signal.weight for signal in question.signals)
+    return {signal.name: signal.weight / total for signal in question.signals}
+
+
+def _finding(question: Question, case: Case, signal: Signal, log_evidence: float) -> Finding:
+    proof = case.log_proof(signal.name)
+    strand = case.main
+    interval: Interval | None = None
+    if signal.name in ("errors", "latency"):
+        rates = strand.errors if signal.name == "errors" else strand.slow
+        interval = rates.interval(question.alpha)
+    shift: Effects | None = None
+    track = strand.tracks.get(signal.name)
+    if signal.name in ("labels", "scores") and track is not None:
+        pair = (signal.outcomes(counts, track.frame) for counts in (case.candidate, case.stable))
+        shift = effects(*pair)
+    return Finding(
+        signal.name,
+        exp(min(log_evidence, _MOST)),
+        None if proof is None else exp(min(proof, _MOST)),
+        interval,
+        shift,
+    )
+
+
+def _remaining(question: Question, case: Case) -> int | None:
+    """Requests until the slowest proof is expected, at the speed at which it has grown so far."""
+    enough = -log(question.alpha)
+    slowest = 0
+    requests = case.candidate.assigned + case.stable.assigned
+    for signal in question.signals:
+        if not signal.rail:
+            continue
+        proof = case.log_proof(signal.name)
+        if proof is None or proof <= 0 or not requests:
+            return None
+        if proof < enough:
+            slowest = max(slowest, ceil((enough - proof) * requests / proof))
+    return slowest

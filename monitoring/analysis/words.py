@@ -1,0 +1,96 @@
+"""The sentence a tired person understands."""
+
+from __future__ import annotations
+
+from monitoring.analysis.case import Case
+from monitoring.analysis.interval import Interval
+from monitoring.analysis.question import Question
+from monitoring.analysis.signals import bad_of
+from monitoring.evidence import Counts
+
+
+def compared(leading: str, question: Question, case: Case) -> str:
+    """What the leading signal says, with its numbers."""
+    candidate, stable = case.candidate, case.stable
+    if leading == "error limit":
+        return f"it fails more often than the limit allows: {_rate(candidate, question.declared)}"
+    if leading == "latency limit":
+        return "more of its answers are slow than the limit allows"
+    if leading == "latency":
+        bound = case.main.bound
+        if bound is None:
+            return "its answers take longer than stable's"
+        slow = (_slow(one, bound) for one in (candidate, stable))
+        told = "it is slower than stable: beyond stable's p95 are {} of its answers against {}"
+        return told.format(*slow) + _between(case.main.slow.interval(question.alpha))
+    if leading in ("labels", "scores"):
+        return shifted(leading, candidate, stable)
+    both = (_rate(one, question.declared) for one in (candidate, stable))
+    told = "it fails more often than stable: {} against {} of stable".format(*both)
+    return told + _between(case.main.errors.interval(question.alpha))
+
+
+def shifted(signal: str, candidate: Counts, stable: Counts) -> str:
+    """How the answers differ."""
+    if signal == "scores":
+        return "its scores are distributed differently from stable's"
+    mine, theirs = _shares(candidate), _shares(stable)
+    if not mine or not theirs:
+        return "it answers differently from stable"
+    most = max({**mine, **theirs}, key=lambda one: abs(mine.get(one, 0.0) - theirs.get(one, 0.0)))
+    return (
+        f"it answers differently: {most!r} in {100 * mine.get(most, 0.0):.1f} % of its answers "
+        f"against {100 * theirs.get(most, 0.0):.1f} % of stable's"
+    )
+
+
+def proven(question: Question, case: Case) -> str:
+    """Why it may be promoted."""
+    rails = " and ".join(signal.name for signal in question.signals if signal.rail)
+    both = (_rate(one, question.declared) for one in (case.candidate, case.stable))
+    return f"proven no worse than tolerated in {rails}: " + "{} against {} of stable".format(*both)
+
+
+def unproven(
+    told: str, evidence: float, limit: float, remaining: int | None, candidate: Counts
+) -> str:
+    """Why nothing is decided."""
+    if not candidate.assigned:
+        return f"no request yet (evidence 1 of {limit:.3g} needed)"
+    told = told.replace("it fails more often than stable", "not proven worse")
+    soon = f", about {remaining:,} more requests to prove it good" if remaining else ""
+    return f"{told} (evidence {evidence:.3g} of {limit:.3g} needed{soon})"
+
+
+def uneven(candidate: Counts, stable: Counts) -> str:
+    """Why nothing may be compared."""
+    return (
+        f"the requests are not split as the file says: {candidate.assigned:,} to it against "
+        f"{stable.assigned:,} to stable; nothing is judged by them"
+    )
+
+
+def _between(interval: Interval) -> str:
+    if interval.low <= -1.0 and interval.high >= 1.0:
+        return ""
+    low = f"{100 * interval.low:+.4g}" if interval.low > -1.0 else ""
+    high = f"{100 * interval.high:+.4g}" if interval.high < 1.0 else ""
+    if low and high:
+        return f", a difference between {low} and {high} points"
+    return f", a difference of {'at least ' + low if low else 'at most ' + high} points"
+
+
+def _rate(counts: Counts, declared: bool) -> str:
+    bad, every = bad_of(counts, declared), counts.assigned - counts.gone
+    share = 100 * bad / every if every else 0.0
+    return f"{bad:,} bad of {every:,} ({share:.2f} %)"
+
+
+def _slow(counts: Counts, bound: int) -> str:
+    total = sum(counts.latency)
+    return f"{100 * sum(counts.latency[bound + 1 :]) / total:.1f} %" if total else "none"
+
+
+def _shares(counts: Counts) -> dict[str, float]:
+    total = sum(number for _, number in counts.labels)
+    return {label: number / total for label, number in counts.labels}

@@ -1,0 +1,123 @@
+"""From what gateways serve at ``GET /api/evidence`` to the windows a verdict may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from gateway.model import FULL_WEIGHT
+from monitoring.evidence import BadEvidence, Counts, Window, named, row
+
+_MOST: Final = 2**53  # requests; more than anybody counts, and exact as a float
+
+Document = Mapping[str, Any]
+
+
+def windows_of(documents: Sequence[Document], route: str, candidate: str) -> tuple[Window, ...]:
+    """The windows of the present run of a candidate, oldest first.
+
+    A run reaches back over the generations in which the candidate had a weight and stable was the
+    same; a weight of 0 in between ends it, so evidence from before a rollback is not held against a
+    candidate that a person started again. Raises :class:`BadEvidence`.
+    """
+    found: list[tuple[float, Window]] = []
+    with _shape():
+        for gateway, document in enumerate(documents):
+            for generation in reversed(list(_run(document, route, candidate))):
+                window = _window(gateway, generation, route, candidate)
+                if window is not None:
+                    found.append((float(generation.get("since", 0)), window))
+    return tuple(window for _, window in sorted(found, key=lambda one: one[0]))
+
+
+def past_of(documents: Sequence[Document], route: str, candidate: str) -> Counts:
+    """Stable's requests in the generations before the run: what shapes the first bets."""
+    total = Counts()
+    with _shape():
+        for document in documents:
+            run = len(list(_run(document, route, candidate)))
+            before = list(document["generations"])[: len(document["generations"]) - run]
+            newest = document["generations"][-1:]
+            stable = _stable_of(newest[0]["routes"].get(route, {})) if newest else None
+            for generation in before:
+                versions = generation["routes"].get(route, {})
+                if stable is not None and _stable_of(versions) == stable:
+                    total += _counts(versions[stable])
+    return total
+
+
+def source_of(gateway: int, generation: Mapping[str, Any]) -> str:
+    """The name of what one gateway counted under one generation since it took it."""
+    return f"{gateway}/{generation['generation']}@{generation.get('since', 0)}"
+
+
+class _shape:
+    """Translates what a document of another shape raises."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, (KeyError, TypeError, AttributeError)):
+            raise BadEvidence(
+                f"evidence of another shape than /api/evidence serves: {error}"
+            ) from error
+
+
+def _run(document: Document, route: str, candidate: str) -> Iterator[Mapping[str, Any]]:
+    """The generations of the present run, the newest first."""
+    stable: str | None = None
+    run: object = None
+    for generation in reversed(document["generations"]):
+        versions = generation["routes"].get(route, {})
+        now = _stable_of(versions)
+        if now is None or candidate not in versions or stable not in (None, now):
+            return
+        if not _whole(versions[candidate]["weight"], FULL_WEIGHT):
+            return
+        began = versions[candidate].get("run")
+        if stable is not None and began != run:
+            return
+        stable, run = now, began
+        yield generation
+
+
+def _stable_of(versions: Mapping[str, Any]) -> str | None:
+    for name, version in versions.items():
+        if version["role"] == "stable":
+            return str(name)
+    return None
+
+
+def _window(
+    gateway: int, generation: Mapping[str, Any], route: str, candidate: str
+) -> Window | None:
+    """None where one of the two has no share: there is nothing to compare with."""
+    versions = generation["routes"][route]
+    pair = versions[candidate], versions[_stable_of(versions)]
+    lanes = [_whole(one.get("buckets", one["weight"]), FULL_WEIGHT) for one in pair]
+    if not all(lanes):
+        return None
+    candidates, stables = map(_counts, pair)
+    alone = "buckets" in pair[0]
+    share = lanes[0] / sum(lanes)
+    return Window(source_of(gateway, generation), share, candidates, stables, alone)
+
+
+def _counts(version: Mapping[str, Any]) -> Counts:
+    return Counts(
+        assigned=_whole(version["assigned"]),
+        bad=_whole(version["bad"]),
+        gone=_whole(version.get("gone", 0)),
+        latency=row(map(_whole, version.get("latency", ()))),
+        scores=row(map(_whole, version.get("scores", ()))),
+        labels=named({str(k): _whole(n) for k, n in version.get("labels", {}).items()}),
+        missing=named({str(k): _whole(n) for k, n in version.get("missing", {}).items()}),
+    )
+
+
+def _whole(number: object, most: int = _MOST) -> int:
+    """JSON as Python reads it knows NaN, infinities and any number of digits: no count is one."""
+    if type(number) is not int or not 0 <= number <= most:
+        raise BadEvidence(f"{number!r:.40} where a whole number up to {most} was expected")
+    return number
