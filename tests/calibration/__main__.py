@@ -40,6 +40,7 @@ GROUPS: dict[str, Callable[[np.random.Generator], list[Case]]] = {
     "delay-promotions": lambda rng: defects.promotions(),
     "delay-late": lambda rng: incidents.late(),
     "delay-whole": lambda rng: incidents.whole(),
+    "delay-unlike": lambda rng: incidents.unlike(),
     "delay-unseen": incidents.unseen,
     "rivals-errors": lambda rng: contests.errors(),
     "rivals-latency": lambda rng: contests.latency(),

@@ -8,13 +8,14 @@ import numpy as np
 
 from tests.calibration.cases import Case, Reference
 from tests.calibration.defects import SLOWER, moved
-from tests.calibration.limits import limit_of_mix
+from tests.calibration.limits import bounds, frequencies_of, limit_of_mix
 from tests.calibration.scenarios import FIVE, WHOLE, percent
-from tests.calibration.signals import buckets, error_signal
+from tests.calibration.signals import buckets, error_signal, latency_signal
 from tests.calibration.streams import (
     Durations,
     Failures,
     Labels,
+    Parts,
     Requests,
     Source,
     Traffic,
@@ -115,4 +116,35 @@ def unseen(rng: np.random.Generator) -> list[Case]:
             limit=limit,
         )
         found.append(case if limit < 5000 else replace(case, runs=0.5))
+    return found
+
+
+def unlike() -> list[Case]:
+    """Slower candidates of models whose durations are not those the bank was found with. With two
+    modes no test that holds "faster" against nobody can reach the limit, which knows the gap.
+    """
+    models: dict[str, Parts] = {
+        "narrow": ((1.0, 0.02, 0.25),),
+        "wide": ((1.0, 0.2, 1.0),),
+        "two modes": ((0.3, 0.004, 0.3), (0.7, 0.12, 0.6)),
+    }
+    found = []
+    for name, parts in models.items():
+        usual = frequencies_of(bounds(), parts)
+        for c, w in ((1.1, 0.50), (1.2, 0.05), (2.0, 0.05)):
+            slow = frequencies_of([b / c for b in bounds()], parts)
+            limit = limit_of_mix(usual, slow, w)
+            source = Durations(lambda seconds, rng, c=c: seconds * c, buckets, parts=parts)  # type: ignore[misc]
+            found.append(
+                Case(
+                    "delay: latency of other models",
+                    f"{name}, all x{c:g}, {percent(w)} split",
+                    Traffic({"latency": source}, ((0, w),)),
+                    ((1.0, latency_signal(usual)),),
+                    requests=int(20 * limit + 1000),
+                    batch=100,
+                    runs=0.5,
+                    limit=limit,
+                )
+            )
     return found

@@ -13,7 +13,7 @@ import numpy as np
 
 from monitoring.analysis.margin import boundary, closest
 from tests.calibration.signals import ALPHA, BUCKETS
-from tests.calibration.streams import Floats
+from tests.calibration.streams import USUAL_PARTS, Floats, Parts
 
 BAND = 0.001  # chance of refusing a test that keeps its bound exactly
 
@@ -47,11 +47,19 @@ def limit_of_split(true: float, share: float) -> float:
     return log(1 / ALPHA) / divergence(np.array([1 - true, true]), np.array([1 - share, share]))
 
 
-def frequencies_of(slowest: list[float]) -> Floats:
-    """Frequencies of the latency buckets of lognormal durations (median 80 ms, sigma 0.5), if
-    bucket ``i`` holds what would have taken up to ``slowest[i]`` seconds.
+def frequencies_of(slowest: list[float], parts: Parts = USUAL_PARTS) -> Floats:
+    """Frequencies of the latency buckets, if bucket ``i`` holds what stable takes up to
+    ``slowest[i]`` seconds for. ``parts`` are those of ``Durations``.
     """
-    below = [0.5 * (1 + erf(log(x / 0.08) / 0.5 / sqrt(2))) if x > 0 else 0.0 for x in slowest]
+    below = [
+        sum(
+            share * 0.5 * (1 + erf(log(x / median) / sigma / sqrt(2)))
+            for share, median, sigma in parts
+        )
+        if x > 0
+        else 0.0
+        for x in slowest
+    ]
     return np.diff(np.array([0.0, *below, 1.0]))
 
 

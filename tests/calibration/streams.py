@@ -18,6 +18,9 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Rate = Callable[[Ints], Floats]  # by moment
 
+Parts = tuple[tuple[float, float, float], ...]
+USUAL_PARTS: Parts = ((1.0, 0.08, 0.5),)
+
 _WINDOW = 1000  # requests of an outage
 _OUTAGES = 0.02  # of the windows
 _REGIME = 10_000  # requests until the next regime
@@ -67,16 +70,21 @@ class Failures:
 
 @dataclass(frozen=True)
 class Durations:
-    """Lognormal, median 80 ms, sigma 0.5; ``slowed`` is what the candidate makes of seconds, and
-    ``failed`` how many times as long a failed request takes.
+    """Lognormal; ``slowed`` is what the candidate makes of seconds, and ``failed`` how many times
+    as long a failed request takes. ``parts`` are (share, median in seconds, sigma).
     """
 
     slowed: Callable[[Floats, np.random.Generator], Floats]
     buckets: Callable[[Floats], Ints]
     failed: float = 1.0
+    parts: Parts = USUAL_PARTS
 
     def draw(self, rng: np.random.Generator, moments: Moments, bad: Ints | None) -> Ints:
-        seconds = 0.08 * np.exp(0.5 * rng.standard_normal(moments.arm.shape))
+        shares, medians, sigmas = np.array(self.parts).T
+        part: Ints = np.zeros(moments.arm.shape, np.int64)
+        if len(shares) > 1:
+            part = np.searchsorted(np.cumsum(shares)[:-1], rng.random(part.shape))
+        seconds: Floats = medians[part] * np.exp(sigmas[part] * rng.standard_normal(part.shape))
         if moments.regime is not None:
             seconds *= np.where(moments.regime, 1.6, 1.0)
         if bad is not None and self.failed != 1.0:
