@@ -1,4 +1,5 @@
-"""Several endpoints of one version: the least busy is asked, a failing one is left out for a while.
+"""Several endpoints of one version: the least busy is asked, a failing one is left out for a while,
+and so is one that is not ready while others are.
 
 Only a version with several endpoints pays for this. Good answers are counted as what has ended
 without being taken back: of an end nothing is known but that it was one, and failures, which are
@@ -14,18 +15,22 @@ from gateway.ejection import Standing, State, most_out
 from gateway.errors import Reason
 from gateway.model import Endpoint
 from gateway.pool import EndpointPool, Forwardable, Pool
+from gateway.readiness import held
 from gateway.upstream import UpstreamConnection
 
 
 class WatchedEndpoint(EndpointPool):
-    """One of several. ``out``: ordinary requests go elsewhere."""
+    """One of several. ``out``: ordinary requests go elsewhere; ``held``: as it is not ready, and
+    others are.
+    """
 
-    __slots__ = ("_siblings", "answers", "out", "standing")
+    __slots__ = ("_siblings", "answers", "held", "out", "standing")
 
     def __init__(self, endpoint: Endpoint, dial: Dial, siblings: BalancedPool) -> None:
         super().__init__(endpoint, dial)
         self._siblings = siblings
         self.answers = 0
+        self.held = False
         self.out = False
         self.standing = Standing()
 
@@ -37,7 +42,7 @@ class WatchedEndpoint(EndpointPool):
         self.answers -= sent  # that end was no answer
         if not stale:  # which says nothing of the endpoint
             self.standing.failed(self.answers, now, room=self._siblings.room)
-            self.settle()
+            self._siblings.settle()
 
     def left(self) -> None:
         self.answers -= 1
@@ -45,17 +50,27 @@ class WatchedEndpoint(EndpointPool):
     def ask(self) -> None:
         """A request is sent here though it is left out."""
         self.standing.asked(self.answers)
-        self.settle()
+        self._siblings.settle()
 
     def tick(self, now: float) -> None:
         """Time has passed."""
         self.standing.tick(self.answers, now)
-        self.settle()
-
-    def settle(self) -> None:
-        """Take over how it stands."""
-        self.out = self.standing.state is not State.SERVING
         self._siblings.settle()
+
+    def watch(self, path: str, delay: float) -> None:
+        super().watch(path, delay)
+        self._siblings.settle()
+
+    def heard(self, status: int | None) -> None:
+        before = self.readiness.ready
+        self.readiness.heard(status, serving=self.serving)
+        if self.readiness.ready != before:
+            self._siblings.settle()
+
+    @property
+    def serving(self) -> bool:
+        """Whether it is not left out for its failures."""
+        return self.standing.state is State.SERVING
 
 
 class BalancedPool(Pool):
@@ -73,11 +88,11 @@ class BalancedPool(Pool):
     @property
     def room(self) -> bool:
         """Whether one more may be left out."""
-        return len(self.ejected) < most_out(len(self._watched))
+        return sum(member.out for member in self._watched) < most_out(len(self._watched))
 
     @property
     def ejected(self) -> list[EndpointPool]:
-        return [member for member in self._watched if member.out]
+        return [member for member in self._watched if not member.serving]
 
     def forward(
         self, exchange: Forwardable, *, fresh: bool = False, avoid: EndpointPool | None = None
@@ -92,16 +107,22 @@ class BalancedPool(Pool):
     def look(self, now: float) -> None:
         super().look(now)
         for member in self._watched:
-            if member.out:
+            if not member.serving:
                 member.tick(now)
 
     def settle(self) -> None:
-        """An endpoint stands otherwise than before."""
-        self._due = any(member.standing.state is State.DUE for member in self._watched)
+        """An endpoint stands otherwise than before, or says so."""
+        watched = self._watched
+        serving = [member.serving for member in watched]
+        not_ready = held(serving, [member.readiness.ready for member in watched])
+        for member, serves, waits in zip(watched, serving, not_ready, strict=True):
+            member.held = waits
+            member.out = waits or not serves
+        self._due = any(map(_due, watched))
 
     def _probed(self) -> WatchedEndpoint:
         """The one that is due: a request is asked for its sake, and answered like any other."""
-        member = next(one for one in self._watched if one.standing.state is State.DUE)
+        member = next(filter(_due, self._watched))
         member.ask()
         return member
 
@@ -122,7 +143,12 @@ class BalancedPool(Pool):
         make the pauses as long as can be.
         """
         others = [member for member in self._watched if member is not avoid]
-        member = min(others, key=lambda one: one.in_flight)
-        if member.standing.state is State.DUE:
+        member = min(others, key=lambda one: (one.held, one.in_flight))
+        if _due(member):
             member.ask()
         return member
+
+
+def _due(member: WatchedEndpoint) -> bool:
+    """Whether a request is to try it, as its time is over and it may be ready."""
+    return member.standing.state is State.DUE and not member.held

@@ -243,10 +243,10 @@ def room_for(table: RoutingTable) -> Room:
         urls = [endpoint.url.encode() for endpoint in route.version(place.version).endpoints]
         labels = LEARNED_LABELS + 2 + (len(route.prediction.labels) if route.prediction else 0)
         single = len(Assignment) * _CODES + 3 * len(Reason) + len(Missing) + 2
-        single += len(RETRIED) + len(NOT_RETRIED) + 2 * labels + 2 * len(urls)
+        single += len(RETRIED) + len(NOT_RETRIED) + 2 * labels + 3 * len(urls)
         counts += single + 2 * (len(DURATION_BOUNDS) + 1) + len(SCORE_BOUNDS) + 1
         entries += single + 3 + _SUMS
         names += (single + 3 + _SUMS) * (_NAME_BYTES + len(route.name) + len(place.version))
-        names += 2 * labels * 4 * MAX_LABEL + 2 * sum(map(len, urls))
+        names += 2 * labels * 4 * MAX_LABEL + 3 * sum(map(len, urls))
     widest = max(len(DURATION_BOUNDS), len(SCORE_BOUNDS)) + 1
     return Room(counts, _SUMS * len(table.places), names, entries, widest)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 Dial = Callable[[Callable[[], UpstreamConnection], Endpoint], Awaitable[UpstreamConnection]]
 """Opens a connection; raises OSError. The seam that tests put a scripted worker behind."""
 
+# Seconds, for who dials; a request's own deadline is what its client feels: this frees the socket.
+CONNECT_TIMEOUT: Final = 10.0
+
 log = Log()
 
 # By the file of the authority ("" for the system's store): what the file was, and what was made of

@@ -4,7 +4,8 @@ One endpoint's way (Envoy's outlier detection, with the half-open state of a cir
 
     SERVING -- FAILURES in a row -----> OUT      gets nothing for a growing time
     OUT     -- its time is over ------> DUE      the next request is sent there
-    DUE     -- that request is sent --> ASKED    and no other, until something is heard of it
+    DUE     -- that request is sent --> ASKED    and no other, until something is heard of it;
+                                                 not before it is ready, where ``readiness`` asks
     ASKED   -- a good answer ---------> SERVING
     ASKED   -- a failure -------------> OUT      for twice as long
     ASKED   -- nothing for so long ---> DUE      its client may have left

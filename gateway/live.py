@@ -10,7 +10,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, cycle
 from random import random
 from secrets import token_hex
 from time import perf_counter
@@ -18,15 +18,18 @@ from typing import Final
 
 from gateway.backlog import Backlog
 from gateway.balance import BalancedPool
+from gateway.check import Check
 from gateway.counts import VersionCounts
 from gateway.dial import Dial, dial
 from gateway.errors import Refusal
 from gateway.ledger import Ledger
 from gateway.pool import Pool
-from gateway.report import ejected_name, in_flight_name, key_of
+from gateway.report import ejected_name, in_flight_name, key_of, ready_name
 from gateway.table import DEFAULT_BODY_LIMIT, Fields, Place, RoutingTable
 
 LOOK_EVERY: Final = 1.0  # seconds, at the connections to workers
+# Seconds until the first check of an endpoint: many are spread over the time between two checks.
+_DELAYS: Final = tuple(number / 10 for number in range(10))
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -43,7 +46,7 @@ class Serving:
         return self.table.config.generation
 
     def gauge(self) -> None:
-        """Write down what is in flight, and which endpoint is left out, at this moment."""
+        """Write down what is in flight, and which endpoint is left out or ready, at this moment."""
         ledger = self.ledger
         for place, pool in zip(self.table.places, self.pools, strict=True):
             ejected = pool.ejected
@@ -53,6 +56,9 @@ class Serving:
                 if len(pool.members) > 1:
                     cell = ledger.gauge(*ejected_name(place, member.endpoint))
                     ledger.counts[cell] = int(member in ejected)
+                if member.check is not None:
+                    cell = ledger.gauge(*ready_name(place, member.endpoint))
+                    ledger.counts[cell] = int(member.readiness.ready)
 
     def __repr__(self) -> str:
         return f"<Serving {self.generation}, {len(self.table.routes)} routes>"
@@ -78,6 +84,8 @@ class Live:
         self._prefix = token_hex(6).encode()
         self._serial = count(1)
         self._looked = clock()
+        self._delays = cycle(_DELAYS)
+        self._checks: tuple[Check, ...] = ()
         self.body_floor = table.body_floor
         self.serving = self._assemble(table, ledger, {}, {})
 
@@ -105,6 +113,8 @@ class Live:
             self._looked = now
             for pool in self.serving.pools:
                 pool.look(now)
+        for check in self._checks:
+            check.sweep(now)
 
     def swap(self, table: RoutingTable, ledger: Ledger) -> None:
         """Serve another table from the next request on; what is under way ends as it began, and is
@@ -144,15 +154,19 @@ class Live:
             for place in table.places
         )
         pools = tuple(self._pool(place, reusable) for place in table.places)
+        members = [member for pool in pools for member in pool.members]
+        self._checks = tuple(one.check for one in members if one.check is not None)
         serving = Serving(table, pools, counts, ledger)
         serving.gauge()
         return serving
 
     def _pool(self, place: Place, reusable: Mapping[tuple[str, str], Pool]) -> Pool:
-        endpoints = place.route.version(place.version).endpoints
+        version = place.route.version(place.version)
+        endpoints, limit = version.endpoints, place.route.limits.in_flight
         pool = reusable.get((place.route.name, place.version))
         if pool is None or pool.endpoints != endpoints:
             kind = BalancedPool if len(endpoints) > 1 else Pool
-            return kind(endpoints, place.route.limits.in_flight, self._dial)
-        pool.limit = place.route.limits.in_flight
+            pool = kind(endpoints, limit, self._dial)
+        pool.limit = limit
+        pool.watch(version.readiness, self._delays)
         return pool

@@ -143,6 +143,11 @@ def _routes(report: Report) -> Iterator[Metric]:
         "Processes that leave the endpoint out for a while; only of versions with several.",
         labels=["route", "version", "endpoint"],
     )
+    up = GaugeMetricFamily(
+        "canary_upstream_up",
+        "1 if the endpoint says that it is ready; only of versions with `readiness`.",
+        labels=["route", "version", "endpoint"],
+    )
     for place in report.epoch.table.places:
         share = place.route.weight(place.version) / FULL_WEIGHT
         weight.add_metric([place.route.name, place.version], share)
@@ -152,6 +157,10 @@ def _routes(report: Report) -> Iterator[Metric]:
         for endpoint in endpoints if len(endpoints) > 1 else ():
             labels = [place.route.name, place.version, endpoint.url]
             ejected.add_metric(labels, report.ejected(place, endpoint))
+        for endpoint in endpoints:
+            ready = report.ready(place, endpoint)
+            if ready is not None:
+                up.add_metric([place.route.name, place.version, endpoint.url], ready)
     refused = CounterMetricFamily(
         "canary_refused_requests",
         "Requests the gateway refused before any version was asked, by reason.",
@@ -159,7 +168,7 @@ def _routes(report: Report) -> Iterator[Metric]:
     )
     for reason, number in sorted(report.refusals.items()):
         refused.add_metric([reason], number)
-    return iter((weight, in_flight, ejected, refused))
+    return iter((weight, in_flight, ejected, up, refused))
 
 
 def _config(report: Report) -> Iterator[Metric]:

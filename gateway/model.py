@@ -58,12 +58,14 @@ class Endpoint:
 @dataclass(frozen=True, slots=True)
 class Version:
     """One model version. ``weight`` is 0 for stable, whose share is whatever the candidates
-    leave.
+    leave; ``readiness`` is the path at which an endpoint says that it is ready (empty: nobody
+    asks).
     """
 
     name: str
     endpoints: tuple[Endpoint, ...]
     weight: int = 0
+    readiness: str = ""
 
 
 @dataclass(frozen=True, slots=True)

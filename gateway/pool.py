@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
 from typing import Final, Protocol, cast
 
 from gateway.budget import RetryBudget
-from gateway.dial import Dial, dial
+from gateway.check import Check
+from gateway.dial import CONNECT_TIMEOUT, Dial, dial
 from gateway.errors import Reason
 from gateway.model import Endpoint
+from gateway.readiness import Readiness
 from gateway.upstream import Receiver, UpstreamConnection
 
-# Seconds. A request's own deadline is what its client feels; this only frees the socket.
-CONNECT_TIMEOUT: Final = 10.0
 # Looks, one a second, at which a connection was idle all the time before it is closed: within 3 to
 # 4 seconds. uvicorn, hypercorn and Node close idle connections after 5; who closes first never
 # sends a request into a connection that the other side is just closing. Peers that keep them for a
@@ -41,7 +42,7 @@ class EndpointPool:
 
     __slots__ = (
         *("_closed", "_dial", "_idle", "_opening", "_seen", "_waiting"),
-        *("endpoint", "in_flight"),
+        *("check", "endpoint", "in_flight", "readiness"),
     )
 
     def __init__(self, endpoint: Endpoint, dial: Dial) -> None:
@@ -54,6 +55,8 @@ class EndpointPool:
         self._closed = False
         # Idle connections, how much each had served, and at how many looks it was found like that.
         self._seen: dict[UpstreamConnection, tuple[int, int]] = {}
+        self.check: Check | None = None  # without, nobody asks whether it is ready
+        self.readiness = Readiness()
 
     def __repr__(self) -> str:
         idle, waiting = len(self._idle), len(self._waiting)
@@ -87,6 +90,21 @@ class EndpointPool:
         idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+        if self.check is not None:
+            self.check.end()
+
+    def watch(self, path: str, delay: float) -> None:
+        """From now on ask there whether it is ready, the first time in ``delay`` seconds; an empty
+        path: do not ask. What it has said before is forgotten.
+        """
+        if self.check is not None:
+            self.check.end()
+        self.readiness = Readiness()
+        self.check = Check(self.endpoint, path, self._dial, self.heard, delay) if path else None
+
+    def heard(self, status: int | None) -> None:
+        """It was asked whether it is ready; None: and gave no answer."""
+        self.readiness.heard(status, serving=True)
 
     def look(self) -> None:
         """Close what nobody has used for long: so a crowd's connections go after it, too. What was
@@ -164,13 +182,14 @@ class EndpointPool:
 class Pool:
     """All endpoints of one version (here: the one), and the limit on requests at once."""
 
-    __slots__ = ("budget", "endpoints", "limit", "members")
+    __slots__ = ("_readiness", "budget", "endpoints", "limit", "members")
 
     def __init__(self, endpoints: tuple[Endpoint, ...], limit: int, dial: Dial = dial) -> None:
         self.endpoints = endpoints
         self.limit = limit
         self.members = [EndpointPool(endpoint, dial) for endpoint in endpoints]
         self.budget = RetryBudget()
+        self._readiness = ""
 
     @property
     def in_flight(self) -> int:
@@ -193,6 +212,15 @@ class Pool:
             exchange.on_failure(Reason.SHED, began=False)
             return
         member.take(exchange, fresh=fresh)
+
+    def watch(self, path: str, delays: Iterator[float]) -> None:
+        """Ask all endpoints at this path whether they are ready, if that is not so already; see
+        :meth:`EndpointPool.watch`.
+        """
+        if path != self._readiness:
+            self._readiness = path
+            for member in self.members:
+                member.watch(path, next(delays))
 
     def look(self, now: float) -> None:
         """Once a second: see to what only time changes."""

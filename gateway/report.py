@@ -123,6 +123,13 @@ class Report:
         """How many processes leave an endpoint out for a while."""
         return self.present.gauges.get(ejected_name(place, endpoint), 0)
 
+    def ready(self, place: Place, endpoint: Endpoint) -> bool | None:
+        """Whether every process that serves finds an endpoint ready; None: nobody asks."""
+        if not place.route.version(place.version).readiness:
+            return None
+        serving = sum(process.generation is not None for process in self.state.processes)
+        return self.present.gauges.get(ready_name(place, endpoint), 0) >= max(serving, 1)
+
     def all_in_flight(self, place: Place) -> int:
         """The same of all endpoints of a version."""
         endpoints = place.route.version(place.version).endpoints
@@ -194,6 +201,11 @@ def in_flight_name(place: Place, endpoint: Endpoint) -> Name:
 def ejected_name(place: Place, endpoint: Endpoint) -> Name:
     """How the gauge that an endpoint is left out is named in a ledger."""
     return "ejected", place.route.name, place.version, endpoint.url
+
+
+def ready_name(place: Place, endpoint: Endpoint) -> Name:
+    """How the gauge that an endpoint is ready is named in a ledger."""
+    return "ready", place.route.name, place.version, endpoint.url
 
 
 def _empty(bounds: tuple[float, ...]) -> Histogram:

@@ -61,6 +61,7 @@ def _routes(report: Report) -> Json:
                     "url": endpoint.url,
                     "in_flight": report.in_flight(place, endpoint),
                     "ejected": report.ejected(place, endpoint) > 0,
+                    "ready": report.ready(place, endpoint),
                 }
                 for endpoint in endpoints
             ],

@@ -7,6 +7,7 @@ stable v1 and a candidate of 10 percent.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gateway.headers import RequestHead
@@ -62,6 +63,15 @@ def make_config(
 ) -> RoutingConfig:
     """A file with one route (and ``more`` after it)."""
     return RoutingConfig((make_route(versions, **rules), *more), generation=generation)
+
+
+def with_readiness(config: RoutingConfig, path: str = "/ready") -> RoutingConfig:
+    """The same file, each version with `readiness`."""
+    routes = tuple(
+        replace(route, versions=tuple(replace(each, readiness=path) for each in route.versions))
+        for route in config.routes
+    )
+    return replace(config, routes=routes)
 
 
 def make_sticky(name: str = "x-user-id", kind: StickyKind = StickyKind.HEADER, salt: str = "iris"):

@@ -19,8 +19,8 @@ PURE = {
         *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
         *("access", "archive", "backlog", "budget", "config.rules", "config.scalars"),
         *("config.schema", "counts", "edit", "ejection", "errors", "headers", "heads", "ledger"),
-        *("model", "observe", "offlimits", "predictions", "recovery", "report", "request"),
-        *("split", "status", "stream", "table", "target"),
+        *("model", "observe", "offlimits", "predictions", "readiness", "recovery", "report"),
+        *("request", "split", "status", "stream", "table", "target"),
     },
     "monitoring": {"evidence", "explanation", "judge"},
 }

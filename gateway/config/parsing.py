@@ -210,7 +210,7 @@ def _version(name: str, shape: schema.Version) -> model.Version:
     if shape.tls is not None:
         tls = model.Tls(shape.tls.ca or "", shape.tls.server_name or "")
         endpoints = tuple(replace(each, tls=tls) for each in endpoints)
-    return model.Version(name, endpoints, shape.weight)
+    return model.Version(name, endpoints, shape.weight, shape.readiness or "")
 
 
 def _sticky(shape: schema.Sticky, route: str) -> model.Sticky:

@@ -59,6 +59,7 @@ Reference = Annotated[str, scalar(str, read.NAME, "number")]  # `rules` knows wh
 Label = Annotated[str, scalar(read.label, read.LABEL, "number", "boolean")]
 Pointer = Annotated[str, scalar(read.pointer, read.POINTER)]
 PathPrefix = Annotated[str, scalar(read.path, read.PATH)]
+ReadinessPath = Annotated[str, scalar(read.path, read.PATH)]
 Host = Annotated[str, scalar(addresses.host, r"[^:]+|\[.+\]")]
 HeaderName = Annotated[str, scalar(read.header, read.TOKEN)]
 HeaderValue = Annotated[str, scalar(read.header_value, read.VALUE, "number", "boolean")]
@@ -125,6 +126,9 @@ class Version(Shape):
         None, "Several endpoints; the least busy one is asked.", min_length=1, max_length=MANY
     )
     tls: Tls | None = _key(None, "How workers at https:// are verified.")
+    readiness: ReadinessPath | None = _key(
+        None, "Where an endpoint says by 2xx that it is ready. Default: nobody asks."
+    )
     weight: Percent = _key(0, "Percent of the requests, in steps of 0.01; candidates only.")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -78,6 +78,7 @@ def render(document: Mapping[str, Any]) -> Group:
                 str(row["in_flight"]),
             )
             shown = ""
+        why += [Text(line) for line in _endpoints(route_name, route["versions"])]
     file = document["file"]
     since = datetime.fromtimestamp(document["since"]).astimezone().strftime("%H:%M:%S")
     lines = [Text(f"{file['name']}, generation {document['generation']}, counted since {since}")]
@@ -90,3 +91,23 @@ def render(document: Mapping[str, Any]) -> Group:
         lines += [Text(f"  {problem}", style="red") for problem in file["problems"]]
     lines += [Text(f"warning: {remark}", style="yellow") for remark in file["warnings"]]
     return Group(*lines, table, *why)
+
+
+def _endpoints(route: str, versions: Mapping[str, Any]) -> Iterator[str]:
+    """A line for every endpoint that gets no requests, or should not."""
+    for version, row in versions.items():
+        # As the gateway decides; an older one does not tell whether they are ready.
+        better = any(one.get("ready") and not one["ejected"] for one in row["endpoints"])
+        for one in row["endpoints"]:
+            silent = one.get("ready") is False
+            if one["ejected"] and silent and better:
+                what = "left out: failed again and again, and is not ready to be tried"
+            elif one["ejected"]:
+                what = "left out: failed again and again; one request tries it now and then"
+            elif silent and better:
+                what = "left out: not ready"
+            elif silent:
+                what = "not ready, but asked all the same: no other endpoint is"
+            else:
+                continue
+            yield f"{route} {version} {one['url']}: {what}"

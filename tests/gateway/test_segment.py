@@ -157,6 +157,7 @@ def fill(ledger: Ledger, config: object) -> None:
         for endpoint in place.route.version(place.version).endpoints:
             ledger.gauge("in_flight", place.route.name, place.version, endpoint.url)
             ledger.gauge("ejected", place.route.name, place.version, endpoint.url)
+            ledger.gauge("ready", place.route.name, place.version, endpoint.url)
         for way in (Assignment.WEIGHTED, Assignment.STICKY, Assignment.FORCED):
             decision = table.routes[0].decision(place.version, way)
             for status in range(100, 1000):

@@ -299,8 +299,8 @@ def test_what_is_left_out_is_told(serve: Serve, hire: Hire) -> None:
     told = {sample.labels["endpoint"]: sample.value for sample in samples}
 
     assert version["endpoints"] == [
-        {"url": bad.url, "in_flight": 0, "ejected": True},
-        {"url": good.url, "in_flight": 0, "ejected": False},
+        {"url": bad.url, "in_flight": 0, "ejected": True, "ready": None},
+        {"url": good.url, "in_flight": 0, "ejected": False, "ready": None},
     ]
     assert told == {bad.url: 1, good.url: 0}
 

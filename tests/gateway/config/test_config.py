@@ -170,6 +170,12 @@ def test_the_full_shape_means_what_the_contract_says() -> None:
     )
 
 
+def test_where_endpoints_say_that_they_are_ready_is_a_path_of_each_version() -> None:
+    versions = only_route(route(versions=", v3: {url: http://c, readiness: /v2/ready}")).versions
+
+    assert [version.readiness for version in versions] == ["", "", "/v2/ready"]
+
+
 def test_what_differs_from_the_defaults_is_kept() -> None:
     found = only_route(
         route(
@@ -365,6 +371,13 @@ def test_the_frame_of_the_file(text: str, line: str) -> None:
         ("url: http://c, weight: 0.001", "'0.001' has more than two decimals"),
         ("url: http://c, colour: red", "unknown key 'colour'"),
         ("url: http://user:pw@c", "'http://***@c' carries credentials"),
+        ("url: http://c, readiness: ready", "'ready' is not a path"),
+        ("url: http://c, readiness: ''", "'' is not a path"),
+        ("url: http://c, readiness: http://c/ready", "'http://c/ready' is not a path"),
+        ("url: http://c, readiness: '/ready?deep=1'", "'/ready?deep=1' is not a path"),
+        ("url: http://c, readiness: '/re ady'", "'/re ady' is not a path"),
+        ("url: http://c, readiness: {path: /ready}", "a mapping stands here"),
+        ("url: http://c, readyness: /ready", "unknown key 'readyness'"),
     ],
 )
 def test_a_version(version: str, found: str) -> None:

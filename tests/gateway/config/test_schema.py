@@ -28,7 +28,7 @@ routes:
       on: {urls: ["http://[::1]:8102", "http://iris"], weight: 0.5}
       v3: {url: unix:/run/v3.sock, weight: 10%}
       v4: {url: "http://iris-v4", weight: "10"}
-      v5: {url: "https://iris-v5", tls: {ca: /etc/ca.pem, server_name: iris}}
+      v5: {url: "https://iris-v5", tls: {ca: /etc/ca.pem, server_name: iris}, readiness: /v2/ready}
     sticky: {cookie: canary_id, salt: 7}
     override: {header: X-Model-Version}
     timeout: 800ms
@@ -107,6 +107,8 @@ def test_what_the_gateway_takes_the_schema_takes_however_yaml_types_it(text: str
         ("ca: /etc/ca.pem", "ca: ca.pem"),
         ("ca: /etc/ca.pem", "verify: false"),
         ("server_name: iris", "server_name: 'iris:443'"),
+        ("readiness: /v2/ready", "readiness: v2/ready"),
+        ("readiness: /v2/ready", "readiness: {path: /v2/ready}"),
         ('      v4: {url: "http://iris-v4"', '      v4: {url: "http://iris-v4/path"'),
         ('      v4: {url: "http://iris-v4"', '      v4: {url: "http://a", urls: ["http://b"]'),
         ('      v4: {url: "http://iris-v4", ', "      v4: {"),
