@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from time import time
 from typing import Final
 
 from gateway.errors import CertificateRefused
@@ -45,8 +46,10 @@ class Certificate:
         self._doubt: tuple[str, bytes] | None = None  # why what stands there is no good pair
         self._refusal: tuple[str, bytes] | None = None  # the same, when it was told
         self._stamp = _stamp(self._files)
+        self._outdated = b""  # the pair of which that was said
         self.pem = _read(*self._files)
         self.context, self._expires = _judge(self.pem)
+        self._complain()
 
     def secure(self, plain: asyncio.Protocol) -> TlsConnection:
         """Puts TLS between a connection and the loop."""
@@ -64,6 +67,7 @@ class Certificate:
             await asyncio.sleep(LOOK_EVERY)
             looks += 1
             stamp = await asyncio.to_thread(_stamp, self._files)
+            self._complain()
             if stamp != self._stamp or looks % READ_ANYWAY == 0:
                 settled = await self.look()
                 self._stamp = stamp if settled else ()
@@ -83,8 +87,19 @@ class Certificate:
             self._replaced += 1
             until = datetime.fromtimestamp(self._expires, UTC).isoformat()
             log.info("certificate taken", port=self.port, expires=until)
+            self._complain()
             self.taken(pem)
         return True
+
+    def _complain(self) -> None:
+        """Once for each pair whose time is over. It is served all the same, as other servers do:
+        no port at all would help nobody, and a client that does not verify still gets answers.
+        """
+        if self._expires < time() and self._outdated != self.pem:
+            self._outdated = self.pem
+            until = datetime.fromtimestamp(self._expires, UTC).isoformat()
+            what = "clients that verify it go away; put a new one in its place"
+            log.error("certificate expired", port=self.port, expired=until, problem=what)
 
     def _refuse(self, finding: tuple[str, bytes]) -> bool:
         if finding == self._refusal:

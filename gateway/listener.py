@@ -24,6 +24,7 @@ DRAIN_LIMIT: Final = 30.0  # seconds; what Kubernetes grants before it kills
 # moment is answered (and told `Connection: close`), where closing would lose it. nginx has
 # keepalive_min_timeout for the same reason.
 IDLE_GRACE: Final = 1.0
+MAX_SHAKING: Final = 1024  # handshakes that have not ended: at 2,000 a second, half a second each
 
 
 class Turned(asyncio.Protocol):
@@ -45,7 +46,8 @@ class Turned(asyncio.Protocol):
 class Listener:
     """``start`` or ``start_on``, and ``drain`` at the end; each sweep calls ``on_sweep``.
 
-    ``room`` is how many clients may be connected at once.
+    ``room`` is how many clients may be connected at once, ``shaking_room`` how many of them may be
+    within their TLS handshake; beyond it the oldest handshake ends.
     """
 
     def __init__(self, live: Live, on_sweep: Callable[[], None] | None = None) -> None:
@@ -55,8 +57,10 @@ class Listener:
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None
         self._context: SSLContext | None = None
-        self._shaking: set[TlsConnection] = set()  # hands; not among the connections yet
+        # Hands, the oldest first; they are not among the connections yet.
+        self._shaking: dict[TlsConnection, None] = {}
         self.room = room_for_clients()
+        self.shaking_room = min(MAX_SHAKING, self.room // 2)
 
     def certify(self, context: SSLContext) -> None:
         """Speak TLS, with this certificate, to whoever connects from now on."""
@@ -88,9 +92,18 @@ class Listener:
         return connection if self._context is None else self._secured(connection, self._context)
 
     def _secured(self, connection: asyncio.Protocol, context: SSLContext) -> TlsConnection:
-        secured = TlsConnection(connection, context, lambda _: self._shaking.discard(secured))
-        self._shaking.add(secured)
+        secured = TlsConnection(connection, context, lambda _: self._shaking.pop(secured, None))
+        self._shaking[secured] = None
+        if len(self._shaking) > self.shaking_room:
+            asyncio.get_running_loop().call_soon(self._end_oldest)  # the loop is in an accept
         return secured
+
+    def _end_oldest(self) -> None:
+        """The newest handshake would be that of somebody who has done nothing wrong yet."""
+        if len(self._shaking) > self.shaking_room:
+            oldest = next(iter(self._shaking))
+            del self._shaking[oldest]
+            oldest.abort()
 
     async def drain(self, limit: float) -> int:
         """Stop accepting, let everything under way end, wait ``limit`` seconds at most.

@@ -17,7 +17,8 @@ from gateway.dial import CONNECT_TIMEOUT, Dial, dial
 from gateway.errors import Reason
 from gateway.model import Endpoint
 from gateway.readiness import Readiness
-from gateway.upstream import Receiver, UpstreamConnection
+from gateway.receiver import Receiver
+from gateway.upstream import UpstreamConnection
 
 # Looks, one a second, at which a connection was idle all the time before it is closed: within 3 to
 # 4 seconds. uvicorn, hypercorn and Node close idle connections after 5; who closes first never

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 import httptools
 
+from gateway.chunks import ChunkedBody
 from gateway.errors import Refusal
 from gateway.headers import RequestHead
 from gateway.heads import Heads, head_of
@@ -43,15 +44,15 @@ class RequestReader:
     """One per connection. ``progress`` grows with each message begun and ended."""
 
     __slots__ = (
-        "_at_most",
-        "_feeding",
-        "_from",
+        "_at",
+        "_chunked",
         "_gate",
         "_headers",
         "_last",
         "_memorable",
         "_origin",
         "_parser",
+        "_return",
         "_sink",
         "_target",
         "_text",
@@ -69,11 +70,11 @@ class RequestReader:
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._feeding = 0  # bytes of the present feed
-        self._at_most = 0  # bytes the message may have had so far: of all feeds it has a part in
         self._untold = 0  # bytes since anything was told: of a head, or of trailers, without an end
-        self._text = b""  # the present feed, with those before it that the head began in
-        self._from = 0  # where in it a request line may begin; 0: exactly there
+        self._text = b""  # the present feed, behind what those before it had of the present head
+        self._at = 0  # where in it the last message ends: the next head begins there
+        self._return = False  # half an empty line has come, before a head
+        self._chunked = ChunkedBody(MAX_HEAD)  # the body being read, if it comes in chunks
         self._without_upgrade = b""  # a head that is read again
         self._memorable: RequestHead | None = None  # of the last message, if it can be remembered
         self._last: RequestHead | None = None  # that of the last request, if it was remembered
@@ -112,18 +113,18 @@ class RequestReader:
                 request.whole = True
                 self._sink.on_request(request)
                 return
-        self._feeding = len(data)
-        self._at_most += len(data)
         self._untold += len(data)
-        self._text = self._text + data if self._text else data
-        if self.request is not None:
-            self._from = 1  # somewhere behind the rest of a body
+        self._text = text = self._text + data
+        coming = self.request
+        if coming is not None:
+            declared = coming.head.declared
+            rest = self._chunked.pass_over(data) if declared is None else declared - coming.size
+            self._at = rest
         self._parse(data)
-        if self.request is not None or self.progress % 2 == 0:
-            self._text, self._from = b"", 0
-        elif self._from:
-            self._text = self._text[-MAX_HEAD:]
-            self._from = 1
+        if self.request is not None or self._at == len(text):
+            self._text, self._at = b"", 0
+        else:
+            self._keep()
         if self._untold > MAX_HEAD:
             self.refuse(_head_too_large())
         elif self._memorable is not None:
@@ -149,11 +150,26 @@ class RequestReader:
                 sentence = f"this is not HTTP/1.1 (RFC 9112): {error}"
                 self.refuse(Refusal(400, "bad_request", sentence))
 
+    def _keep(self) -> None:
+        """The beginning of the next message: of its head, or of an empty line before it."""
+        text = self._text[self._at :]
+        self._at = 0
+        if self._return or not self.in_message:
+            text = text.replace(b"\r\n", b"")
+            if self._return != (text != b""):
+                self._return = not self._return
+                self.progress += 1  # with half an empty line, a message has begun
+            if text not in (b"", b"\r"):
+                self.refuse(_no_request_line())
+                return
+        self._text = text
+
     def refuse(self, refusal: Refusal) -> None:
         """Refuse the message being read, and read nothing that follows it."""
         if self.ended:
             return
         self.ended = True
+        self._text = b""
         request = self.request
         if request is None:
             request = Request(RequestHead([]), self._origin, self._gate.new_id())
@@ -165,9 +181,11 @@ class RequestReader:
     # --- httptools callbacks
 
     def on_message_begin(self) -> None:
-        self.progress += 1
+        if self._return:
+            self._return = False
+        else:
+            self.progress += 1
         self._headers = []
-        self._at_most = self._feeding
 
     def on_url(self, part: bytes) -> None:
         self._target += part
@@ -189,22 +207,33 @@ class RequestReader:
         request = Request(head, self._origin, head.id or self._gate.new_id())
         self.request = request
         try:
-            if self._at_most > MAX_HEAD and self._head_size() > MAX_HEAD:
+            text, at = self._text, self._at
+            while text[at] == 0x0D and text.startswith(b"\r\n", at):
+                at += 2  # an empty line (RFC 9112, section 2.2)
+            end = text.find(b"\r\n\r\n", at) + 4
+            if end - at > MAX_HEAD:
                 raise _head_too_large()
             check_head(head)
-            line = b"%b %b HTTP/" % (method, target)
-            if self._from or not self._text.startswith(line):
-                self._find(line)
-            else:
-                self._from = len(line)
+            # The parser passes over repeated spaces, CR and LF, and knows other protocols.
+            if end < at or not text.startswith(b"%b %b HTTP/" % (method, target), at):
+                raise _no_request_line()
             request.limit = self._gate.body_limit(head.path, head.fields)
             if head.declared is not None and head.declared > request.limit:
                 raise _too_large(request.limit)
+            if head.framed and head.declared is None:
+                self._chunked = ChunkedBody(MAX_HEAD)
+                end = self._chunked.pass_over(text, end)
+            self._at = end + head.size
         except Refusal as refusal:
             self.refuse(refusal)
             return
         if b"expect" in head.fields and not head.http10:
             self._sink.on_expect(request)
+
+    def on_chunk_header(self) -> None:
+        if not self._chunked.take():
+            sentence = 'a chunk is its size, and ;name, ;name=value, ;name="value" behind it'
+            self.refuse(Refusal(400, "bad_request", f"{sentence} (RFC 9112, 7.1.1)"))
 
     def on_body(self, chunk: bytes) -> None:
         self._untold = 0
@@ -242,21 +271,10 @@ class RequestReader:
         lines += [b"%b: %b\r\n" % pair for pair in self._headers if pair[0].lower() != b"upgrade"]
         self._without_upgrade = b"".join(lines) + b"\r\n"
 
-    def _find(self, line: bytes) -> None:
-        """The parser passes over repeated spaces, and knows other protocols. Raises
-        :class:`Refusal`.
-        """
-        text, start = self._text, self._from
-        at = text.find(line, start)
-        if at < 0 or (start == 0 and text[:at].strip(b"\r\n")):  # empty lines: RFC 9112, 2.2
-            sentence = "a request line is method, target and HTTP version, with one space between"
-            raise Refusal(400, "bad_request", f"{sentence} (RFC 9112, 3)")
-        self._from = at + len(line)
 
-    def _head_size(self) -> int:
-        """Bytes of the head just read, as far as they matter."""
-        lines = sum(len(name) + len(value) + 4 for name, value in self._headers)
-        return len(self._target) + lines
+def _no_request_line() -> Refusal:
+    sentence = "a request line is method, target and HTTP version, with one space between"
+    return Refusal(400, "bad_request", f"{sentence}, and only empty lines before it (RFC 9112, 3)")
 
 
 def _head_too_large() -> Refusal:

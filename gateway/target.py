@@ -15,6 +15,9 @@ _BORDER: Final = rb"(?:/|\\|%2[Ff]|%5[Cc])"
 _DOTS: Final = re.compile(
     _BORDER + rb"(?:\.|%2[Ee]){1,2}(?:(?:;|%3[Bb]).*?)?(?:" + _BORDER + rb"|\Z)", re.DOTALL
 )
+# No part of a URL has these (RFC 3986, appendix A); "[", "]" and a lonely "%" in a query, which it
+# does not have either, are what too many clients write.
+_RAW: Final = re.compile(rb'["<>\\^`{|}]')
 _NO_PATH: Final = re.compile(rb"\\|%00|%(?![0-9A-Fa-f]{2})")
 
 
@@ -39,6 +42,7 @@ def origin_form(target: bytes) -> bytes:
     """The target a worker gets: path and query. Raises :class:`Refusal` for anything else."""
     if 0x23 in target:  # "#"; as bytes it costs 0.13 us more
         raise Refusal(400, "bad_request", "a request target has no fragment (RFC 9112, 3.2)")
+    check_characters(target)
     if target.startswith(b"/"):
         return target
     bare = without_authority(target)
@@ -46,6 +50,15 @@ def origin_form(target: bytes) -> bytes:
         sentence = "the request target must be a path, or a URL with a host"
         raise Refusal(400, "bad_request", sentence)
     return bare
+
+
+def check_characters(target: bytes) -> None:
+    """What clients must write as a percent sign and two digits. Raises :class:`Refusal`."""
+    found = _RAW.search(target)
+    if found is not None:
+        raw = found[0].decode()
+        sentence = f"a request target has no {raw} (RFC 3986): percent-encode it, %{ord(raw):02X}"
+        raise Refusal(400, "bad_request", sentence)
 
 
 def check_path(path: bytes) -> None:

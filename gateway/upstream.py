@@ -1,7 +1,6 @@
 """One connection to one worker: writes requests, reads answers, says whether it may be used again.
 
-It knows bytes, not routes. What comes of a request is told to its *receiver* through callbacks: no
-task and no Future per request. Rules:
+It knows bytes, not routes. What comes of a request is told to its *receiver* by callbacks. Rules:
 
 1. An ordinary answer is told whole. An event stream, or a body beyond ``REPLY_BUFFER``, is told
    piece by piece, and the receiver may pause the reading.
@@ -14,50 +13,37 @@ task and no Future per request. Rules:
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 import httptools
 
+from gateway.chunks import ChunkedBody
 from gateway.errors import Reason
 from gateway.headers import ReplyHead
 from gateway.heads import Heads, head_of
+from gateway.receiver import Owner, Receiver
 
 REPLY_BUFFER: Final = 8 * 1024 * 1024  # bytes of a body told whole
 MAX_HEAD: Final = 64 * 1024  # bytes in a row that are no body: a head, trailers, chunk extensions
 
+_SPOKEN: Final = (b"HTTP/1.1 ", b"HTTP/1.0 ")  # the parser knows others, too
+
 known: Final[Heads[ReplyHead]] = Heads()  # shared by all connections
-
-
-class Receiver(Protocol):
-    """Who is told what comes of a request. Exactly one of on_reply, on_stream_end, on_failure ends
-    it.
-    """
-
-    def on_reply(self, head: ReplyHead, body: bytes) -> None: ...
-    def on_stream(self, head: ReplyHead) -> None: ...
-    def on_stream_data(self, chunk: bytes) -> None: ...
-    def on_stream_end(self) -> None: ...
-    def on_failure(self, reason: Reason, *, began: bool) -> None: ...
-    def on_upload_blocked(self, blocked: bool) -> None: ...
-
-
-class Owner(Protocol):
-    """The pool a connection belongs to."""
-
-    def released(self, connection: UpstreamConnection, reusable: bool) -> None: ...
-    def lost(self, connection: UpstreamConnection) -> None: ...
 
 
 class UpstreamConnection(asyncio.Protocol):
     """The owner's ``released`` is called exactly once per request, before its end is told."""
 
     __slots__ = (
-        *("_bare_bytes", "_began", "_chunks", "_complete", "_head", "_headers", "_last"),
-        *("_method", "_moved", "_owner", "_parser", "_receiver", "_reusable", "_sent", "_size"),
-        *("_streaming", "_surplus", "_transport", "closed", "served"),
+        *("_at", "_bare_bytes", "_began", "_chunked", "_chunks", "_complete", "_head", "_headers"),
+        *("_last", "_method", "_moved", "_owner", "_parser", "_receiver", "_reusable", "_sent"),
+        *("_size", "_streaming", "_surplus", "_text", "_transport", "closed", "served"),
     )
 
+    _text: bytes  # all of the answer, until its head is whole
+    _at: int  # where in it an interim answer ends, and the next head begins
     _head: ReplyHead | None
+    _chunked: ChunkedBody | None
     _chunks: list[bytes]
     _size: int  # bytes of the body so far
     _moved: int  # the same, when it last grew
@@ -162,6 +148,10 @@ class UpstreamConnection(asyncio.Protocol):
                 receiver.on_reply(head, data[start:])
                 return
             self._began = True
+        if self._head is None:
+            self._text += data
+        elif self._chunked is not None:
+            self._chunked.pass_over(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError:
@@ -184,9 +174,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._fail(Reason.BAD_RESPONSE)
 
     def _remember(self, raw: bytes) -> None:
-        """All of the answer came in one piece: take note of an ordinary one that leaves the
-        connection open.
-        """
+        """Take note of an ordinary answer, all in one piece, that leaves the connection open."""
         head = self._head
         if head is None or self._surplus or self._streaming or not self._reusable:
             return
@@ -201,9 +189,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._receiver is not None:
             self._receiver.on_upload_blocked(False)
 
-    # --- httptools callbacks
-
-    # After a whole answer the parser goes on with whatever bytes are left: rule 2.
+    # --- httptools callbacks: after a whole answer it goes on with whatever is left (rule 2)
 
     def on_message_begin(self) -> None:
         if self._complete:
@@ -215,9 +201,18 @@ class UpstreamConnection(asyncio.Protocol):
         self._headers.append((name, value.rstrip()))
 
     def on_headers_complete(self) -> None:
+        if self._complete:
+            return
+        text, start = self._text, self._at
+        while text[start] == 0x0D and text.startswith(b"\r\n", start):
+            start += 2  # an empty line, which some write behind the answer before
+        self._at = end = text.find(b"\r\n\r\n", start) + 4
+        if end > MAX_HEAD or not text.startswith(_SPOKEN, start):
+            self._fail(Reason.BAD_RESPONSE)
+            return
         status = self._parser.get_status_code()
-        if status < 200 or self._complete:
-            if ReplyHead(status, self._headers).framed and not self._complete:
+        if status < 200:
+            if ReplyHead(status, self._headers).framed:
                 # An interim answer has no body (RFC 9110, section 15.2): the parser would read one,
                 # and it would stand before that of the answer.
                 self._fail(Reason.BAD_RESPONSE)
@@ -232,6 +227,14 @@ class UpstreamConnection(asyncio.Protocol):
             return  # whatever its fields say: the parser ends it here
         elif head.endless or (head.length is not None and head.length > REPLY_BUFFER):
             self._stream(head)
+        if head.framed and head.length is None and not self._complete:
+            self._chunked = ChunkedBody(MAX_HEAD)
+            self._chunked.pass_over(text, end)
+        self._text = b""
+
+    def on_chunk_header(self) -> None:
+        if self._chunked is not None and not (self._complete or self._chunked.take()):
+            self._fail(Reason.BAD_RESPONSE)
 
     def on_body(self, chunk: bytes) -> None:
         if self._complete:
@@ -279,7 +282,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _reset(self) -> None:
         """Nothing is known of the next answer yet."""
-        self._head = None
+        self._text, self._at = b"", 0
+        self._head = self._chunked = None
         self._chunks = []
         self._size = self._moved = self._bare_bytes = 0
         self._began = self._complete = self._reusable = self._surplus = self._streaming = False

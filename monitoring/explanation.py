@@ -9,7 +9,7 @@ from gateway.errors import Refusal
 from gateway.model import Assignment, Route, RoutingConfig
 from gateway.split import BUCKETS, bucket_of
 from gateway.table import compile_table
-from gateway.target import check_path
+from gateway.target import check_characters, check_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ def explain(config: RoutingConfig, path: bytes, fields: Mapping[bytes, bytes]) -
     """The answer for one request; ``fields`` maps lower-case header names to values."""
     table = compile_table(config)
     try:
+        check_characters(path)
         check_path(path)
         route = table.match(path, fields)
         key = route.key(fields)

@@ -17,7 +17,7 @@ PACKAGES = ("gateway", "monitoring", "model_workers")
 PURE = {
     "gateway": {
         *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
-        *("access", "archive", "backlog", "budget", "config.rules", "config.scalars"),
+        *("access", "archive", "backlog", "budget", "chunks", "config.rules", "config.scalars"),
         *("config.schema", "counts", "edit", "ejection", "errors", "headers", "heads", "ledger"),
         *("model", "observe", "offlimits", "predictions", "readiness", "recovery", "report"),
         *("request", "split", "status", "stream", "table", "target"),

@@ -7,8 +7,10 @@ import datetime
 from pathlib import Path
 
 import pytest
+import trustme
 from cryptography.hazmat.primitives import serialization
 
+from gateway import certificate as module
 from gateway.certificate import Certificate, expiry
 from gateway.errors import CertificateRefused
 from gateway.report import CertificateStatus
@@ -82,6 +84,65 @@ def test_a_broken_pair_is_refused_once_and_the_old_one_stays(
     certificates.write_pair(tmp_path, certificates.issued())
     assert look(certificate)
     assert numbers(certificate.status()) == (True, 0, 1)  # the one in use stands there again
+
+
+def outdated(*names: str) -> trustme.LeafCert:
+    """A certificate whose time is over."""
+    past = datetime.datetime(2020, 1, 2, tzinfo=datetime.UTC)
+    return certificates.authority().issue_cert(
+        *(names or ("127.0.0.1",)),
+        not_before=past - datetime.timedelta(days=1),
+        not_after=past,
+    )
+
+
+def test_a_pair_whose_time_is_over_is_served_and_said_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    certificate = Certificate("admin", *certificates.write_pair(tmp_path, outdated()))
+    told = capfd.readouterr().err
+    assert told.count("certificate expired") == 1
+    assert "admin" in told
+    assert "2020-01-02T00:00:00+00:00" in told
+
+    for _ in range(3):
+        assert look(certificate)
+        certificate._complain()
+    assert "certificate expired" not in capfd.readouterr().err
+    certificates.write_pair(tmp_path, outdated("another"))
+    assert look(certificate)
+    assert capfd.readouterr().err.count("certificate expired") == 1
+    certificates.write_pair(tmp_path, certificates.issued())
+    assert look(certificate)
+    assert "certificate expired" not in capfd.readouterr().err
+
+
+def test_a_pair_whose_time_ends_while_it_is_served_is_said_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_EVERY", 0.001)
+    certificate, _ = pair_of(tmp_path)
+    monkeypatch.setattr(module, "time", lambda: certificate.status().expires + 1)
+
+    async def watched() -> None:
+        looks = 0
+
+        async def look(stop: asyncio.Event) -> bool:
+            nonlocal looks
+            looks += 1
+            if looks == 3:
+                stop.set()
+            return True
+
+        stop = asyncio.Event()
+        monkeypatch.setattr(certificate, "look", lambda: look(stop))
+        watch = asyncio.create_task(certificate.watch())
+        await asyncio.wait_for(stop.wait(), 60)
+        watch.cancel()
+
+    asyncio.run(watched())
+
+    assert capfd.readouterr().err.count("certificate expired") == 1
 
 
 def refusal(chain: Path, key: Path) -> str:

@@ -37,6 +37,9 @@ BROKEN = (
     b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
     b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
     b"nonsense\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;=b\r\nx\r\n0\r\n\r\n",
+    b"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"\r",
 )
 
 Told = tuple[str, str, int, bytes]
@@ -95,7 +98,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     return [data[a:b] for a, b in pairwise(borders)]
 
 
-JUNK = (b"", b"\r\n", b"\n", b" ", b":", b"0", b"\x00", b"\xff", b"GET")
+JUNK = (b"", b"\r\n", b"\r", b"\n", b";", b"=", b" ", b":", b"0", b"\x00", b"\xff", b"GET")
 PLACES = st.lists(st.integers(0, 10_000), max_size=8)
 
 
@@ -107,9 +110,7 @@ def mutilated(draw: st.DrawFn) -> bytes:
     for _ in range(draw(st.integers(0, 4))):
         place = draw(st.integers(0, len(data)))
         gone = draw(st.integers(0, 3))
-        new = draw(
-            st.sampled_from([b"", b"\r\n", b"\n", b" ", b":", b"0", b"\x00", b"\xff", b"GET"])
-        )
+        new = draw(st.sampled_from(JUNK))
         data[place : place + gone] = new
     return bytes(data)
 
@@ -169,6 +170,62 @@ def test_a_bad_request_is_refused_also_when_it_asks_for_an_upgrade() -> None:
         [(*_, status, _)] = told(head + PIPELINE)
         assert status in (400, 501)
         assert told(head, PIPELINE) == told(head + PIPELINE)
+
+
+# --- what stands between requests, and within chunks
+
+
+@pytest.mark.parametrize("before", [b"\n", b"\r", b"\r\r\n", b"\n\r\n", b"\r\n\n", b"\r\n\r"])
+def test_half_an_empty_line_before_a_request_is_refused(before: bytes) -> None:
+    good = MESSAGES[1]
+    for between in (good, PIPELINE, MESSAGES[2]):
+        whole = told(between + before + good)
+
+        assert [status for *_, status, _ in whole[-2:]] == [1, 400]
+        assert told(between, *(bytes([one]) for one in before), good) == whole
+
+
+def test_half_an_empty_line_is_not_forgotten_when_a_head_was_read_before() -> None:
+    told(MESSAGES[0])
+    told(MESSAGES[0])
+    assert MESSAGES[0] in known
+
+    for before in ((b"\r",), (b"\r\n", b"\r"), (MESSAGES[0], b"\r"), (b"\r", b"\n\r")):
+        [*_, (*_, status, _)] = told(*before, MESSAGES[0])
+        assert status == 400
+    assert len(told(b"\r", b"\n", MESSAGES[0])) == len(told(b"\r\n\r", b"\n", MESSAGES[0])) == 1
+
+
+def test_half_an_empty_line_begins_a_message() -> None:
+    sink = Sink()
+    for piece, begun in ((b"\r", True), (b"\n", False), (b"\r\n\r", True), (b"\nGET", True)):
+        sink.reader.feed(piece)
+
+        assert sink.reader.in_head is begun
+
+
+def test_a_request_line_in_a_body_excuses_no_sloppy_one_behind_it() -> None:
+    line = b"GET /x HTTP/1.1\r\n\r\n"
+    sloppy = b"GET  /x HTTP/1.1\r\nHost: a\r\n\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: a\r\n"
+    declared = head + b"Content-Length: %d\r\n\r\n" % len(line) + line
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(line), line)
+    for message in (declared, chunked):
+        for place in range(len(message)):
+            data = message + sloppy
+            pieces = (data[:place], data[place:]) if place else (data,)
+
+            assert [status for *_, status, _ in told(*pieces)] == [1, 400]
+
+
+def test_a_bad_line_of_a_chunk_is_refused_wherever_it_is_cut() -> None:
+    start = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n1;a\r\r\n"
+    for bad in (b"1;=b", b"1;a=", b"1;a;;b", b'1;a=b"c"', b"0;=", b"1;a=" + b"b" * 32_768):
+        data = start + bad + b"\r\nx\r\n0\r\n\r\n" + PIPELINE
+        for place in range(min(len(data), len(start) + 20)):
+            [(*_, status, _)] = told(*cut(data, [place]))
+
+            assert status in (400, 431)
 
 
 # --- heads that were read before

@@ -37,6 +37,15 @@ def test_any_other_target_is_a_400(target: bytes) -> None:
     assert caught.value.status == 400
 
 
+@pytest.mark.parametrize("raw", '"<>\\^`{|}')
+@pytest.mark.parametrize("place", ["/%s", "/a?%s", "/a?b=%s", "http://a/%s", "http://a?%s"])
+def test_what_must_be_percent_encoded_is_said_with_its_code(raw: str, place: str) -> None:
+    with pytest.raises(Refusal, match=f"%{ord(raw):02X}$") as caught:
+        origin_form((place % raw).encode())
+
+    assert caught.value.status == 400
+
+
 @given(st.binary(max_size=60))
 def test_path_and_passed_target_never_disagree(target: bytes) -> None:
     try:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import Reason
 from gateway.headers import ReplyHead
-from gateway.upstream import REPLY_BUFFER, UpstreamConnection, known
+from gateway.upstream import MAX_HEAD, REPLY_BUFFER, UpstreamConnection, known
 
 OK = b"HTTP/1.1 200 OK\r\n"
 EVENTS = OK + b"Content-Type: text/event-stream\r\n"
@@ -144,6 +144,53 @@ def test_an_interim_answer_with_a_body_is_no_answer(status: bytes, framing: byte
     interim = b"HTTP/1.1 " + status + b"\r\n" + framing + b"\r\n" + body
 
     assert told(interim + ANSWERS[1]) == [("released", False), (Reason.BAD_RESPONSE, True)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;=x\r\nllo\r\n0\r\n\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0;a=\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n"
+        + OK
+        + b"Transfer-Encoding: chunked\r\n\r\n1;a;;b\r\nx\r\n",
+        b"HTTP/0.9 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"\n" + ANSWERS[0],
+        b"\r\r\n" + ANSWERS[0],
+    ],
+)
+def test_an_answer_the_parser_is_too_kind_to_is_none_wherever_it_is_cut(answer: bytes) -> None:
+    for place in range(len(answer)):
+        pieces = (answer[:place], answer[place:]) if place else (answer,)
+
+        assert told(*pieces) == [("released", False), (Reason.BAD_RESPONSE, True)]
+
+
+def test_a_stream_ends_with_the_first_line_of_a_chunk_that_is_none() -> None:
+    said = EVENTS + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n2;=b\r\nho\r\n0\r\n\r\n"
+
+    assert told(said) == [
+        ("stream", 200),
+        b"hi",
+        ("released", False),
+        (Reason.BAD_RESPONSE, True),
+    ]
+
+
+@pytest.mark.parametrize("before", [b"", b"HTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n" * 100])
+def test_a_head_is_as_long_as_it_may_be_wherever_it_is_cut(before: bytes) -> None:
+    """Also if all of it comes in one piece, with its body."""
+    rest = b"\r\nContent-Length: 2\r\n\r\n"
+    for more, good in ((0, True), (1, False), (100_000, False)):
+        room = MAX_HEAD - len(before) - len(OK) - len(b"X: ") - len(rest) + more
+        head = before + OK + b"X: " + b"y" * room + rest
+        assert len(head) == MAX_HEAD + more
+        for place in (0, 1000, MAX_HEAD, len(head) - 1, len(head)):
+            heard = told(*filter(None, (head[:place], head[place:] + b"ok")))
+
+            assert ends(heard) == [(200, b"ok") if good else (Reason.BAD_RESPONSE, True)]
 
 
 def test_an_answer_byte_by_byte_is_the_same() -> None:

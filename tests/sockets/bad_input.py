@@ -156,6 +156,20 @@ def bodies() -> Iterator[tuple[str, bytes, int]]:
         "extension with del": b"1;a=\x7f\r\nx\r\n0\r\n\r\n",
         "extension without name": b"1;\r\nx\r\n0\r\n\r\n",
         "extension twice nothing": b"1;;\r\nx\r\n0\r\n\r\n",
+        "extension twice nothing, then a name": b"1;;a\r\nx\r\n0\r\n\r\n",
+        "extension that ends in nothing": b"1;a;\r\nx\r\n0\r\n\r\n",
+        "extension with nothing between": b"1;a;;b\r\nx\r\n0\r\n\r\n",
+        "extension of a value only": b"1;=b\r\nx\r\n0\r\n\r\n",
+        "extension without value": b"1;a=\r\nx\r\n0\r\n\r\n",
+        "extension without value, then another": b"1;a=;b\r\nx\r\n0\r\n\r\n",
+        "extension of the second chunk": b"1\r\nx\r\n1;=b\r\ny\r\n0\r\n\r\n",
+        "extension of the last chunk": b"1\r\nx\r\n0;a=\r\n\r\n",
+        "extension quotes begin late": b'1;a=b"c"\r\nx\r\n0\r\n\r\n',
+        "extension quotes end early": b'1;a="b"c\r\nx\r\n0\r\n\r\n',
+        "extension quotes end in an escape": b'1;a="b\\"\r\nx\r\n0\r\n\r\n',
+        "extension in quotes with escape": b'1;a="\x1b"\r\nx\r\n0\r\n\r\n',
+        "extension with a byte above 127": b"1;a=\xff\r\nx\r\n0\r\n\r\n",
+        "extension of 40 KiB": b"1;a=" + b"b" * 40_960 + b"\r\nx\r\n0\r\n\r\n",
         "extension quote left open": b'1;a="b\r\nx\r\n0\r\n\r\n',
         "extension lf in quotes": b'1;a="\n"\r\nx\r\n0\r\n\r\n',
         "extension of the last chunk ends in lf": b"1\r\nx\r\n0;a\n\r\n",
@@ -339,6 +353,23 @@ def lines() -> Iterator[tuple[str, bytes, int]]:
     }
     for line, status in bad.items():
         yield repr(line[:50])[1:], head(line=line), status
+    for raw in b'"<>\\^`{|}':
+        character = bytes([raw])
+        for place in (b"/a%bb", b"/%b", b"/a?b=%b", b"/a?%b", b"http://models.example/a?%b"):
+            line = b"GET " + place % character + b" HTTP/1.1"
+            yield f"{line!r}"[1:], head(line=line), 400
+    for before in (
+        b"\n",
+        b"\r",
+        b"\n\n",
+        b"\r\r\n",
+        b"\n\r\n",
+        b"\r\n\n",
+        b"\r\n\r",
+        b"\r\n\n\r\n",
+    ):
+        yield f"{before!r} before"[1:], before + head(), 400
+        yield f"{before!r} before a short one"[1:], before + b"GET / HTTP/1.0\r\n\r\n", 400
     yield "no version", b"GET /\r\n\r\n", 505
     yield "no version, fields", b"GET /\r\n" + HOST + b"\r\n", 505
     yield "tls", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 50 + b"\r\n\r\n", 400
@@ -407,6 +438,16 @@ def valid() -> dict[str, tuple[bytes, tuple[str, str, bytes]]]:
         ),
         "extension": (chunks(dozen), ("POST", "/predict", b"hello, world")),
         "extension in quotes": (chunks(b'1;a="b;c"\r\nx\r\n0;d\r\n\r\n'), post_x),
+        "extension of a name": (chunks(b"1;a\r\nx\r\n0\r\n\r\n"), post_x),
+        "extensions of all kinds": (
+            chunks(b'1;a;b=c;d="";e="q\\"\\\\x\t\xff"\r\nx\r\n000;f=!#\r\nX: ;=\r\n\r\n'),
+            post_x,
+        ),
+        "chunk like a bad chunk": (
+            chunks(b"9\r\n1;=b\r\nx\r\n\r\n0\r\n\r\n"),
+            ("POST", "/predict", b"1;=b\r\nx\r\n"),
+        ),
+        "empty line before": (b"\r\n" + head(), get),
         "trailers": (chunks(x + b"X-Sum: 1\r\nX-More: 2\r\n\r\n"), post_x),
         "expectation": (post(b"Expect: 100-continue\r\n" + ten, b"0123456789"), post_ten),
         "empty lines before": (b"\r\n\r\n" + head(), get),
@@ -415,8 +456,8 @@ def valid() -> dict[str, tuple[bytes, tuple[str, str, bytes]]]:
             ("GET", "/predict?a", b""),
         ),
         "query of anything": (
-            head(line=b"GET /predict?a=/../b&c=%zz%&d=\\ HTTP/1.1"),
-            ("GET", "/predict?a=/../b&c=%zz%&d=\\", b""),
+            head(line=b"GET /predict?a=/../b&c=%zz%&d[]=%5C;?:@!$'()*+,-._~ HTTP/1.1"),
+            ("GET", "/predict?a=/../b&c=%zz%&d[]=%5C;?:@!$'()*+,-._~", b""),
         ),
         "dots in names": (
             head(line=b"GET /v1.0/..a/b../.well-known/...;x/a%2Fb HTTP/1.1"),

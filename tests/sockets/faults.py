@@ -85,6 +85,11 @@ FAULTS: dict[str, tuple[Behaviour, str, int]] = {
     ),
     "status without a number": (saying(b"HTTP/1.1 abc OK\r\n\r\n"), "bad_response", 502),
     "status of two digits": (saying(b"HTTP/1.1 20 OK\r\n\r\n"), "bad_response", 502),
+    "a head beyond 64 KiB": (
+        saying(OK + b"X: " + b"y" * 66_000 + b"\r\nContent-Length: 2\r\n\r\nok"),
+        "bad_response",
+        502,
+    ),
     "endless head": (saying(OK + b"X: " + b"y" * 400_000), "bad_response", 502),
     "endless fields": (saying(OK + b"X: y\r\n" * 80_000), "bad_response", 502),
     "endless interim answers": (
@@ -150,6 +155,27 @@ FAULTS |= {
     "chunked and something": bad(OK + b"Transfer-Encoding: chunked, x\r\n\r\nok", "close"),
     "no coding at all": bad(OK + b"Transfer-Encoding: identity\r\n\r\nok", "close"),
     "an interim answer with a body": bad(b"HTTP/1.1 100 Continue\r\nContent-Length: 2\r\n\r\nok"),
+    "chunk extension without a name": bad(CHUNKED + b"\r\n2;=b\r\nok\r\n0\r\n\r\n"),
+    "chunk extension without a value": bad(CHUNKED + b"\r\n2;a=\r\nok\r\n0\r\n\r\n"),
+    "chunk extension of nothing": bad(CHUNKED + b"\r\n2;;a\r\nok\r\n0\r\n\r\n"),
+    "chunk extension half in quotes": bad(CHUNKED + b'\r\n2;a=b"c"\r\nok\r\n0\r\n\r\n'),
+    "chunk extension left open": bad(CHUNKED + b'\r\n2;a="b\r\nok\r\n0\r\n\r\n'),
+    "chunk extension with an escape": bad(CHUNKED + b'\r\n2;a="\x1b"\r\nok\r\n0\r\n\r\n'),
+    "bad extension of the last chunk": bad(CHUNKED + b"\r\n2\r\nok\r\n0;a=\r\n\r\n"),
+    "bad extension behind an interim answer": bad(
+        b"HTTP/1.1 100 Continue\r\n\r\n" + CHUNKED + b"\r\n2;=b\r\nok\r\n0\r\n\r\n"
+    ),
+    "says http/0.9": bad(b"HTTP/0.9 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+    "says http/1.2": bad(b"HTTP/1.2 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+    "says http/2.0": bad(b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+    "says http/2.0 behind http/1.1": bad(
+        b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    ),
+    "says http/2.0 behind an empty line": bad(
+        b"\r\nHTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    ),
+    "bare lf before the answer": bad(b"\n" + OK + b"Content-Length: 2\r\n\r\nok"),
+    "bare cr before the answer": bad(b"\r" + OK + b"Content-Length: 2\r\n\r\nok"),
     "ends after an interim answer": (
         saying(b"HTTP/1.1 103 Early Hints\r\n\r\n", "close"),
         "reset",
@@ -169,8 +195,8 @@ ODD: dict[str, tuple[Behaviour, int, bytes]] = {
         200,
         b"ok",
     ),
-    "an answer of another version of http": (
-        saying(b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+    "extensions of chunks": (
+        saying(CHUNKED + b'\r\n1;a\r\no\r\n1;a="q\\"x";b=c\r\nk\r\n0;d\r\nT: u\r\n\r\n'),
         200,
         b"ok",
     ),

@@ -16,6 +16,7 @@ import pytest
 
 from gateway import dial as dialling
 from gateway import tls
+from gateway.listener import MAX_SHAKING
 from tests import certificates
 from tests.builders import make_config
 from tests.sockets.conftest import Hire, Serve
@@ -207,6 +208,37 @@ def test_a_handshake_that_takes_too_long_ends(
             assert silent.recv(1) == b""
 
     assert shaking(gateway) == gateway.connections == 0
+
+
+def test_more_handshakes_than_there_is_room_for_end_the_oldest(serve: Serve, hire: Hire) -> None:
+    """Who says nothing keeps nobody out, and who speaks is not cut for it."""
+    gateway = serve(single(hire()))
+    gateway.listener.shaking_room = 3
+    with gateway.client() as before, ExitStack() as strangers:
+        silent = []
+        for number in range(10):
+            one = strangers.enter_context(raw(gateway))
+            one.sendall(b"\x16\x03\x01\x02\x00")
+            silent.append(one)
+            eventually(lambda most=(number + 1, 3): shaking(gateway) == min(most))
+        for one in silent[:7]:
+            with suppress(ConnectionError):
+                assert one.recv(1) == b""
+        for one in silent[7:]:
+            one.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                one.recv(1)
+
+        assert gateway.ask().status == 200
+        assert before.ask().status == 200
+        assert gateway.connections == 1
+    eventually(lambda: shaking(gateway) == 0)
+
+
+def test_there_is_always_room_for_more_than_handshakes(serve: Serve, hire: Hire) -> None:
+    listener = serve(single(hire())).listener
+
+    assert 1 < listener.shaking_room <= min(MAX_SHAKING, listener.room // 2)
 
 
 def test_an_open_connection_outlives_the_limit_of_its_handshake(
