@@ -236,8 +236,9 @@ class Exchange:
         if self._connection is not None and self.endpoint_pool is not None:
             self.endpoint_pool.left()
         self._leave()
-        self._observe(0, None, gone=True)
-        return self._streaming is not None
+        streaming = self._streaming
+        self._observe(0 if streaming is None else streaming.head.status, None, gone=True)
+        return streaming is not None
 
     def sweep(self, now: float) -> None:
         """Fail what took too long; called every so often instead of a timer per request."""

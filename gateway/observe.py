@@ -18,7 +18,8 @@ from gateway.table import Decision
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What came of one version's part in one request.
 
-    ``status`` is the HTTP status the client got, or 0 when this version gave way to ``fallback``;
+    ``status`` is the HTTP status the client got, or 0 when this version gave way to ``fallback`` or
+    the client left before any answer;
     ``reason`` is the version's failure (None: it did its part); ``gone`` says that the client left
     before the answer was whole, which is nobody's failure; ``seconds`` is what the client waited
     and ``upstream_seconds`` what the worker took; ``body`` is the whole body of a good answer, for

@@ -9,8 +9,10 @@ from dataclasses import asdict
 from typing import Any
 
 from gateway.archive import Epoch
+from gateway.grid import DRAWN_SCORE_BOUNDS, LATENCY_BOUNDS
 from gateway.model import FULL_WEIGHT
 from gateway.report import Key, Report, VersionTotals, key_of
+from gateway.split import SLOTS
 
 Json = dict[str, Any]
 
@@ -44,16 +46,16 @@ def _routes(report: Report) -> Json:
         name = place.route.name
         route = routes.setdefault(name, {"stable": place.route.stable, "versions": {}})
         now = report.now(place)
-        drawn = sum(report.now(other).assigned for other in places if other.route.name == name)
+        drawn = sum(report.now(other).split for other in places if other.route.name == name)
         altogether = report.versions.get(key_of(place)) or VersionTotals()
         endpoints = place.route.version(place.version).endpoints
         route["versions"][place.version] = {
             "role": place.role,
             "weight": place.route.weight(place.version) * 100 / FULL_WEIGHT,
-            "observed": now.assigned * 100 / drawn if drawn else None,
-            "assigned": now.assigned,
-            "bad": now.bad,
-            "reasons": now.reasons,
+            "observed": now.split * 100 / drawn if drawn else None,
+            "assigned": now.split,
+            "bad": sum(now.split_reasons.values()),
+            "reasons": now.split_reasons,
             "answered": sum(altogether.answered.values()),
             "in_flight": report.all_in_flight(place),
             "endpoints": [
@@ -70,9 +72,13 @@ def _routes(report: Report) -> Json:
 
 
 def evidence_json(report: Report) -> Json:
-    """Integer counts per generation (the newest last), route and version."""
+    """Counts per generation (the newest last), route and version: what a verdict may use. A row
+    of counts belongs to the bounds beside it, and has no zeros at its end.
+    """
     return {
         "generation": report.epoch.generation,
+        "latency_bounds": LATENCY_BOUNDS,
+        "score_bounds": DRAWN_SCORE_BOUNDS,
         "generations": [_generation(*one) for one in report.history],
     }
 
@@ -81,12 +87,41 @@ def _generation(epoch: Epoch, versions: Mapping[Key, VersionTotals]) -> Json:
     routes: Json = {}
     for place in epoch.table.places:
         counted = versions.get(key_of(place)) or VersionTotals()
-        routes.setdefault(place.route.name, {})[place.version] = {
+        name = place.route.name
+        routes.setdefault(name, {})[place.version] = {
             "role": place.role,
             "weight": place.route.weight(place.version),
+            "buckets": epoch.runs[name].buckets.get(place.version, 0),
             "assigned": counted.assigned,
             "bad": counted.bad,
+            "gone": counted.gone,
             "reasons": counted.reasons,
-            "labels": {label: number for label, number in counted.drawn_labels.items() if number},
+            "latency": _trimmed(counted.latency),
+            "labels": _seen(counted.drawn_labels),
+            "scores": _trimmed(counted.drawn_scores),
+            "missing": _seen(counted.drawn_missing),
         }
-    return {"generation": epoch.generation, "since": epoch.since, "routes": routes}
+    splits = {name: _split(epoch, name, run.number) for name, run in epoch.runs.items()}
+    return {
+        "generation": epoch.generation,
+        "since": epoch.since,
+        "routes": routes,
+        "splits": splits,
+    }
+
+
+def _split(epoch: Epoch, route: str, run: int) -> Json:
+    marked = epoch.marked.get(route)
+    sticky = None if marked is None else {"seen": marked.seen, "slots": SLOTS}
+    return {"run": run, "sticky": sticky}
+
+
+def _seen(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: number for name, number in counts.items() if number}
+
+
+def _trimmed(row: list[int]) -> list[int]:
+    size = len(row)
+    while size and not row[size - 1]:
+        size -= 1
+    return row[:size]

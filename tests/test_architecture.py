@@ -18,9 +18,19 @@ PURE = {
     "gateway": {
         *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
         *("access", "archive", "backlog", "budget", "chunks", "config.rules", "config.scalars"),
-        *("config.schema", "counts", "edit", "ejection", "errors", "headers", "heads", "ledger"),
+        *(
+            "config.schema",
+            "counts",
+            "edit",
+            "ejection",
+            "errors",
+            "grid",
+            "headers",
+            "heads",
+            "ledger",
+        ),
         *("model", "observe", "offlimits", "predictions", "readiness", "recovery", "report"),
-        *("request", "split", "status", "stream", "table", "target"),
+        *("request", "room", "run", "split", "status", "stream", "table", "target"),
     },
     "monitoring": {"evidence", "explanation", "judge"},
 }
