@@ -155,7 +155,7 @@ class VersionCounts:
         worked = outcome.upstream_seconds
         self._sums[self._worked_sum] += worked
         body = outcome.body
-        if drawn and (body is None or outcome.seconds <= self._too_late):
+        if drawn and (outcome.seconds <= self._too_late or outcome.bound):
             counts[self._drawn_worked + bisect_left(WORKED_GRID, worked)] += 1
         else:
             counts[self._worked + bisect_left(DURATION_BOUNDS, worked)] += 1
@@ -173,7 +173,8 @@ class VersionCounts:
         if not outcome.status:
             counts[self._fallbacks[reason]] += 1
         # A whole answer in time has its duration, also one that says 5xx.
-        answered = reason is Reason.UPSTREAM_5XX and outcome.seconds <= self._too_late
+        in_time = outcome.seconds <= self._too_late or outcome.bound
+        answered = reason is Reason.UPSTREAM_5XX and in_time
         if reason not in _NEVER_SENT:
             worked = outcome.upstream_seconds
             self._sums[self._worked_sum] += worked
@@ -201,8 +202,8 @@ class VersionCounts:
     def _left(self, outcome: Outcome) -> None:
         """Count a draw whose client left. It had waited, and that much is known of the version."""
         # Who leaves stable after a candidate would have been given up had seen a timeout of that
-        # candidate. An answer that had begun (it has a status) is waited for in both alike.
-        if outcome.seconds > self._too_late and not outcome.status:
+        # candidate. Where nobody can take over, both are waited for alike.
+        if outcome.seconds > self._too_late and not outcome.bound:
             self._late()
             return
         counts = self._counts

@@ -209,7 +209,8 @@ class Exchange:
     ) -> None:
         now, decision = self._live.clock(), self._decision
         waited, worked = now - self._started, now - self._sent_at
-        outcome = Outcome(decision, status, reason, gone, waited, worked, body)
+        bound = self._request.streamed or self._streaming is not None
+        outcome = Outcome(decision, status, reason, gone, waited, worked, body, bound)
         self._serving.counts[decision.index].record(outcome)
 
     # --- what the client and the clock do meanwhile
@@ -236,9 +237,8 @@ class Exchange:
         if self._connection is not None and self.endpoint_pool is not None:
             self.endpoint_pool.left()
         self._leave()
-        streaming = self._streaming
-        self._observe(0 if streaming is None else streaming.head.status, None, gone=True)
-        return streaming is not None
+        self._observe(0, None, gone=True)
+        return self._streaming is not None
 
     def sweep(self, now: float) -> None:
         """Fail what took too long; called every so often instead of a timer per request."""

@@ -403,6 +403,7 @@ outcomes = st.fixed_dictionaries(
         "reason": st.none() | st.sampled_from(Reason),
         "gone": st.booleans(),
         "seconds": st.floats(0, 100),
+        "bound": st.booleans(),
         "body": st.none() | st.sampled_from([b'{"p": "a", "s": 0.25}', b"{}", b"no"]),
     }
 )
@@ -478,16 +479,19 @@ def test_the_times_a_client_waited_and_a_worker_took_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "seconds", "bad"), [("v1", 1.6, 1), ("v1", 1.4, 0), ("v2", 1.6, 0)]
+    ("version", "seconds", "bound", "bad"),
+    [("v1", 1.6, False, 1), ("v1", 1.4, False, 0), ("v1", 1.6, True, 0), ("v2", 1.6, False, 0)],
 )
-def test_stable_is_held_to_the_time_a_candidate_has(version: str, seconds: float, bad: int) -> None:
+def test_stable_is_held_to_the_time_a_candidate_has(
+    version: str, seconds: float, bound: bool, bad: int
+) -> None:
     table = compile_table(make_config())  # timeout: 3 s, fallback: stable
     decision = table.routes[0].decision(version, Assignment.WEIGHTED)
     place = table.places[decision.index]
     ledger = Ledger()
     counts = VersionCounts(ledger, place.route, place.version, place.role)
 
-    counts.record(make_outcome(decision, status=200, seconds=seconds, body=b"{}"))
+    counts.record(make_outcome(decision, status=200, seconds=seconds, body=b"{}", bound=bound))
 
     found = counted(ledger, version)
     assert (found.assigned, found.bad) == (1, bad)
@@ -512,20 +516,20 @@ def test_what_stable_said_too_late_is_no_prediction_in_the_evidence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "role", "seconds", "status", "bad"),
+    ("version", "role", "seconds", "bound", "bad"),
     [
-        ("v1", Role.STABLE, 1.6, 0, 1),
-        ("v1", Role.STABLE, 1.4, 0, 0),
-        ("v1", Role.STABLE, 1.6, 200, 0),  # the answer had begun
-        ("v2", Role.CANDIDATE, 1.6, 0, 0),
+        ("v1", Role.STABLE, 1.6, False, 1),
+        ("v1", Role.STABLE, 1.4, False, 0),
+        ("v1", Role.STABLE, 1.6, True, 0),
+        ("v2", Role.CANDIDATE, 1.6, False, 0),
     ],
 )
 def test_who_leaves_stable_where_a_candidate_had_been_given_up_has_seen_a_timeout(
-    version: str, role: Role, seconds: float, status: int, bad: int
+    version: str, role: Role, seconds: float, bound: bool, bad: int
 ) -> None:
     """Else clients that wait for less than the deadline would leave the timeouts to candidates."""
     book = Book(version, role)
-    book.record(gone=True, seconds=seconds, status=status, upstream_seconds=0.001)
+    book.record(gone=True, seconds=seconds, status=0, bound=bound, upstream_seconds=0.001)
     found = book.evidence
 
     assert (found.assigned, found.bad, found.gone) == (1, bad, 1 - bad)
