@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from gateway.archive import Epoch
+from gateway.archive import Epoch, Marked
 from gateway.grid import DRAWN_SCORE_BOUNDS, LATENCY_BOUNDS
 from gateway.model import FULL_WEIGHT
 from gateway.report import Key, Report, VersionTotals, key_of
@@ -75,15 +75,20 @@ def evidence_json(report: Report) -> Json:
     """Counts per generation (the newest last), route and version: what a verdict may use. A row
     of counts belongs to the bounds beside it, and has no zeros at its end.
     """
+    # Generations may have a split in common, and to count is to look through 1 MiB.
+    marked = {one for epoch, _ in report.history for one in epoch.marked.values()}
+    seen = {one: one.seen for one in marked}
     return {
         "generation": report.epoch.generation,
         "latency_bounds": LATENCY_BOUNDS,
         "score_bounds": DRAWN_SCORE_BOUNDS,
-        "generations": [_generation(*one) for one in report.history],
+        "generations": [_generation(*one, seen) for one in report.history],
     }
 
 
-def _generation(epoch: Epoch, versions: Mapping[Key, VersionTotals]) -> Json:
+def _generation(
+    epoch: Epoch, versions: Mapping[Key, VersionTotals], seen: Mapping[Marked, int]
+) -> Json:
     routes: Json = {}
     for place in epoch.table.places:
         counted = versions.get(key_of(place)) or VersionTotals()
@@ -97,11 +102,15 @@ def _generation(epoch: Epoch, versions: Mapping[Key, VersionTotals]) -> Json:
             "gone": counted.gone,
             "reasons": counted.reasons,
             "latency": _trimmed(counted.latency),
-            "labels": _seen(counted.drawn_labels),
+            "labels": _counted(counted.drawn_labels),
             "scores": _trimmed(counted.drawn_scores),
-            "missing": _seen(counted.drawn_missing),
+            "missing": _counted(counted.drawn_missing),
         }
-    splits = {name: _split(epoch, name, run.number) for name, run in epoch.runs.items()}
+    splits: Json = {}
+    for name, run in epoch.runs.items():
+        one = epoch.marked.get(name)
+        sticky = None if one is None else {"seen": seen[one], "slots": SLOTS}
+        splits[name] = {"run": run.number, "sticky": sticky}
     return {
         "generation": epoch.generation,
         "since": epoch.since,
@@ -110,13 +119,7 @@ def _generation(epoch: Epoch, versions: Mapping[Key, VersionTotals]) -> Json:
     }
 
 
-def _split(epoch: Epoch, route: str, run: int) -> Json:
-    marked = epoch.marked.get(route)
-    sticky = None if marked is None else {"seen": marked.seen, "slots": SLOTS}
-    return {"run": run, "sticky": sticky}
-
-
-def _seen(counts: Mapping[str, int]) -> dict[str, int]:
+def _counted(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: number for name, number in counts.items() if number}
 
 

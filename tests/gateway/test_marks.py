@@ -7,6 +7,8 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.marks import Marks, SharedMarks, attach
 from gateway.model import Sticky
@@ -100,3 +102,13 @@ def test_without_sticking_users_there_is_nothing_to_attach() -> None:
         marks.allot({"iris": run_of(1)})
 
         assert attach(marks.descriptor, []) == []
+
+
+@given(st.sets(st.integers(0, SLOTS - 1), max_size=50), st.integers(0, SLOTS))
+def test_seen_is_the_number_of_marks(some: set[int], all_below: int) -> None:
+    slots = Marks().allot({"iris": sticking(1)})["iris"]
+    slots.cells[:all_below] = b"\1" * all_below
+    for slot in some:
+        slots.cells[slot] = 1
+
+    assert slots.seen == all_below + sum(slot >= all_below for slot in some)
