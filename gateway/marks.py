@@ -92,14 +92,17 @@ class SharedMarks(Marks):
         self.descriptor = os.memfd_create("canary-marks", os.MFD_CLOEXEC)
         self._regions = 0
         self._free: list[int] = []
+        self._whole = memoryview(b"")
 
     def _make(self, spent: bytes) -> Slots:
         used = bool(self._free)
         region = self._free.pop() if used else self._regions
-        if not used:
-            os.ftruncate(self.descriptor, (region + 1) * _REGION)
-            self._regions += 1
-        whole = memoryview(mmap.mmap(self.descriptor, _REGION, offset=region * _REGION))
+        if (region + 1) * _REGION > len(self._whole):
+            # Twice as much each time: every mapping holds a descriptor.
+            os.ftruncate(self.descriptor, 2 * (region + 1) * _REGION)
+            self._whole = memoryview(mmap.mmap(self.descriptor, 0))
+        self._regions = max(self._regions, region + 1)
+        whole = self._whole[region * _REGION : (region + 1) * _REGION]
         whole[:BUCKETS] = spent
         cells = whole[_SLOTS_AT:]
         if used:

@@ -47,33 +47,32 @@ class Run:
 def follow(before: Run | None, route: Route, lanes: bytes, serial: int) -> Run:
     """Where a route stands under the file with this serial, the one before it considered."""
     weights = {one.name: one.weight for one in route.candidates if one.weight}
-    same_users = before is not None and (before.stable, before.sticky) == (
-        route.stable,
-        route.sticky,
-    )
-    if before is None or not same_users or _begins_anew(before, weights):
-        spent, stopped, number = NOTHING_SPENT, frozenset[str](), serial
-    elif before.lanes == lanes and list(before.weights) == list(weights):
-        return before
-    else:
-        spent, number = before.spent, before.number
-        if route.sticky is not None:
-            spent = _either(spent, before.lanes.translate(_TAKEN))
-        stopped = before.stopped | (before.weights.keys() - weights.keys())
+    spent, stopped, number = NOTHING_SPENT, frozenset[str](), serial
     buckets = _unspent(route, lanes, spent)
+    if before is not None and _goes_on(before, route, weights):
+        if before.lanes == lanes and list(before.weights) == list(weights):
+            return before
+        both = before.spent
+        if route.sticky is not None:
+            both = _either(both, before.lanes.translate(_TAKEN))
+        left = _unspent(route, lanes, both)
+        if all(left[name] == weights[name] for name in weights.keys() - before.weights.keys()):
+            spent, number, buckets = both, before.number, left
+            stopped = before.stopped | (before.weights.keys() - weights.keys())
     return Run(number, serial, route.stable, route.sticky, weights, lanes, spent, stopped, buckets)
 
 
-def _begins_anew(before: Run, weights: Mapping[str, int]) -> bool:
-    """Whether somebody started a candidate again, or gave users of one back to stable without
-    stopping it: their buckets are spent, and nothing would be left to compare.
+def _goes_on(before: Run, route: Route, weights: Mapping[str, int]) -> bool:
+    """Whether nobody has started a candidate again, nor given users of one back to stable without
+    stopping it: their buckets are spent, and nothing would be left to compare. The same holds for a
+    new candidate in the place of one that was stopped, see :func:`follow`.
     """
+    if (before.stable, before.sticky) != (route.stable, route.sticky):
+        return False
     if weights.keys() & before.stopped:
-        return True
-    lowered = any(
-        weights.get(name, 0) < was for name, was in before.weights.items() if name in weights
-    )
-    return before.sticky is not None and lowered
+        return False
+    lowered = any(weights.get(name, was) < was for name, was in before.weights.items())
+    return before.sticky is None or not lowered
 
 
 def _unspent(route: Route, lanes: bytes, spent: bytes) -> dict[str, int]:

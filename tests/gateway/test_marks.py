@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -95,6 +96,21 @@ def test_memory_of_splits_that_are_over_is_used_again_and_is_clean() -> None:
             assert attach(marks.descriptor, [slots.region])[0][1] == runs[-1].spent
             slots.cells[serial] = 1
             runs.append(sticking(serial, serial, runs[-1]))
+
+
+def test_many_routes_take_few_descriptors() -> None:
+    runs = {f"route-{number}": sticking(1) for number in range(60)}
+    with closing(SharedMarks()) as marks:
+        before = len(os.listdir("/proc/self/fd"))
+        slots = marks.allot(runs)
+
+        assert len(os.listdir("/proc/self/fd")) - before < 10
+        assert sorted(one.region for one in slots.values()) == list(range(60))
+        attached = attach(marks.descriptor, [one.region for one in slots.values()])
+        for number, (cells, _) in enumerate(attached):
+            cells[number] = 1
+        assert {one.seen for one in slots.values()} == {1}
+        assert all(one.cells[number] for number, one in enumerate(slots.values()))
 
 
 def test_without_sticking_users_there_is_nothing_to_attach() -> None:

@@ -69,6 +69,27 @@ def test_a_run_goes_on_while_candidates_only_gain_or_stop(
 
 
 @pytest.mark.parametrize(
+    ("story", "numbers"),
+    [
+        ([{"v2": 500}, {"v3": 500}], [1, 2]),  # where v2 was
+        ([{"v2": 500}, {"v3": 1000}], [1, 2]),
+        ([{"v2": 500}, {"v2": 0, "v3": 500}], [1, 1]),  # from the top: nobody was there
+        ([{"v2": 500, "v3": 500}, {"v2": 500, "v4": 500}], [1, 2]),
+        ([{"v2": 500, "v3": 500}, {"v2": 500, "v3": 900}], [1, 1]),
+    ],
+)
+def test_a_new_candidate_in_the_place_of_another_begins_a_run(
+    story: list[Weights], numbers: list[int]
+) -> None:
+    """Its buckets are spent: without a run of its own it would never be judged."""
+    runs = ramp(*map(route, story))
+
+    assert [run.number for run in runs] == numbers
+    new = runs[-1].weights.keys() - runs[0].weights.keys()
+    assert all(runs[-1].buckets[name] == runs[-1].weights[name] for name in new)
+
+
+@pytest.mark.parametrize(
     "other",
     [
         route({"v2": 100}, stable="v0"),
