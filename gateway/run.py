@@ -3,13 +3,15 @@ one.
 
 The arm of a sticky user is fixed, so its requests are not independent: only the first one that a
 split sees is a draw. A *split* is who gets which bucket: stable, candidates, weights, salt, key.
-A *run* is the splits from the start of a candidate on, as long as candidates only gain.
+A *run* is the splits from the start of a candidate on, as long as candidates only gain users or are
+stopped.
 
 Within a run, a user whose bucket was a candidate's under an earlier split is no fresh draw: it got
 there by the earlier one. Its bucket is *spent*. Of a user that has been stable's in all earlier
 splits nothing more is known than that: its bucket is uniform over those not spent. So the chance
 that it is a candidate's now is exactly that candidate's part of the buckets not spent, whatever the
-user's earlier outcomes were, and however the ramp was led by them.
+user's earlier outcomes were, and however the ramp was led by them. The price: where there are
+several candidates, a step of one of them spends the buckets of all.
 """
 
 from __future__ import annotations
