@@ -10,8 +10,12 @@ Within a run, a user whose bucket was a candidate's under an earlier split is no
 there by the earlier one. Its bucket is *spent*. Of a user that has been stable's in all earlier
 splits nothing more is known than that: its bucket is uniform over those not spent. So the chance
 that it is a candidate's now is exactly that candidate's part of the buckets not spent, whatever the
-user's earlier outcomes were, and however the ramp was led by them. The price: where there are
-several candidates, a step of one of them spends the buckets of all.
+user's earlier outcomes were, and however the ramp was led by them. A request without a key falls
+into a bucket of its own each time; those in spent ones are left out as well, so that all draws of a
+split have the same chances.
+
+Where there are several candidates, a step of one of them spends the buckets of all. A candidate
+that would be left without any begins a run for all: else nobody would ever judge it.
 """
 
 from __future__ import annotations
@@ -47,7 +51,10 @@ class Run:
 
 
 def follow(before: Run | None, route: Route, lanes: bytes, serial: int) -> Run:
-    """Where a route stands under the file with this serial, the one before it considered."""
+    """Where a route stands under the file with this serial, the one before it considered.
+
+    A run also ends when a candidate has no draw left, or begins where another one was.
+    """
     weights = {one.name: one.weight for one in route.candidates if one.weight}
     spent, stopped, number = NOTHING_SPENT, frozenset[str](), serial
     buckets = _unspent(route, lanes, spent)
@@ -58,7 +65,8 @@ def follow(before: Run | None, route: Route, lanes: bytes, serial: int) -> Run:
         if route.sticky is not None:
             both = _either(both, before.lanes.translate(_TAKEN))
         left = _unspent(route, lanes, both)
-        if all(left[name] == weights[name] for name in weights.keys() - before.weights.keys()):
+        new = weights.keys() - before.weights.keys()
+        if all(left[name] == weights[name] if name in new else left[name] for name in weights):
             spent, number, buckets = both, before.number, left
             stopped = before.stopped | (before.weights.keys() - weights.keys())
     return Run(number, serial, route.stable, route.sticky, weights, lanes, spent, stopped, buckets)
@@ -66,8 +74,7 @@ def follow(before: Run | None, route: Route, lanes: bytes, serial: int) -> Run:
 
 def _goes_on(before: Run, route: Route, weights: Mapping[str, int]) -> bool:
     """Whether nobody has started a candidate again, nor given users of one back to stable without
-    stopping it: their buckets are spent, and nothing would be left to compare. The same holds for a
-    new candidate in the place of one that was stopped, see :func:`follow`.
+    stopping it: their buckets are spent, and nothing would be left to compare.
     """
     if (before.stable, before.sticky) != (route.stable, route.sticky):
         return False

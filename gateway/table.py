@@ -64,7 +64,7 @@ class Decision:
     headers: bytes
     fallback: Decision | None = None
     # Only draws are evidence: never an override, never an answer given in another's place, never a
-    # user's second request, and where users stick, none that names no user.
+    # user's second request, nor what fell into a bucket that is spent (see ``run``).
     counts_as_evidence: bool = False
 
     def __repr__(self) -> str:
@@ -86,6 +86,7 @@ class CompiledRoute:
 
     __slots__ = (
         "_again",
+        "_apart",
         "_forced",
         "_headers",
         "_host",
@@ -122,7 +123,8 @@ class CompiledRoute:
                 for name in order
             ]
 
-        self._weighted = decisions(Assignment.WEIGHTED, drawn=rules.sticky is None)
+        self._weighted = decisions(Assignment.WEIGHTED, drawn=True)
+        self._apart = decisions(Assignment.WEIGHTED, drawn=False)
         self._sticky = decisions(Assignment.STICKY, drawn=True)
         self._again = decisions(Assignment.STICKY, drawn=False)
         # Who names a version wants that version's own answer, failures included: no fallback.
@@ -147,8 +149,8 @@ class CompiledRoute:
         self._key_header = rules.sticky.name.encode() if rules.sticky and by_header else None
 
     def mark(self, marks: Marks, spent: bytes) -> None:
-        """Mark in these slots who was seen, and take a user's first request for a draw only if its
-        bucket is not spent (see ``run``). Until then each request of a user counts.
+        """Mark in these slots who was seen, and take for draws only a user's first request, and
+        only what falls into a bucket that is not spent (see ``run``). Until then all are draws.
         """
         self._marks, self._spent = marks, spent
 
@@ -181,7 +183,10 @@ class CompiledRoute:
                 return self._again[self.lanes[bucket]]
             self._marks[slot] = 1
             return self._sticky[self.lanes[bucket]]
-        return self._weighted[self.lanes[int(draw() * BUCKETS)]]
+        bucket = int(draw() * BUCKETS)
+        if self._spent[bucket]:  # so that requests without a key have the share of those with one
+            return self._apart[self.lanes[bucket]]
+        return self._weighted[self.lanes[bucket]]
 
     def _force(self, wanted: bytes) -> Decision:
         decision = self._forced.get(wanted)

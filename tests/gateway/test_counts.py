@@ -24,6 +24,7 @@ from gateway.ledger import Ledger, total
 from gateway.model import Assignment, Prediction, Role
 from gateway.predictions import Missing
 from gateway.report import VersionTotals, versions_of
+from gateway.split import BUCKETS, SLOTS
 from gateway.table import compile_table
 from tests.builders import (
     make_config,
@@ -49,7 +50,7 @@ class Book:
     """The counts of one version in a ledger of their own."""
 
     def __init__(self, version: str = "v2", role: Role = Role.CANDIDATE, **rules: object) -> None:
-        self.config = make_config(override="x-model-version", **rules)
+        self.config = make_config(sticky=make_sticky(), override="x-model-version", **rules)
         self.version = version
         self.ledger = Ledger()
         self.cells = VersionCounts(self.ledger, self.config.routes[0], version, role)
@@ -166,16 +167,20 @@ def test_a_client_that_left_is_nobodys_failure_and_counts_as_gone() -> None:
     assert (book.evidence.assigned, book.evidence.bad, book.evidence.gone) == (2, 0, 2)
 
 
-def test_where_users_stick_only_keys_are_evidence() -> None:
-    book = Book(sticky=make_sticky())
-    book.record(Assignment.WEIGHTED)
-    book.record(Assignment.WEIGHTED, status=502, reason=Reason.RESET)
-    book.record(Assignment.WEIGHTED, status=0, gone=True)
+def test_what_is_no_draw_fails_apart_from_the_evidence() -> None:
+    book = Book()
+    route = compile_table(book.config).routes[0]
+    route.mark(bytearray(SLOTS), b"\1" * BUCKETS)  # all are spent
+    for key in (b"alice", None):
+        decision = route.assign({}, key, lambda: 0.0)
+        book.cells.record(make_outcome(decision))
+        book.cells.record(make_outcome(decision, status=502, reason=Reason.RESET))
+        book.cells.record(make_outcome(decision, status=0, gone=True))
     counted = book.evidence
 
     assert (counted.assigned, counted.bad, counted.gone, sum(counted.latency)) == (0, 0, 0, 0)
-    assert book.counts.split == 2
-    assert book.counts.split_reasons == {Reason.RESET: 1}
+    assert book.counts.split == 4
+    assert book.counts.split_reasons == {Reason.RESET: 2}
 
 
 @pytest.mark.parametrize(

@@ -133,14 +133,17 @@ def test_a_candidate_that_is_started_again_begins_a_run_in_which_all_count_anew(
     assert last["v2"]["buckets"] == 1000
 
 
-def test_without_a_key_nothing_is_evidence_where_users_stick() -> None:
+def test_requests_without_a_key_are_draws_of_their_own_where_users_stick() -> None:
     plane = Solo(config(10, make_sticky()))
-    ask(plane)
+    for _ in range(3):
+        ask(plane)
     ask(plane, reason=Reason.RESET, status=502)
+    document = told(plane)["generations"][0]
 
-    assert told(plane)["generations"][0]["routes"]["iris"]["v1"]["assigned"] == 0
-    assert (status(plane)["v1"]["assigned"], status(plane)["v1"]["bad"]) == (2, 1)
-    assert status(plane)["v1"]["reasons"] == {"reset": 1}
+    row = document["routes"]["iris"]["v1"]
+    assert (row["assigned"], row["bad"]) == (4, 1)
+    assert document["splits"]["iris"]["sticky"]["seen"] == 0
+    assert (status(plane)["v1"]["assigned"], status(plane)["v1"]["bad"]) == (4, 1)
 
 
 def test_the_status_tells_of_all_a_user_asked_and_the_share_of_that() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import Refusal
-from gateway.model import Assignment, Match, Role, Route, RoutingConfig, Sticky
+from gateway.model import Assignment, Match, Role, Route, RoutingConfig
 from gateway.run import NOTHING_SPENT
 from gateway.split import BUCKETS, SLOTS, bucket_of, lanes_of, place_of
 from gateway.table import CompiledRoute, compile_table, cookie, path_matches
@@ -256,9 +256,8 @@ def test_a_version_of_another_route_is_unknown() -> None:
 # --- decisions
 
 
-@pytest.mark.parametrize("sticky", [None, make_sticky(), make_cookie()])
-def test_only_draws_are_evidence_and_where_users_stick_only_keys(sticky: Sticky | None) -> None:
-    route = route_of(make_config(sticky=sticky, override="x-model-version"))
+def test_only_draws_and_keys_are_evidence() -> None:
+    route = route_of(make_config(sticky=make_sticky(), override="x-model-version"))
     counted = {
         way: route.decision("v2", way).counts_as_evidence
         for way in (Assignment.WEIGHTED, Assignment.STICKY, Assignment.FORCED)
@@ -266,7 +265,7 @@ def test_only_draws_are_evidence_and_where_users_stick_only_keys(sticky: Sticky 
     fallback = route.decision("v2", Assignment.WEIGHTED).fallback
 
     assert counted == {
-        Assignment.WEIGHTED: sticky is None,
+        Assignment.WEIGHTED: True,
         Assignment.STICKY: True,
         Assignment.FORCED: False,
     }
@@ -308,6 +307,12 @@ def test_a_user_in_a_spent_bucket_is_no_evidence_and_takes_no_slot() -> None:
 
     assert not route.assign(NOBODY, b"alice", never).counts_as_evidence
     assert not any(marks)
+    nobody = [
+        route.assign(NOBODY, None, lambda at=at: (at + 0.5) / BUCKETS)
+        for at in (bucket, bucket + 1)
+    ]
+    assert [decision.counts_as_evidence for decision in nobody] == [False, True]
+    assert {decision.assignment for decision in nobody} == {Assignment.WEIGHTED}
 
 
 def test_who_names_a_version_is_not_marked_as_seen() -> None:
