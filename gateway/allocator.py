@@ -16,7 +16,7 @@ from typing import ClassVar, Final
 LARGE: Final = 1024 * 1024
 FREE_AT_END: Final = 16 * 1024 * 1024
 LOOK_EVERY: Final = 4.0  # seconds
-SLACK: Final = 8 * 1024 * 1024  # bytes that are not worth the time
+SLACK: Final = 4 * 1024 * 1024  # bytes that are not worth the time
 
 _M_TRIM_THRESHOLD: Final = -1  # malloc.h
 _M_MMAP_THRESHOLD: Final = -3

@@ -8,27 +8,40 @@ kept by name, so no count is ever lost and none counts twice.
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.counts import LEARNED_LABELS, LEARNED_SERIES, OTHER_LABEL
 from gateway.ledger import Kind, Ledger, Name, Totals, total
+from gateway.run import Run, follow
 from gateway.table import RoutingTable
 
 KEPT_GENERATIONS: Final = 8  # besides the one in force
 _ROUNDING: Final = 1e-9
 
 
+class Marked(Protocol):
+    """What is kept of the users that a split has seen."""
+
+    @property
+    def seen(self) -> int:
+        """How many there were."""
+
+
 @dataclass(slots=True, eq=False)
 class Epoch:
     """One generation as it was taken. A content that comes back begins a new one.
 
+    ``runs`` says by route where it stands, ``marked`` whom it has seen, if its users stick;
     ``closed`` is what its closed ledgers said.
     """
 
     serial: int
     table: RoutingTable
     since: float  # Unix time
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    marked: Mapping[str, Marked] = field(default_factory=dict)
     closed: Totals = field(default_factory=Totals)
 
     @property
@@ -47,6 +60,7 @@ class Archive:
         self.vocabulary = Vocabulary()
         self._epochs: deque[Epoch] = deque(maxlen=KEPT_GENERATIONS + 1)
         self._serial = 0
+        self._runs: Mapping[str, Run] = {}
         self._closed = Totals()
         self._told: dict[Name, float] = {}  # sums, as of the last time
         self._answered: Counter[int] = Counter()  # per owner, in closed ledgers
@@ -60,7 +74,13 @@ class Archive:
     def prepare(self, table: RoutingTable, since: float) -> Epoch:
         """A new epoch, which ledgers may be opened for; not in force yet."""
         self._serial += 1
-        return Epoch(self._serial, table, since)
+        self._runs = {
+            one.rules.name: follow(
+                self._runs.get(one.rules.name), one.rules, one.lanes, self._serial
+            )
+            for one in table.routes
+        }
+        return Epoch(self._serial, table, since, self._runs)
 
     def enforce(self, epoch: Epoch) -> None:
         """The epoch is in force. A version that no epoch knows any more is forgotten."""

@@ -4,7 +4,7 @@ Over a pair of Unix sockets that keep messages apart (SOCK_SEQPACKET). Nobody wa
 what does not fit is lost, and who does not answer in time is ended. The end of the one is an end of
 file for the other, however it ended.
 
-    supervisor -> member    take  (serial, addresses; ledger, config)    drain ()
+    supervisor -> member    take  (serial, addresses, regions; ledger, config, marks)    drain ()
                             certify (; key and certificate)
     member -> supervisor    hello ()    taken (serial)    settled (serial)    drained (cut)
 """
@@ -24,16 +24,19 @@ from gateway.model import RoutingConfig
 from gateway.port import Address
 
 _LARGEST: Final = 64 * 1024  # bytes of a message; they have a hundred
-_DESCRIPTORS: Final = 2
+_DESCRIPTORS: Final = 3
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``what`` is one of the words above."""
+    """``what`` is one of the words above. ``regions`` are where users are marked, for each route
+    whose users stick, in the order of the file.
+    """
 
     what: str
     serial: int = 0
     addresses: tuple[Address, ...] = ()
     cut: int = 0
+    regions: tuple[int, ...] = ()
 
 
 Heard = Callable[[Message, list[int]], object]

@@ -11,28 +11,30 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from http import HTTPStatus
 from math import inf
-from typing import Final, NamedTuple
+from typing import Final
 
 from gateway.errors import Reason
+from gateway.grid import (
+    DRAWN_SCORE_BOUNDS,
+    DURATION_BOUNDS,
+    LATENCY_BOUNDS,
+    SCORE_BOUNDS,
+    WORKED_GRID,
+)
 from gateway.ledger import Ledger
 from gateway.model import Assignment, Role, Route
 from gateway.observe import Outcome
 from gateway.predictions import MAX_LABEL, Missing, PredictionReader
 from gateway.recovery import CANDIDATE_PATIENCE
-from gateway.table import RoutingTable
 
-# Seconds. OpenTelemetry's default bounds, with 1 ms and 2.5 ms below for small models.
-DURATION_BOUNDS: Final = (
-    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1),
-    *(0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
-)
-SCORE_BOUNDS: Final = tuple(round(0.05 * i, 2) for i in range(1, 21))
 # Labels taken from traffic when the file declares none; the rest is counted as OTHER_LABEL.
 LEARNED_LABELS: Final = 20
 # Series of such labels in a route, however many versions it has; three versions can fill them.
 LEARNED_SERIES: Final = 180
 OTHER_LABEL: Final = "__other__"
 _NEVER_SENT: Final = (Reason.CONNECT, Reason.SHED)
+_OF_A_SPLIT: Final = (Assignment.WEIGHTED, Assignment.STICKY)
+_BEYOND: Final = len(LATENCY_BOUNDS)  # the bucket without an end
 RETRIED: Final = (Reason.CONNECT, Reason.RESET)
 NOT_RETRIED: Final = (Reason.RESET,)  # what was never sent may always be sent elsewhere
 CLIENT_GONE: Final = 499  # nginx's code for a client that closed before the answer
@@ -40,37 +42,26 @@ KNOWN_CODES: Final = (200, 500, 502, 503, 504)
 # Any other code is counted as the x00 of its class, as which it is to be treated (RFC 9110, section
 # 15).
 _NAMED_CODES: Final = {*HTTPStatus, CLIENT_GONE}
-# For `room_for`: status codes there can be, reasons of a refusal, and what a name of cells holds
-# besides the names of the file and a label. Room that nothing is written to takes no memory.
-_CODES: Final = 1000
-_REFUSALS: Final = 64
-_NAME_BYTES: Final = 80
-_SUMS: Final = 3
 
 
 class VersionCounts:
     """Everything counted for one version in one role under one generation of the file.
 
-    The evidence, which a verdict may use, are cells like the others. Only requests that a draw or
-    a sticky key brought here count there: ``assigned`` each once, under the version it was
-    *assigned*, also when another one answered in its place; ``bad`` those this version gave no
-    good answer to.
+    The evidence, which a verdict may use, are cells like the others. Only draws count there:
+    ``assigned`` each once, under the version it was *assigned*, also when another one answered in
+    its place; ``bad`` those this version gave no good answer to; ``gone`` those whose client left
+    before anybody could know; the rest was good.
+
+    What Prometheus and a verdict are both told of is counted once: draws in the fine cells of
+    ``grid`` (the names that begin with ``drawn``), all else in the coarse ones.
     """
 
     __slots__ = (
-        *("_answered", "_assigned", "_bad", "_bad_by", "_counts", "_declared", "_errors"),
-        *("_fallbacks", "_key", "_labels", "_ledger", "_missing", "_read", "_retries"),
-        *(
-            "_retries_refused",
-            "_scores",
-            "_scores_sum",
-            "_sums",
-            "_too_late",
-            "_waited",
-            "_waited_sum",
-            "_worked",
-        ),
-        "_worked_sum",
+        *("_answered", "_assigned", "_bad", "_bad_by", "_counts", "_declared", "_drawn_cut"),
+        *("_drawn_missing", "_drawn_scores", "_drawn_worked", "_errors", "_failed_apart"),
+        *("_fallbacks", "_gone", "_key", "_labels", "_ledger", "_missing", "_read", "_retries"),
+        *("_retries_refused", "_scores", "_scores_sum", "_sums", "_too_late", "_waited"),
+        *("_waited_sum", "_worked", "_worked_sum"),
     )
 
     def __init__(
@@ -90,31 +81,39 @@ class VersionCounts:
             one: ledger.cell("retries_refused", *key, one.value) for one in NOT_RETRIED
         }
         self._fallbacks = {one: ledger.cell("fallbacks", *key, one.value) for one in Reason}
-        # The part before the whole: who reads in this order, while others write in the other one
-        # (see `record`), never finds more bad requests than there were requests.
+        # The parts before the whole, `assigned`, which is asked for last: who reads in this order,
+        # while others write in the other one (see `record`), never finds more bad requests than
+        # there were requests.
         self._bad_by = {one: ledger.cell("bad_by", *key, one.value) for one in Reason}
         self._bad = ledger.cell("bad", *key)
-        self._assigned = ledger.cell("assigned", *key)
+        self._gone = ledger.cell("gone", *key)
+        self._failed_apart = {one: ledger.cell("failed_apart", *key, one.value) for one in Reason}
         self._waited = ledger.row(len(DURATION_BOUNDS) + 1, "waited", *key)
         self._waited_sum = ledger.sum("waited_sum", *key)
         self._worked = ledger.row(len(DURATION_BOUNDS) + 1, "worked", *key)
+        self._drawn_worked = ledger.row(len(WORKED_GRID) + 1, "drawn_worked", *key)
+        self._drawn_cut = ledger.row(len(LATENCY_BOUNDS) + 1, "drawn_cut", *key)
         self._worked_sum = ledger.sum("worked_sum", *key)
         self._too_late = _too_late(route, role)
         self._read: PredictionReader | None = None
         self._labels: dict[str, tuple[int, int]] = {}
         self._declared = False
-        self._missing: dict[Missing, int] = {}
-        self._scores = self._scores_sum = 0
+        self._missing: dict[Missing, tuple[int, int]] = {}
+        self._scores = self._drawn_scores = self._scores_sum = 0
         if route.prediction is not None:
             self._read = PredictionReader(route.prediction)
             self._declared = bool(route.prediction.labels)
-            self._missing = {one: ledger.cell("missing", *key, one.value) for one in Missing}
+            for one in Missing:
+                every = ledger.cell("missing", *key, one.value)
+                self._missing[one] = every, ledger.cell("drawn_missing", *key, one.value)
             self._scores = ledger.row(len(SCORE_BOUNDS) + 1, "scores", *key)
+            self._drawn_scores = ledger.row(len(DRAWN_SCORE_BOUNDS) + 1, "drawn_scores", *key)
             self._scores_sum = ledger.sum("scores_sum", *key)
             others = (OTHER_LABEL,) if route.prediction.label is not None else ()
             learned = () if self._declared else tuple(known)[:LEARNED_LABELS]
             for label in dict.fromkeys((*route.prediction.labels, *others, *learned)):
                 self._first_label(label)
+        self._assigned = ledger.cell("assigned", *key)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -135,6 +134,9 @@ class VersionCounts:
         decision = outcome.decision
         reason = outcome.reason
         gone = outcome.gone
+        drawn = decision.counts_as_evidence
+        if drawn:
+            counts[self._assigned] += 1
         status = CLIENT_GONE if gone else outcome.status
         if status:
             way = decision.assignment
@@ -143,40 +145,90 @@ class VersionCounts:
             seconds = outcome.seconds
             counts[self._waited + bisect_left(DURATION_BOUNDS, seconds)] += 1
             self._sums[self._waited_sum] += seconds
+        if gone:
+            if drawn:
+                self._left(outcome)
+            return
         if reason is not None:
-            counts[self._errors[reason]] += 1
-            if not status:
-                counts[self._fallbacks[reason]] += 1
-        if not gone and (reason is None or reason not in _NEVER_SENT):
-            worked = outcome.upstream_seconds
-            counts[self._worked + bisect_left(DURATION_BOUNDS, worked)] += 1
-            self._sums[self._worked_sum] += worked
-        evidence = not gone and decision.counts_as_evidence
-        if evidence:
-            counts[self._assigned] += 1
+            self._failed(outcome, reason)
+            return
+        worked = outcome.upstream_seconds
+        self._sums[self._worked_sum] += worked
         body = outcome.body
-        if body is not None:
-            if self._read is not None and 200 <= status < 300:
-                self._predict(self._read, body, evidence)
-            if outcome.seconds > self._too_late:
-                reason = Reason.TIMEOUT
-        if evidence and reason is not None:
+        if drawn and (outcome.seconds <= self._too_late or outcome.bound):
+            counts[self._drawn_worked + bisect_left(WORKED_GRID, worked)] += 1
+        else:
+            counts[self._worked + bisect_left(DURATION_BOUNDS, worked)] += 1
+            if drawn:
+                self._late()
+                drawn = False
+        if body is not None and self._read is not None and 200 <= status < 300:
+            self._predict(self._read, body, drawn)
+
+    def _failed(self, outcome: Outcome, reason: Reason) -> None:
+        """Count a failure of the version."""
+        counts = self._counts
+        drawn = outcome.decision.counts_as_evidence
+        counts[self._errors[reason]] += 1
+        if not outcome.status:
+            counts[self._fallbacks[reason]] += 1
+        # A whole answer in time has its duration, also one that says 5xx.
+        in_time = outcome.seconds <= self._too_late or outcome.bound
+        answered = reason is Reason.UPSTREAM_5XX and in_time
+        if reason not in _NEVER_SENT:
+            worked = outcome.upstream_seconds
+            self._sums[self._worked_sum] += worked
+            if drawn and answered:
+                counts[self._drawn_worked + bisect_left(WORKED_GRID, worked)] += 1
+            else:
+                counts[self._worked + bisect_left(DURATION_BOUNDS, worked)] += 1
+        if drawn:
             counts[self._bad] += 1
             counts[self._bad_by[reason]] += 1
+            if reason is Reason.TIMEOUT or (reason is Reason.UPSTREAM_5XX and not answered):
+                counts[self._drawn_cut + _BEYOND] += 1
+        elif outcome.decision.assignment in _OF_A_SPLIT:
+            counts[self._failed_apart[reason]] += 1
 
-    def _predict(self, reader: PredictionReader, body: bytes, evidence: bool) -> None:
+    def _late(self) -> None:
+        """Count a draw of stable's as what it would have been as a candidate's: a timeout. It is
+        slower than all others, however long it was given.
+        """
+        counts = self._counts
+        counts[self._bad] += 1
+        counts[self._bad_by[Reason.TIMEOUT]] += 1
+        counts[self._drawn_cut + _BEYOND] += 1
+
+    def _left(self, outcome: Outcome) -> None:
+        """Count a draw whose client left. It had waited, and that much is known of the version."""
+        # Who leaves stable after a candidate would have been given up had seen a timeout of that
+        # candidate. Where nobody can take over, both are waited for alike.
+        if outcome.seconds > self._too_late and not outcome.bound:
+            self._late()
+            return
+        counts = self._counts
+        counts[self._gone] += 1
+        counts[self._drawn_cut + bisect_left(LATENCY_BOUNDS, outcome.upstream_seconds)] += 1
+
+    def _predict(self, reader: PredictionReader, body: bytes, drawn: bool) -> None:
         counts = self._counts
         label, score, missing = reader.read(body)
         if missing is not None:
-            counts[self._missing[missing]] += 1
+            every, evidence = self._missing[missing]
+            counts[every] += 1
+            if drawn:
+                counts[evidence] += 1
         if score is not None:
-            counts[self._scores + bisect_left(SCORE_BOUNDS, score)] += 1
+            if drawn:
+                counts[self._drawn_scores + bisect_left(DRAWN_SCORE_BOUNDS, score)] += 1
+            else:
+                counts[self._scores + bisect_left(SCORE_BOUNDS, score)] += 1
             self._sums[self._scores_sum] += score
         if label is not None:
             cells = self._labels.get(label)
             all_cell, evidence_cell = self._admit(label) if cells is None else cells
             counts[all_cell] += 1
-            if evidence:
+            if drawn:
                 counts[evidence_cell] += 1
 
     def _first_answer(self, way: Assignment, status: int) -> int:
@@ -220,33 +272,3 @@ def _assignments(route: Route, role: Role) -> list[Assignment]:
     if role is Role.STABLE and route.fallback and route.candidates:
         ways.append(Assignment.FALLBACK)
     return ways
-
-
-class Room(NamedTuple):
-    """What a ledger needs at most: cells of both kinds, the bytes of its directory besides what an
-    entry always takes, the number of entries, and the cells of the largest row.
-    """
-
-    counts: int
-    sums: int
-    names: int
-    entries: int
-    widest: int
-
-
-def room_for(table: RoutingTable) -> Room:
-    """The most that can ever be named under one table, whatever clients send and models answer."""
-    counts = names = entries = _REFUSALS
-    names *= _NAME_BYTES
-    for place in table.places:
-        route = place.route
-        urls = [endpoint.url.encode() for endpoint in route.version(place.version).endpoints]
-        labels = LEARNED_LABELS + 2 + (len(route.prediction.labels) if route.prediction else 0)
-        single = len(Assignment) * _CODES + 3 * len(Reason) + len(Missing) + 2
-        single += len(RETRIED) + len(NOT_RETRIED) + 2 * labels + 3 * len(urls)
-        counts += single + 2 * (len(DURATION_BOUNDS) + 1) + len(SCORE_BOUNDS) + 1
-        entries += single + 3 + _SUMS
-        names += (single + 3 + _SUMS) * (_NAME_BYTES + len(route.name) + len(place.version))
-        names += 2 * labels * 4 * MAX_LABEL + 3 * sum(map(len, urls))
-    widest = max(len(DURATION_BOUNDS), len(SCORE_BOUNDS)) + 1
-    return Room(counts, _SUMS * len(table.places), names, entries, widest)

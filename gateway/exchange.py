@@ -209,7 +209,8 @@ class Exchange:
     ) -> None:
         now, decision = self._live.clock(), self._decision
         waited, worked = now - self._started, now - self._sent_at
-        outcome = Outcome(decision, status, reason, gone, waited, worked, body)
+        bound = self._request.streamed or self._streaming is not None
+        outcome = Outcome(decision, status, reason, gone, waited, worked, body, bound)
         self._serving.counts[decision.index].record(outcome)
 
     # --- what the client and the clock do meanwhile

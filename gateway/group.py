@@ -23,12 +23,14 @@ from typing import Final
 from gateway import segment
 from gateway.archive import Archive, Epoch
 from gateway.control import Channel, Message, pack, pair, write
-from gateway.counts import VersionCounts, room_for
+from gateway.counts import VersionCounts
 from gateway.ledger import Ledger
 from gateway.logs import Log, json_wanted
+from gateway.marks import SharedMarks, Slots
 from gateway.model import RoutingConfig
 from gateway.port import Address, Reservation, reserve
 from gateway.report import Process
+from gateway.room import room_for
 from gateway.table import RoutingTable, compile_table
 
 # Seconds.
@@ -92,6 +94,8 @@ class Group:
         self._keepers: list[asyncio.Task[None]] = []
         self._pem = b""  # the key and the certificate that members show to clients
         self._changed = asyncio.Event()  # something a coroutine may wait for has happened
+        self._marks = SharedMarks()
+        self._slots: dict[str, Slots] = {}  # of the newest file
         self._newest = self._prepare(compile_table(config))
         self.archive.enforce(self._newest)
 
@@ -130,6 +134,7 @@ class Group:
             await self._until(lambda: not late(), None)
         epoch.since = time()
         self.archive.enforce(epoch)
+        self._marks.release(epoch.runs)
 
     async def drain(self, limit: float) -> int:
         self.draining = True
@@ -145,6 +150,7 @@ class Group:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
         self._reservation.close()
+        self._marks.close()
         return sum(member.cut for member in members)
 
     def refresh(self) -> None:
@@ -234,6 +240,7 @@ class Group:
     def _prepare(self, table: RoutingTable) -> Epoch:
         """A new epoch whose series are all there at 0, also when no member lives."""
         epoch = self.archive.prepare(table, time())
+        self._slots = epoch.marked = self._marks.allot(epoch.runs)
         nobody, names = -1, Ledger()
         for place in table.places:
             VersionCounts(names, place.route, place.version, place.role)
@@ -253,7 +260,9 @@ class Group:
                 stack.callback(os.close, config)
                 self.archive.add(member.owner, epoch, segment.LedgerReader(ledger))
                 addresses = self._reservation.addresses
-                member.send(Message("take", epoch.serial, addresses), ledger, config)
+                regions = tuple(slots.region for slots in self._slots.values())
+                message = Message("take", epoch.serial, addresses, regions=regions)
+                member.send(message, ledger, config, self._marks.descriptor)
         except OSError as error:
             log.error("no memory to count in", pid=member.process.pid, why=str(error))
             member.process.kill()

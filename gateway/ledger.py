@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, overload
 
 Name = tuple[str, ...]
 """What a cell counts: the kind of thing first, then what it is counted by."""
@@ -24,7 +24,10 @@ T = TypeVar("T", int, float)
 class Cells(Protocol[T]):
     """A list or a part of shared memory."""
 
+    @overload
     def __getitem__(self, index: int, /) -> T: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> Iterable[T]: ...
     def __setitem__(self, index: int, value: T, /) -> None: ...
     def __len__(self) -> int: ...
 
@@ -110,8 +113,7 @@ class Totals:
         numbers, amounts = ledger.counts, ledger.sums
         for kind, first, size, name in ledger.entries():
             if kind is Kind.COUNT:
-                row = [numbers[i] for i in range(first, first + size)]
-                self._count(name, row)
+                self._count(name, list(numbers[first : first + size]))
             elif kind is Kind.SUM:
                 self.sums[name] = self.sums.get(name, 0.0) + amounts[first]
             else:

@@ -24,6 +24,7 @@ from gateway.control import Channel, Message, read, unpack
 from gateway.listener import DRAIN_LIMIT, Listener
 from gateway.live import Live
 from gateway.logs import Log, adopt_others, configure_logs
+from gateway.marks import attach
 from gateway.segment import SharedLedger
 from gateway.table import RoutingTable, compile_table
 from gateway.tls import server_context
@@ -57,8 +58,13 @@ class Member:
         if message.what == "drain":
             self._stop.set()
         elif message.what == "take":
-            ledger, config = descriptors
-            self._take(message, SharedLedger(ledger), compile_table(unpack(config)))
+            ledger, config, marks = descriptors
+            table = compile_table(unpack(config))
+            sticking = [route for route in table.routes if route.sticky]
+            slots = attach(marks, message.regions)
+            for route, (cells, spent) in zip(sticking, slots, strict=True):
+                route.mark(cells, spent)
+            self._take(message, SharedLedger(ledger), table)
         elif message.what == "certify":
             self._pem = read(descriptors[0])
             if self._listener is not None:

@@ -22,7 +22,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     ``reason`` is the version's failure (None: it did its part); ``gone`` says that the client left
     before the answer was whole, which is nobody's failure; ``seconds`` is what the client waited
     and ``upstream_seconds`` what the worker took; ``body`` is the whole body of a good answer, for
-    reading the prediction (None: failed or streamed).
+    reading the prediction (None: failed or streamed); ``bound`` says that no other version could
+    have taken over any more, as the upload or the answer was on its way in pieces.
     """
 
     # A msgspec Struct and not a dataclass: 0.1 us against 0.6, once per request.
@@ -33,6 +34,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     seconds: float
     upstream_seconds: float
     body: bytes | None
+    bound: bool
 
 
 Observer = Callable[[Outcome], None]

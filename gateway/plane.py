@@ -13,11 +13,12 @@ from random import random
 from time import perf_counter, time
 from typing import Final, Protocol
 
-from gateway.archive import Archive
+from gateway.archive import Archive, Epoch
 from gateway.dial import Dial, dial
 from gateway.ledger import Ledger
 from gateway.listener import Listener
 from gateway.live import Live
+from gateway.marks import Marks
 from gateway.model import RoutingConfig
 from gateway.port import Address
 from gateway.report import Process
@@ -73,11 +74,12 @@ class Solo:
         self.restarts = 0
         self._wall_clock = wall_clock
         self._since = wall_clock()
+        self._marks = Marks()
         ledger = Ledger()
-        table = compile_table(config)
-        self.live = Live(table, ledger, dial=dial, clock=clock, draw=draw)
+        epoch = self._prepare(compile_table(config))
+        self.live = Live(epoch.table, ledger, dial=dial, clock=clock, draw=draw)
         self.listener = Listener(self.live)
-        self._enforced(table, ledger)
+        self._enforced(epoch, ledger)
 
     @property
     def generation(self) -> str:
@@ -99,13 +101,24 @@ class Solo:
     def put(self, table: RoutingTable) -> None:
         """Serve another table from the next request on."""
         ledger = Ledger()
+        epoch = self._prepare(table)
         self.live.swap(table, ledger)
-        self._enforced(table, ledger)
+        self._enforced(epoch, ledger)
 
-    def _enforced(self, table: RoutingTable, ledger: Ledger) -> None:
+    def _prepare(self, table: RoutingTable) -> Epoch:
         epoch = self.archive.prepare(table, self._wall_clock())
+        slots = self._marks.allot(epoch.runs)
+        for route in table.routes:
+            if route.sticky:
+                name = route.rules.name
+                route.mark(slots[name].cells, epoch.runs[name].spent)
+        epoch.marked = slots
+        return epoch
+
+    def _enforced(self, epoch: Epoch, ledger: Ledger) -> None:
         self.archive.add(_OWNER, epoch, ledger)
         self.archive.enforce(epoch)
+        self._marks.release(epoch.runs)
         self.live.on_settled(partial(self.archive.close, _OWNER, epoch.serial))
 
     async def drain(self, limit: float) -> int:

@@ -6,10 +6,19 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.archive import Archive, Epoch, Vocabulary
-from gateway.counts import DURATION_BOUNDS, SCORE_BOUNDS
+from gateway.counts import CLIENT_GONE
 from gateway.errors import Problem
+from gateway.grid import (
+    DRAWN_SCORE_BOUNDS,
+    DURATION_BOUNDS,
+    LATENCY_BOUNDS,
+    SCORE_BOUNDS,
+    WORKED_GRID,
+    Bounds,
+    Coarsening,
+)
 from gateway.ledger import Name, Totals
-from gateway.model import Endpoint
+from gateway.model import Assignment, Endpoint
 from gateway.table import Place
 
 Key = tuple[str, ...]
@@ -67,7 +76,7 @@ class State:
 class Histogram:
     """Counts per bucket (the last one has no upper bound) and the sum."""
 
-    bounds: tuple[float, ...]
+    bounds: Bounds
     buckets: list[int]
     sum: float = 0.0
 
@@ -83,24 +92,83 @@ class VersionTotals:
     retries_refused: dict[str, int] = field(default_factory=dict)
     missing: dict[str, int] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
+    drawn_missing: dict[str, int] = field(default_factory=dict)
     drawn_labels: dict[str, int] = field(default_factory=dict)
     bad_by: dict[str, int] = field(default_factory=dict)
+    failed_apart: dict[str, int] = field(default_factory=dict)
     assigned: int = 0
     bad: int = 0
-    waited: Histogram = field(default_factory=lambda: _empty(DURATION_BOUNDS))
-    worked: Histogram = field(default_factory=lambda: _empty(DURATION_BOUNDS))
-    scores: Histogram = field(default_factory=lambda: _empty(SCORE_BOUNDS))
+    gone: int = 0
+    rows: dict[str, list[int]] = field(default_factory=dict)
+    sums: dict[str, float] = field(default_factory=dict)
 
     @property
     def reasons(self) -> dict[str, int]:
-        """Why requests assigned by a draw got no good answer, as far as any did."""
+        """Why draws got no good answer, as far as any did."""
         return {reason: number for reason, number in self.bad_by.items() if number}
 
+    @property
+    def latency(self) -> list[int]:
+        """How long it took, by LATENCY_BOUNDS, of the draws of which that is known."""
+        whole = _LATENCY_OF_WORKED(self._row("drawn_worked", WORKED_GRID))
+        return _sum(whole, self._row("drawn_cut", LATENCY_BOUNDS))
 
-_BY_WORD: Final = {"errors", "fallbacks", "retries", "retries_refused", "missing", "bad_by"}
+    @property
+    def drawn_scores(self) -> list[int]:
+        """The scores of draws, by DRAWN_SCORE_BOUNDS."""
+        return self._row("drawn_scores", DRAWN_SCORE_BOUNDS)
+
+    @property
+    def waited(self) -> Histogram:
+        row = self._row("waited", DURATION_BOUNDS)
+        return Histogram(DURATION_BOUNDS, row, self.sums.get("waited", 0.0))
+
+    @property
+    def worked(self) -> Histogram:
+        drawn = _DURATION_OF_WORKED(self._row("drawn_worked", WORKED_GRID))
+        row = _sum(drawn, self._row("worked", DURATION_BOUNDS))
+        return Histogram(DURATION_BOUNDS, row, self.sums.get("worked", 0.0))
+
+    @property
+    def scores(self) -> Histogram:
+        drawn = _SCORE_OF_DRAWN(self.drawn_scores)
+        row = _sum(drawn, self._row("scores", SCORE_BOUNDS))
+        return Histogram(SCORE_BOUNDS, row, self.sums.get("scores", 0.0))
+
+    @property
+    def split(self) -> int:
+        """Requests that the split brought here, draws or not, whose clients stayed."""
+        ways = (Assignment.WEIGHTED, Assignment.STICKY)
+        answered = sum(
+            number
+            for (way, code), number in self.answered.items()
+            if way in ways and code != CLIENT_GONE
+        )
+        return answered + sum(self.fallbacks.values())
+
+    @property
+    def split_reasons(self) -> dict[str, int]:
+        """Why any of those got no good answer, as far as one did."""
+        every = {
+            reason: self.bad_by.get(reason, 0) + self.failed_apart.get(reason, 0)
+            for reason in {**self.bad_by, **self.failed_apart}
+        }
+        return {reason: number for reason, number in every.items() if number}
+
+    def _row(self, name: str, bounds: Bounds) -> list[int]:
+        return self.rows.get(name) or [0] * (len(bounds) + 1)
+
+
+_LATENCY_OF_WORKED: Final = Coarsening(WORKED_GRID, LATENCY_BOUNDS)
+_DURATION_OF_WORKED: Final = Coarsening(WORKED_GRID, DURATION_BOUNDS)
+_SCORE_OF_DRAWN: Final = Coarsening(DRAWN_SCORE_BOUNDS, SCORE_BOUNDS)
+_BY_WORD: Final = {
+    *("errors", "fallbacks", "retries", "retries_refused", "missing", "drawn_missing", "bad_by"),
+    "failed_apart",
+}
 _BY_LABEL: Final = {"labels", "drawn_labels"}
-_HISTOGRAMS: Final = {"waited", "worked", "scores"}
-_PLAIN: Final = {"assigned", "bad"}
+_ROWS: Final = {"waited", "worked", "scores", "drawn_worked", "drawn_cut", "drawn_scores"}
+_PLAIN: Final = {"assigned", "bad", "gone"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +246,13 @@ def versions_of(totals: Totals, vocabulary: Vocabulary) -> dict[Key, VersionTota
             by_label = getattr(counted, kind)
             label = vocabulary.spoken(key, rest[0])
             by_label[label] = by_label.get(label, 0) + row[0]
-        elif kind in _HISTOGRAMS:
-            getattr(counted, kind).buckets = row
+        elif kind in _ROWS:
+            counted.rows[kind] = row
         elif kind in _PLAIN:
             setattr(counted, kind, row[0])
     for name, amount in totals.sums.items():
         counted = found.setdefault(name[1:4], VersionTotals())
-        getattr(counted, name[0].removesuffix("_sum")).sum = amount
+        counted.sums[name[0].removesuffix("_sum")] = amount
     return found
 
 
@@ -208,5 +276,5 @@ def ready_name(place: Place, endpoint: Endpoint) -> Name:
     return "ready", place.route.name, place.version, endpoint.url
 
 
-def _empty(bounds: tuple[float, ...]) -> Histogram:
-    return Histogram(bounds, [0] * (len(bounds) + 1))
+def _sum(one: list[int], other: list[int]) -> list[int]:
+    return [a + b for a, b in zip(one, other, strict=True)]

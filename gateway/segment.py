@@ -18,8 +18,8 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 from zlib import crc32
 
-from gateway.counts import Room
 from gateway.ledger import Entry, Kind, Ledger, Name
+from gateway.room import Room
 
 _MAGIC: Final = 0x63616E6172793031
 _HEAD: Final = 64  # bytes: eight numbers, of which six are used
@@ -74,7 +74,7 @@ class _Mapped(Ledger):
 
 class SharedLedger(_Mapped):
     """The writer's side. The first cells take what finds no room, without a name: that cannot
-    happen with a room computed by :func:`gateway.counts.room_for`, and shall fail no request if it
+    happen with a room computed by :func:`gateway.room.room_for`, and shall fail no request if it
     does.
     """
 

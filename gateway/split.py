@@ -32,11 +32,24 @@ from xxhash import xxh64_intdigest
 
 BUCKETS: Final = 10_000
 STABLE: Final = 0  # the lane number of stable; candidate number i (from 0) has lane i + 1
+SLOTS: Final = 2**20  # of a split, in which the users it has seen are marked
 
 
 def bucket_of(salt: bytes, key: bytes) -> int:
     """The bucket, 0 to 9,999, of a sticky key. Vectors are published in the tests."""
     return xxh64_intdigest(salt + b":" + key) % BUCKETS
+
+
+def place_of(salt: bytes, key: bytes) -> tuple[int, int]:
+    """The bucket of a sticky key, and the slot in which it is marked as seen.
+
+    Both are parts of one hash of 64 bits, remainder and quotient, and so independent of one another
+    (up to 2**-30). Keys that share a slot are taken for one, and only the first of them is a draw:
+    that loses evidence, and cannot bend it, since whether a key is left out says nothing of its
+    bucket.
+    """
+    digest = xxh64_intdigest(salt + b":" + key)
+    return digest % BUCKETS, digest // BUCKETS % SLOTS
 
 
 def lanes_of(weights: Sequence[int]) -> bytes:

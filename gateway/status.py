@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from gateway.archive import Epoch
+from gateway.archive import Epoch, Marked
+from gateway.grid import DRAWN_SCORE_BOUNDS, LATENCY_BOUNDS
 from gateway.model import FULL_WEIGHT
 from gateway.report import Key, Report, VersionTotals, key_of
+from gateway.split import SLOTS
 
 Json = dict[str, Any]
 
@@ -44,16 +46,16 @@ def _routes(report: Report) -> Json:
         name = place.route.name
         route = routes.setdefault(name, {"stable": place.route.stable, "versions": {}})
         now = report.now(place)
-        drawn = sum(report.now(other).assigned for other in places if other.route.name == name)
+        drawn = sum(report.now(other).split for other in places if other.route.name == name)
         altogether = report.versions.get(key_of(place)) or VersionTotals()
         endpoints = place.route.version(place.version).endpoints
         route["versions"][place.version] = {
             "role": place.role,
             "weight": place.route.weight(place.version) * 100 / FULL_WEIGHT,
-            "observed": now.assigned * 100 / drawn if drawn else None,
-            "assigned": now.assigned,
-            "bad": now.bad,
-            "reasons": now.reasons,
+            "observed": now.split * 100 / drawn if drawn else None,
+            "assigned": now.split,
+            "bad": sum(now.split_reasons.values()),
+            "reasons": now.split_reasons,
             "answered": sum(altogether.answered.values()),
             "in_flight": report.all_in_flight(place),
             "endpoints": [
@@ -70,23 +72,59 @@ def _routes(report: Report) -> Json:
 
 
 def evidence_json(report: Report) -> Json:
-    """Integer counts per generation (the newest last), route and version."""
+    """Counts per generation (the newest last), route and version: what a verdict may use. A row
+    of counts belongs to the bounds beside it, and has no zeros at its end.
+    """
+    # Generations may have a split in common, and to count is to look through 1 MiB.
+    marked = {one for epoch, _ in report.history for one in epoch.marked.values()}
+    seen = {one: one.seen for one in marked}
     return {
         "generation": report.epoch.generation,
-        "generations": [_generation(*one) for one in report.history],
+        "latency_bounds": LATENCY_BOUNDS,
+        "score_bounds": DRAWN_SCORE_BOUNDS,
+        "generations": [_generation(*one, seen) for one in report.history],
     }
 
 
-def _generation(epoch: Epoch, versions: Mapping[Key, VersionTotals]) -> Json:
+def _generation(
+    epoch: Epoch, versions: Mapping[Key, VersionTotals], seen: Mapping[Marked, int]
+) -> Json:
     routes: Json = {}
     for place in epoch.table.places:
         counted = versions.get(key_of(place)) or VersionTotals()
-        routes.setdefault(place.route.name, {})[place.version] = {
+        name = place.route.name
+        routes.setdefault(name, {})[place.version] = {
             "role": place.role,
             "weight": place.route.weight(place.version),
+            "buckets": epoch.runs[name].buckets.get(place.version, 0),
             "assigned": counted.assigned,
             "bad": counted.bad,
+            "gone": counted.gone,
             "reasons": counted.reasons,
-            "labels": {label: number for label, number in counted.drawn_labels.items() if number},
+            "latency": _trimmed(counted.latency),
+            "labels": _counted(counted.drawn_labels),
+            "scores": _trimmed(counted.drawn_scores),
+            "missing": _counted(counted.drawn_missing),
         }
-    return {"generation": epoch.generation, "since": epoch.since, "routes": routes}
+    splits: Json = {}
+    for name, run in epoch.runs.items():
+        one = epoch.marked.get(name)
+        sticky = None if one is None else {"seen": seen[one], "slots": SLOTS}
+        splits[name] = {"run": run.number, "sticky": sticky}
+    return {
+        "generation": epoch.generation,
+        "since": epoch.since,
+        "routes": routes,
+        "splits": splits,
+    }
+
+
+def _counted(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: number for name, number in counts.items() if number}
+
+
+def _trimmed(row: list[int]) -> list[int]:
+    size = len(row)
+    while size and not row[size - 1]:
+        size -= 1
+    return row[:size]

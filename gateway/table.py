@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.errors import Refusal
 from gateway.model import Assignment, Role, Route, RoutingConfig, Sticky, StickyKind
-from gateway.split import BUCKETS, bucket_of, lanes_of
+from gateway.run import NOTHING_SPENT
+from gateway.split import BUCKETS, lanes_of, place_of
 
 Fields = Mapping[bytes, bytes]
 """Request headers: lower-case name to value (the last one, where a name stands twice)."""
@@ -27,6 +28,23 @@ Draw = Callable[[], float]
 _REMEMBERED_PATHS: Final = 1024
 # Bytes, where no route takes the request; not more than what is whole before a worker is asked.
 DEFAULT_BODY_LIMIT: Final = 1024 * 1024
+
+
+class Marks(Protocol):
+    """A slot for each of the users that can be told apart; 1: it was seen."""
+
+    def __getitem__(self, slot: int, /) -> int: ...
+    def __setitem__(self, slot: int, value: int, /) -> None: ...
+
+
+class _NoMarks:
+    """Nobody was ever seen."""
+
+    def __getitem__(self, slot: int) -> int:
+        return 0
+
+    def __setitem__(self, slot: int, value: int) -> None:
+        pass
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,12 +63,9 @@ class Decision:
     index: int
     headers: bytes
     fallback: Decision | None = None
-    # Only draws are evidence: never an override, never an answer given in another's place.
-    counts_as_evidence: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        drawn = self.assignment in (Assignment.WEIGHTED, Assignment.STICKY)
-        object.__setattr__(self, "counts_as_evidence", drawn)
+    # Only draws are evidence: never an override, never an answer given in another's place, never a
+    # user's second request, nor what fell into a bucket that is spent (see ``run``).
+    counts_as_evidence: bool = False
 
     def __repr__(self) -> str:
         return f"<Decision {self.route.name} -> {self.version} ({self.assignment})>"
@@ -70,15 +85,19 @@ class CompiledRoute:
     """One route with its lanes and decisions ready."""
 
     __slots__ = (
+        "_again",
+        "_apart",
         "_forced",
         "_headers",
         "_host",
         "_key_header",
-        "_lanes",
+        "_marks",
         "_override",
         "_salt",
+        "_spent",
         "_sticky",
         "_weighted",
+        "lanes",
         "rules",
         "sticky",
         "sticky_cookie",
@@ -91,7 +110,7 @@ class CompiledRoute:
         places = {name: first_index + i for i, name in enumerate(order)}
         fallback = _decision(rules, rules.stable, Assignment.FALLBACK, places[rules.stable], None)
 
-        def decisions(assignment: Assignment) -> list[Decision]:
+        def decisions(assignment: Assignment, drawn: bool) -> list[Decision]:
             return [
                 _decision(
                     rules,
@@ -99,18 +118,23 @@ class CompiledRoute:
                     assignment,
                     places[name],
                     fallback if rules.fallback and name != rules.stable else None,
+                    drawn,
                 )
                 for name in order
             ]
 
-        self._weighted = decisions(Assignment.WEIGHTED)
-        self._sticky = decisions(Assignment.STICKY)
+        self._weighted = decisions(Assignment.WEIGHTED, drawn=True)
+        self._apart = decisions(Assignment.WEIGHTED, drawn=False)
+        self._sticky = decisions(Assignment.STICKY, drawn=True)
+        self._again = decisions(Assignment.STICKY, drawn=False)
         # Who names a version wants that version's own answer, failures included: no fallback.
         self._forced = {
             name.encode(): _decision(rules, name, Assignment.FORCED, places[name], None)
             for name in order
         }
-        self._lanes = lanes_of([version.weight for version in rules.candidates])
+        self.lanes = lanes_of([version.weight for version in rules.candidates])
+        self._spent = NOTHING_SPENT
+        self._marks: Marks = _NoMarks()
         self._salt = rules.sticky.salt.encode() if rules.sticky else b""
         self.sticky = rules.sticky is not None
         self.sticky_cookie = _cookie_name(rules.sticky)
@@ -123,6 +147,12 @@ class CompiledRoute:
         self._override = None if rules.override is None else rules.override.encode()
         by_header = rules.sticky is not None and rules.sticky.kind is StickyKind.HEADER
         self._key_header = rules.sticky.name.encode() if rules.sticky and by_header else None
+
+    def mark(self, marks: Marks, spent: bytes) -> None:
+        """Mark in these slots who was seen, and take for draws only a user's first request, and
+        only what falls into a bucket that is not spent (see ``run``). Until then all are draws.
+        """
+        self._marks, self._spent = marks, spent
 
     def takes(self, fields: Fields) -> bool:
         """Whether host and header conditions agree (the path was compared before)."""
@@ -148,8 +178,15 @@ class CompiledRoute:
             if wanted:
                 return self._force(wanted)
         if key is not None:
-            return self._sticky[self._lanes[bucket_of(self._salt, key)]]
-        return self._weighted[self._lanes[int(draw() * BUCKETS)]]
+            bucket, slot = place_of(self._salt, key)
+            if self._marks[slot] or self._spent[bucket]:
+                return self._again[self.lanes[bucket]]
+            self._marks[slot] = 1
+            return self._sticky[self.lanes[bucket]]
+        bucket = int(draw() * BUCKETS)
+        if self._spent[bucket]:  # so that requests without a key have the share of those with one
+            return self._apart[self.lanes[bucket]]
+        return self._weighted[self.lanes[bucket]]
 
     def _force(self, wanted: bytes) -> Decision:
         decision = self._forced.get(wanted)
@@ -244,7 +281,12 @@ def _host(fields: Fields) -> bytes:
 
 
 def _decision(
-    route: Route, version: str, assignment: Assignment, index: int, fallback: Decision | None
+    route: Route,
+    version: str,
+    assignment: Assignment,
+    index: int,
+    fallback: Decision | None,
+    drawn: bool = False,
 ) -> Decision:
     role = Role.STABLE if version == route.stable else Role.CANDIDATE
     headers = (
@@ -252,4 +294,4 @@ def _decision(
         f"X-Model-Route: {route.name}\r\n"
         f"X-Assignment: {assignment}\r\n"
     ).encode()
-    return Decision(route, version, role, assignment, index, headers, fallback)
+    return Decision(route, version, role, assignment, index, headers, fallback, drawn)

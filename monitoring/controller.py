@@ -10,7 +10,7 @@ and the next tick looks anew.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -50,9 +50,9 @@ class Controller:
         try:
             snapshot = routing_file.read(self._path)
             config = parse(snapshot.content)
-            document = self._source.evidence() if any(r.analysis for r in config.routes) else {}
-            judgements = self._docket.look(config, [document]) if document else []
-            self._compare(config.generation, document.get("generation", config.generation))
+            documents = self._source.evidence() if any(r.analysis for r in config.routes) else ()
+            judgements = self._docket.look(config, documents) if documents else []
+            self._compare(config.generation, [one.get("generation") for one in documents])
         except (GatewayError, SourceError, OSError) as error:
             self._cannot(str(error))
             return []
@@ -86,11 +86,14 @@ class Controller:
             self._docket.forget(judgement)
             log.warning("rolled back", route=route, version=version, why=judgement.verdict.sentence)
 
-    def _compare(self, file: str, served: str) -> None:
+    def _compare(self, file: str, served: Sequence[str | None]) -> None:
         """A gateway serves a new file a moment later; for longer it is another file, or refused."""
-        self._apart = 0 if served == file else self._apart + 1
+        others = [str(one) for one in served if one != file]
+        self._apart = self._apart + 1 if others else 0
         if self._apart >= PATIENT_TICKS:
-            self._cannot(f"the file is {file}, the gateway serves {served}: is it the same file?")
+            self._cannot(
+                f"the file is {file}, the gateway serves {others[0]}: is it the same file?"
+            )
         elif not self._apart and self._trouble:
             self._trouble = ""
             log.info("judging again", generation=file)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
@@ -29,7 +31,8 @@ class SourceError(Exception):
 class EvidenceSource(Protocol):
     """The seam: tests put fixed documents behind it."""
 
-    def evidence(self) -> Mapping[str, Any]: ...
+    def evidence(self) -> Sequence[Mapping[str, Any]]:
+        """A document of each gateway."""
 
 
 class GatewaySource:
@@ -61,6 +64,11 @@ class GatewaySource:
             transport=transport,
         )
 
+    @property
+    def url(self) -> str:
+        """Where it is asked, lower-case: two that are equal are one gateway."""
+        return self._admin_url.lower()
+
     def __enter__(self) -> Self:
         return self
 
@@ -83,7 +91,7 @@ class GatewaySource:
             why = str(error).partition("\n")[0]  # the rest is advice about HTTP in general
             raise self._error(path, why) from error
         if not isinstance(document, dict):
-            raise SourceError(f"{path} gave {type(document).__name__} where an object was expected")
+            raise self._error(path, f"{type(document).__name__} where an object was expected")
         return document
 
     def _content(self, path: str) -> bytes:
@@ -109,6 +117,56 @@ class GatewaySource:
 
     def _error(self, path: str, why: str) -> SourceError:
         return SourceError(f"{self._admin_url}{path} gave no answer to work with: {why}")
+
+
+class GatewaySources:
+    """The counts of several gateways, which serve one file between them.
+
+    ``addresses`` may hold several each, with commas between them. One that is named twice would
+    count twice, so that is refused. Raises :class:`SourceError`.
+    """
+
+    def __init__(
+        self,
+        addresses: Iterable[str],
+        token: Token | None = None,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        named = [one.strip() for several in addresses for one in several.split(",")]
+        self.addresses = tuple(one for one in named if one)
+        if not self.addresses:
+            raise SourceError("no gateway is named; give the address of an admin port")
+        self._sources: dict[str, GatewaySource] = {}
+        with ExitStack() as stack:
+            for address in self.addresses:
+                source = stack.enter_context(GatewaySource(address, token, transport))
+                if source.url in self._sources:
+                    raise SourceError(f"{address} is named twice; name each gateway once")
+                self._sources[source.url] = source
+            self._opened = stack.pop_all()
+        self._threads = self._opened.enter_context(ThreadPoolExecutor(len(self._sources)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self._opened.close()
+
+    def evidence(self) -> list[Mapping[str, Any]]:
+        """What ``GET /api/evidence`` says at each, in the order they were named.
+
+        They are asked at the same time. What some of them counted is no evidence: if one says
+        nothing, :class:`SourceError` names it.
+        """
+        return self._ask(GatewaySource.evidence)
+
+    def status(self) -> list[Mapping[str, Any]]:
+        """What ``GET /api/status`` says at each. Raises :class:`SourceError`."""
+        return self._ask(GatewaySource.status)
+
+    def _ask(self, what: Callable[[GatewaySource], Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        return list(self._threads.map(what, self._sources.values()))
 
 
 def _verified_by(url: str) -> SSLContext | bool:

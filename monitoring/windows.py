@@ -75,11 +75,16 @@ def _run(document: Document, route: str, candidate: str) -> Iterator[Mapping[str
             return
         if not _whole(versions[candidate]["weight"], FULL_WEIGHT):
             return
-        began = versions[candidate].get("run")
+        began = _split(generation, route).get("run")
         if stable is not None and began != run:
             return
         stable, run = now, began
         yield generation
+
+
+def _split(generation: Mapping[str, Any], route: str) -> Mapping[str, Any]:
+    split: Mapping[str, Any] = generation.get("splits", {}).get(route, {})
+    return split
 
 
 def _stable_of(versions: Mapping[str, Any]) -> str | None:
@@ -99,7 +104,8 @@ def _window(
     if not all(lanes):
         return None
     candidates, stables = map(_counts, pair)
-    alone = "buckets" in pair[0]
+    # A sticky user counts once in each gateway, and so perhaps twice in two of them.
+    alone = _split(generation, route).get("sticky") is not None
     share = lanes[0] / sum(lanes)
     return Window(source_of(gateway, generation), share, candidates, stables, alone)
 

@@ -129,6 +129,7 @@ def make_outcome(decision: Decision | None = None, **facts: Any) -> Outcome:
         "seconds": 0.012,
         "upstream_seconds": 0.010,
         "body": None,
+        "bound": False,
     }
     return Outcome(**usual | facts)
 

@@ -33,6 +33,7 @@ PATIENCE: Final = 60.0  # seconds until something counts as hung
 OK: Final = b"HTTP/1.1 200 OK\r\n"
 PATHS: Final = ("/healthy", "/canary", "/faulty")
 LARGE: Final = 300_000  # bytes
+SETTLING: Final = 8.0  # seconds: two looks at what the allocator could give back
 TEXT: Final = """\
 routes:
   healthy:
@@ -467,14 +468,20 @@ async def crowd(
 
 
 async def level(served: Served) -> tuple[int, int]:
-    """Descriptors and memory once nobody asks, and idle connections to workers have ended."""
+    """Descriptors and memory once nobody asks, idle connections to workers have ended, and what is
+    free has gone back: the lowest within two of the allocator's looks.
+    """
     deadline = time.monotonic() + PATIENCE
     last, same = -1, 0
     while same < 12 and time.monotonic() < deadline:
         await asyncio.sleep(0.4)
         now = served.descriptors
         last, same = now, same + 1 if now == last else 0
-    return last, served.memory
+    lowest = served.memory
+    for _ in range(20):
+        await asyncio.sleep(SETTLING / 20)
+        lowest = min(lowest, served.memory)
+    return last, lowest
 
 
 async def tell(tally: Tally, served: Served) -> None:

@@ -18,9 +18,10 @@ PURE = {
     "gateway": {
         *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
         *("access", "archive", "backlog", "budget", "chunks", "config.rules", "config.scalars"),
-        *("config.schema", "counts", "edit", "ejection", "errors", "gathering", "headers", "heads"),
-        *("ledger", "model", "observe", "offlimits", "predictions", "readiness", "recovery"),
-        *("report", "request", "split", "status", "stream", "table", "target", "uploads"),
+        *("config.schema", "counts", "edit", "ejection", "errors", "gathering", "grid", "headers"),
+        *("heads", "ledger", "model", "observe", "offlimits", "predictions", "readiness"),
+        *("recovery", "report", "request", "room", "run", "split", "status", "stream", "table"),
+        *("target", "uploads"),
     },
     "monitoring": {
         *("analysis.betting", "analysis.case", "analysis.effects", "analysis.errors"),

@@ -228,7 +228,7 @@ class Source:
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    def evidence(self) -> Mapping[str, Any]:
+    def evidence(self) -> list[Mapping[str, Any]]:
         generation = generation_of(self._file.read_bytes())
         weight = parse(self._file.read_bytes()).route("iris").weight("v2")
         versions = {
@@ -236,7 +236,7 @@ class Source:
             "v2": {"role": "candidate", "weight": weight, "assigned": 100, "bad": 60},
         }
         rows = [{"generation": generation, "routes": {"iris": versions}}]
-        return {"generation": generation, "generations": rows}
+        return [{"generation": generation, "generations": rows}]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from monitoring.commands.options import (
     token_of,
 )
 from monitoring.controller import Controller
-from monitoring.sources import GatewaySource
+from monitoring.sources import GatewaySources
 
 MOST_PROCESSES: Final = 64
 
@@ -77,7 +77,11 @@ def serve(
 def controller(
     file: FileArgument = DEFAULT_FILE,
     gateway: Annotated[
-        str, typer.Option(help="The admin port of the gateway.", envvar="CANARY_ADMIN")
+        str,
+        typer.Option(
+            help="The admin port of the gateway; of several, with commas between them.",
+            envvar="CANARY_ADMIN",
+        ),
     ] = DEFAULT_ADMIN,
     admin_token_file: TokenFile = None,
     json: JsonLogs = False,
@@ -90,7 +94,7 @@ def controller(
     # Python does nothing on SIGTERM by itself, and as process 1 of a container nothing else would.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        with GatewaySource(gateway, token) as source:
-            Controller(file, source).run()
+        with GatewaySources([gateway], token) as sources:
+            Controller(file, sources).run()
     except KeyboardInterrupt:
         raise typer.Exit(0) from None

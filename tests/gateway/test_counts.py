@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter
 from dataclasses import replace
 from math import isnan
 
@@ -12,17 +14,17 @@ from hypothesis import strategies as st
 from gateway.archive import Vocabulary
 from gateway.counts import (
     CLIENT_GONE,
-    DURATION_BOUNDS,
     LEARNED_LABELS,
     OTHER_LABEL,
-    SCORE_BOUNDS,
     VersionCounts,
 )
 from gateway.errors import Reason
+from gateway.grid import DRAWN_SCORE_BOUNDS, DURATION_BOUNDS, LATENCY_BOUNDS, SCORE_BOUNDS
 from gateway.ledger import Ledger, total
 from gateway.model import Assignment, Prediction, Role
 from gateway.predictions import Missing
 from gateway.report import VersionTotals, versions_of
+from gateway.split import BUCKETS, SLOTS
 from gateway.table import compile_table
 from tests.builders import (
     make_config,
@@ -151,7 +153,7 @@ def test_a_failover_stands_against_who_was_assigned_and_not_for_who_answered() -
     assert sum(gave_way.answered.values()) == 0
 
 
-def test_a_client_that_left_is_nobodys_failure_and_nobodys_evidence() -> None:
+def test_a_client_that_left_is_nobodys_failure_and_counts_as_gone() -> None:
     book = Book()
     book.record(status=0, gone=True)
     book.record(Assignment.STICKY, status=200, gone=True)
@@ -162,7 +164,23 @@ def test_a_client_that_left_is_nobodys_failure_and_nobodys_evidence() -> None:
     }
     assert sum(book.counts.errors.values()) == 0
     assert sum(book.counts.worked.buckets) == 0
-    assert (book.evidence.assigned, book.evidence.bad) == (0, 0)
+    assert (book.evidence.assigned, book.evidence.bad, book.evidence.gone) == (2, 0, 2)
+
+
+def test_what_is_no_draw_fails_apart_from_the_evidence() -> None:
+    book = Book()
+    route = compile_table(book.config).routes[0]
+    route.mark(bytearray(SLOTS), b"\1" * BUCKETS)  # all are spent
+    for key in (b"alice", None):
+        decision = route.assign({}, key, lambda: 0.0)
+        book.cells.record(make_outcome(decision))
+        book.cells.record(make_outcome(decision, status=502, reason=Reason.RESET))
+        book.cells.record(make_outcome(decision, status=0, gone=True))
+    counted = book.evidence
+
+    assert (counted.assigned, counted.bad, counted.gone, sum(counted.latency)) == (0, 0, 0, 0)
+    assert book.counts.split == 4
+    assert book.counts.split_reasons == {Reason.RESET: 2}
 
 
 @pytest.mark.parametrize(
@@ -329,6 +347,112 @@ def test_no_scores_make_the_sum_something_that_is_no_number() -> None:
     assert not isnan(book.counts.scores.sum)
 
 
+def test_scores_of_draws_lie_on_a_grid_of_their_own_and_are_scores_as_all() -> None:
+    book = predicting(score="/s")
+    scores = (0.001, 0.04, 0.9999, 1.0, 3.0, -7.0, 2e6)
+    for score in scores:
+        book.predict(b'{"p": "a", "s": %r}' % score)
+        book.record(Assignment.FORCED, body=b'{"p": "a", "s": %r}' % score)
+    drawn = book.evidence.drawn_scores
+
+    expected = Counter(bisect_left(DRAWN_SCORE_BOUNDS, score) for score in scores)
+    assert {place: n for place, n in enumerate(drawn) if n} == expected
+    every = Counter(bisect_left(SCORE_BOUNDS, score) for score in scores * 2)
+    assert {place: n for place, n in enumerate(book.counts.scores.buckets) if n} == every
+    assert book.counts.scores.sum == pytest.approx(2 * sum(scores))
+
+
+# --- how long draws took
+
+
+def latency_of(book: Book) -> dict[int, int]:
+    return {place: number for place, number in enumerate(book.evidence.latency) if number}
+
+
+BEYOND = len(LATENCY_BOUNDS)
+
+
+@pytest.mark.parametrize(
+    ("facts", "where"),
+    [
+        ({"upstream_seconds": 0.001}, 8),
+        ({"upstream_seconds": 0.0011}, 9),
+        ({"upstream_seconds": 0.0}, 0),
+        ({"upstream_seconds": 70.0}, BEYOND),
+        ({"upstream_seconds": 0.001, "status": 404}, 8),
+        ({"upstream_seconds": 0.001, "reason": Reason.UPSTREAM_5XX, "status": 0}, 8),
+        ({"upstream_seconds": 0.001, "reason": Reason.UPSTREAM_5XX, "status": 500}, 8),
+        ({"upstream_seconds": 0.001, "reason": Reason.TIMEOUT, "status": 0}, BEYOND),
+        ({"upstream_seconds": 0.001, "gone": True, "status": 0}, 8),
+        ({"upstream_seconds": 0.001, "reason": Reason.CONNECT, "status": 0}, None),
+        ({"upstream_seconds": 0.001, "reason": Reason.RESET, "status": 0}, None),
+        ({"upstream_seconds": 0.001, "reason": Reason.SHED, "status": 0}, None),
+        ({"upstream_seconds": 0.001, "reason": Reason.BAD_RESPONSE, "status": 0}, None),
+    ],
+)
+def test_a_draw_has_the_time_its_version_took_as_far_as_that_is_known(
+    facts: dict[str, object], where: int | None
+) -> None:
+    book = Book()
+    book.record(**facts)
+    book.record(Assignment.FORCED, **facts)
+
+    assert latency_of(book) == ({} if where is None else {where: 1})
+    assert book.evidence.assigned == 1
+
+
+outcomes = st.fixed_dictionaries(
+    {
+        "upstream_seconds": st.floats(0, 100) | st.sampled_from(LATENCY_BOUNDS + DURATION_BOUNDS),
+        "status": st.sampled_from([0, 200, 404, 500]),
+        "reason": st.none() | st.sampled_from(Reason),
+        "gone": st.booleans(),
+        "seconds": st.floats(0, 100),
+        "bound": st.booleans(),
+        "body": st.none() | st.sampled_from([b'{"p": "a", "s": 0.25}', b"{}", b"no"]),
+    }
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["v1", "v2"]), st.sampled_from(Assignment), outcomes)))
+def test_prometheus_is_told_the_same_of_draws_and_of_all_else(
+    done: list[tuple[str, Assignment, dict[str, object]]],
+) -> None:
+    book = {name: Book(name, role, prediction=make_prediction("/p", "/s")) for name, role in ROLES}
+    took: dict[str, Counter[int]] = {name: Counter() for name in book}
+    for name, assignment, facts in done:
+        assignment = Assignment.WEIGHTED if assignment is Assignment.FALLBACK else assignment
+        facts = facts | ({"reason": None} if facts["gone"] else {})
+        facts = facts | ({"body": None} if facts["gone"] or facts["reason"] else {})
+        book[name].record(assignment, **facts)
+        if not facts["gone"] and facts["reason"] not in (Reason.CONNECT, Reason.SHED):
+            seconds = facts["upstream_seconds"]
+            took[name][bisect_left(DURATION_BOUNDS, seconds)] += 1  # type: ignore[type-var]
+    for name, one in book.items():
+        found = one.counts
+        buckets = {place: n for place, n in enumerate(found.worked.buckets) if n}
+        assert buckets == took[name]
+        assert 0 <= found.bad + found.gone <= found.assigned
+        assert found.bad == sum(found.bad_by.values())
+        assert sum(found.latency) <= found.assigned
+        drawn = sum(found.drawn_labels.values()) + sum(found.drawn_missing.values())
+        assert drawn <= found.assigned - found.bad - found.gone
+
+
+ROLES = (("v1", Role.STABLE), ("v2", Role.CANDIDATE))
+
+
+def test_what_gave_no_prediction_is_told_apart_for_draws() -> None:
+    book = predicting()
+    for assignment in (Assignment.WEIGHTED, Assignment.FORCED, Assignment.FORCED):
+        book.record(assignment, body=b"{}")
+        book.record(assignment, body=b"no JSON")
+    book.record(body=b"{}", status=404)
+
+    assert book.evidence.drawn_missing == {"unreadable": 1, "absent": 1, "too_large": 0}
+    assert book.counts.missing == {"unreadable": 3, "absent": 3, "too_large": 0}
+
+
 # --- histograms
 
 
@@ -360,18 +484,59 @@ def test_the_times_a_client_waited_and_a_worker_took_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "seconds", "bad"), [("v1", 1.6, 1), ("v1", 1.4, 0), ("v2", 1.6, 0)]
+    ("version", "seconds", "bound", "bad"),
+    [("v1", 1.6, False, 1), ("v1", 1.4, False, 0), ("v1", 1.6, True, 0), ("v2", 1.6, False, 0)],
 )
-def test_stable_is_held_to_the_time_a_candidate_has(version: str, seconds: float, bad: int) -> None:
+def test_stable_is_held_to_the_time_a_candidate_has(
+    version: str, seconds: float, bound: bool, bad: int
+) -> None:
     table = compile_table(make_config())  # timeout: 3 s, fallback: stable
     decision = table.routes[0].decision(version, Assignment.WEIGHTED)
     place = table.places[decision.index]
     ledger = Ledger()
     counts = VersionCounts(ledger, place.route, place.version, place.role)
 
-    counts.record(make_outcome(decision, status=200, seconds=seconds, body=b"{}"))
+    counts.record(make_outcome(decision, status=200, seconds=seconds, body=b"{}", bound=bound))
 
     found = counted(ledger, version)
     assert (found.assigned, found.bad) == (1, bad)
     assert found.reasons == ({Reason.TIMEOUT: 1} if bad else {})
+    assert found.latency[BEYOND] == bad
+    assert sum(found.errors.values()) == 0
+
+
+def test_what_stable_said_too_late_is_no_prediction_in_the_evidence() -> None:
+    """A candidate that slow would have said nothing: were stable's word taken, slow classes would
+    seem rarer among candidates that are no different.
+    """
+    book = Book("v1", Role.STABLE, prediction=make_prediction("/p", "/s"))
+    for body in (b'{"p": "a", "s": 0.5}', b"{}"):
+        book.record(seconds=1.6, body=body)
+
+    assert seen(book.evidence.drawn_labels) == {}
+    assert sum(book.evidence.drawn_missing.values()) == 0
+    assert sum(book.evidence.drawn_scores) == 0
+    assert seen(book.counts.labels) == {"a": 1}
+    assert sum(book.counts.scores.buckets) == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "role", "seconds", "bound", "bad"),
+    [
+        ("v1", Role.STABLE, 1.6, False, 1),
+        ("v1", Role.STABLE, 1.4, False, 0),
+        ("v1", Role.STABLE, 1.6, True, 0),
+        ("v2", Role.CANDIDATE, 1.6, False, 0),
+    ],
+)
+def test_who_leaves_stable_where_a_candidate_had_been_given_up_has_seen_a_timeout(
+    version: str, role: Role, seconds: float, bound: bool, bad: int
+) -> None:
+    """Else clients that wait for less than the deadline would leave the timeouts to candidates."""
+    book = Book(version, role)
+    book.record(gone=True, seconds=seconds, status=0, bound=bound, upstream_seconds=0.001)
+    found = book.evidence
+
+    assert (found.assigned, found.bad, found.gone) == (1, bad, 1 - bad)
+    assert latency_of(book) == ({BEYOND: 1} if bad else {8: 1})
     assert sum(found.errors.values()) == 0

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.archive import Vocabulary
-from gateway.counts import Room, VersionCounts, room_for
+from gateway.counts import VersionCounts
 from gateway.errors import Reason
 from gateway.ledger import Ledger, total
 from gateway.model import Assignment
 from gateway.report import versions_of
+from gateway.room import Room, room_for
 from gateway.segment import LedgerReader, SharedLedger, create
 from gateway.table import compile_table
 from tests.builders import make_config, make_outcome, make_prediction

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from gateway.errors import Refusal
 from gateway.model import Assignment, Match, Role, Route, RoutingConfig
-from gateway.split import bucket_of, lanes_of
+from gateway.run import NOTHING_SPENT
+from gateway.split import BUCKETS, SLOTS, bucket_of, lanes_of, place_of
 from gateway.table import CompiledRoute, compile_table, cookie, path_matches
 from tests.builders import make_config, make_cookie, make_route, make_sticky
 
@@ -270,6 +271,57 @@ def test_only_draws_and_keys_are_evidence() -> None:
     }
     assert fallback is not None
     assert not fallback.counts_as_evidence
+
+
+def test_a_users_first_request_is_evidence_and_all_are_served_alike() -> None:
+    route = route_of(make_config(sticky=make_sticky()))
+    route.mark(bytearray(SLOTS), NOTHING_SPENT)
+    first = [route.assign(NOBODY, b"user-%d" % i, never) for i in range(300)]
+    again = [route.assign(NOBODY, b"user-%d" % i, never) for i in range(300)]
+
+    assert all(decision.counts_as_evidence for decision in first)
+    assert not any(decision.counts_as_evidence for decision in again)
+    assert [(one.version, one.assignment, one.headers, one.fallback) for one in first] == [
+        (one.version, one.assignment, one.headers, one.fallback) for one in again
+    ]
+
+
+def test_users_of_one_slot_are_taken_for_one() -> None:
+    route = route_of(make_config(sticky=make_sticky()))
+    marks = bytearray(SLOTS)
+    route.mark(marks, NOTHING_SPENT)
+    _, slot = place_of(b"iris", b"alice")
+    marks[slot] = 1
+
+    assert not route.assign(NOBODY, b"alice", never).counts_as_evidence
+    assert route.assign(NOBODY, b"bob", never).counts_as_evidence
+
+
+def test_a_user_in_a_spent_bucket_is_no_evidence_and_takes_no_slot() -> None:
+    route = route_of(make_config(sticky=make_sticky()))
+    marks = bytearray(SLOTS)
+    bucket, _ = place_of(b"iris", b"alice")
+    spent = bytearray(BUCKETS)
+    spent[bucket] = 1
+    route.mark(marks, bytes(spent))
+
+    assert not route.assign(NOBODY, b"alice", never).counts_as_evidence
+    assert not any(marks)
+    nobody = [
+        route.assign(NOBODY, None, lambda at=at: (at + 0.5) / BUCKETS)
+        for at in (bucket, bucket + 1)
+    ]
+    assert [decision.counts_as_evidence for decision in nobody] == [False, True]
+    assert {decision.assignment for decision in nobody} == {Assignment.WEIGHTED}
+
+
+def test_who_names_a_version_is_not_marked_as_seen() -> None:
+    route = route_of(make_config(sticky=make_sticky(), override="x-model-version"))
+    marks = bytearray(SLOTS)
+    route.mark(marks, NOTHING_SPENT)
+    route.assign(NOBODY | {b"x-model-version": b"v2"}, b"alice", never)
+
+    assert not any(marks)
 
 
 def test_stable_answers_in_a_candidates_place_and_nobody_in_stables() -> None:

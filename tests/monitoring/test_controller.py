@@ -34,10 +34,10 @@ class FixedSource:
     def __init__(self, document: Mapping[str, Any] | None) -> None:
         self.document = document
 
-    def evidence(self) -> Mapping[str, Any]:
+    def evidence(self) -> list[Mapping[str, Any]]:
         if self.document is None:
             raise SourceError("nobody answers")
-        return self.document
+        return [self.document]
 
 
 def evidence(text: str, *, assigned: int, bad: int, since: float = 0.0) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def test_a_file_that_changes_between_verdict_and_edit_is_left_to_who_changed_it(
     newer = TEXT.replace("weight: 10}", "weight: 20}")
 
     class Meddling(FixedSource):
-        def evidence(self) -> Mapping[str, Any]:
+        def evidence(self) -> list[Mapping[str, Any]]:
             file.write_text(newer)
             return super().evidence()
 

@@ -130,6 +130,26 @@ def test_a_weight_of_zero_ends_a_run() -> None:
     assert names(told) == ["g3"]
 
 
+def test_another_run_of_the_gateway_ends_a_run() -> None:
+    told = document(
+        *(generation(f"g{i}", 100 * i) | {"splits": {"iris": {"run": i // 2}}} for i in (1, 2, 3))
+    )
+
+    assert names(told) == ["g2", "g3"]
+
+
+def test_where_users_stick_the_buckets_are_the_draws_and_gateways_are_not_added_up() -> None:
+    one = generation("g1", 1000)
+    one["splits"] = {"iris": {"run": 1, "sticky": {"seen": 3, "slots": 8}}}
+    one["routes"]["iris"]["v1"]["buckets"] = 9000
+    one["routes"]["iris"]["v2"]["buckets"] = 500
+
+    (window,) = windows_of([document(one)], "iris", "v2")
+
+    assert window.share == pytest.approx(500 / 9500)
+    assert window.alone
+
+
 def test_another_stable_ends_a_run() -> None:
     before = generation("g1", 1000, stable="v0")
 

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from gateway.credential import Token
-from monitoring.sources import LARGEST, TIMEOUT, GatewaySource, SourceError
+from monitoring.sources import LARGEST, TIMEOUT, GatewaySource, GatewaySources, SourceError
 
 TOKEN = "0123456789abcdef-token"
 Answer = Callable[[httpx2.Request], httpx2.Response]
@@ -137,3 +137,61 @@ def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch
         thread.join(20)
 
     assert answered == {"generation": "one"}
+
+
+# --- several gateways
+
+
+def sources(answer: Answer, *addresses: str, token: Token | None = None) -> GatewaySources:
+    return GatewaySources(addresses, token, httpx2.MockTransport(answer))
+
+
+def test_all_gateways_are_asked_and_told_of_in_the_order_they_were_named() -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        assert request.headers["authorization"] == f"Bearer {TOKEN}"
+        return httpx2.Response(200, json={"who": request.url.host, "path": request.url.path})
+
+    with sources(answer, "b:1, a:1,", "https://c:1/", token=Token(TOKEN)) as all_of_them:
+        told = all_of_them.evidence()
+        state = all_of_them.status()
+
+    assert [one["who"] for one in told] == ["b", "a", "c"]
+    assert {one["path"] for one in told} == {"/api/evidence"}
+    assert {one["path"] for one in state} == {"/api/status"}
+
+
+def test_they_are_asked_at_the_same_time() -> None:
+    both = threading.Barrier(2, timeout=20)  # broken, and so an error, if one waits for the other
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        both.wait()
+        return httpx2.Response(200, json={})
+
+    with sources(answer, "a:1,b:1") as two:
+        assert two.evidence() == [{}, {}]
+
+
+@pytest.mark.parametrize("broken", [b"[]", b"no"])
+def test_one_that_says_nothing_is_named_and_what_the_others_say_is_no_evidence(
+    broken: bytes,
+) -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, content=broken if request.url.host == "b" else b"{}")
+
+    with (
+        sources(answer, "a:1,b:1,c:1") as three,
+        pytest.raises(SourceError, match=r"http://b:1/api/evidence gave no answer"),
+    ):
+        three.evidence()
+
+
+@pytest.mark.parametrize("twice", ["a:1,a:1", "a:1,http://a:1/", "a:1,b:1,A:1"])
+def test_a_gateway_named_twice_would_count_twice_and_is_refused(twice: str) -> None:
+    with pytest.raises(SourceError, match="named twice; name each gateway once"):
+        sources(lambda _: httpx2.Response(200), twice)
+
+
+@pytest.mark.parametrize("nobody", ["", ",", " , "])
+def test_nobody_to_ask_is_said(nobody: str) -> None:
+    with pytest.raises(SourceError, match="no gateway is named"):
+        sources(lambda _: httpx2.Response(200), nobody)

@@ -13,7 +13,7 @@ import pytest
 from gateway.model import generation_of
 from monitoring.analysis.verdict import Kind
 from monitoring.controller import Controller
-from monitoring.sources import GatewaySource
+from monitoring.sources import GatewaySources
 from tests.sockets.peers import (
     Behaviour,
     Worker,
@@ -91,12 +91,12 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def source() -> Iterator[Callable[[str], GatewaySource]]:
+def source() -> Iterator[Callable[[str], GatewaySources]]:
     with ExitStack() as stack:
-        yield lambda url: stack.enter_context(GatewaySource(url))
+        yield lambda url: stack.enter_context(GatewaySources([url]))
 
 
-def check_nothing_is_done(file: Path, source: GatewaySource) -> None:
+def check_nothing_is_done(file: Path, source: GatewaySources) -> None:
     """However often it looks."""
     controller = Controller(file, source)
     for _ in range(3):

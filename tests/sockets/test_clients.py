@@ -711,7 +711,8 @@ def test_a_client_that_leaves_ends_the_workers_work_too(serve: Serve, hire: Hire
     eventually(lambda: worker.abandoned == 1)
     assert gateway.answers("v1") == {"weighted 499": 1}
     assert gateway.errors("v1") == {}
-    assert (gateway.evidence("v1").assigned, gateway.evidence("v1").bad) == (0, 0)
+    found = gateway.evidence("v1")
+    assert (found.assigned, found.bad, found.gone) == (1, 0, 1)
     assert gateway.in_flight == 0
 
 

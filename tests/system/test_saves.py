@@ -442,17 +442,21 @@ def test_broken_files_under_load_change_nothing_and_are_told_of_once(
                 assert status == 400, name
                 assert document["problems"], name
                 assert document["generation"] == good, name
-            # Once more for good measure: the same file is not refused twice.
-            eventually(lambda before=refused: story.count("failure") == before + 1, 30)
+            eventually(lambda before=refused: story.count("failure") > before)
             story.served.reload()
-            refused += 1
+            # What takes two steps (a directory in the file's place) may be seen after the first.
+            steps = 1 if name in BROKEN_TEXTS else 2
+            refused, before = story.count("failure"), refused
+            assert refused - before <= steps, name
+            # Once more for good measure: the same file is not refused twice.
+            story.served.reload()
             metrics = story.served.metrics()
             assert metrics['canary_config_reloads_total{result="failure"}'] == refused, name
             assert metrics["canary_config_last_reload_successful"] == 0, name
             assert metrics[f'canary_config_info{{hash="{good}"}}'] == 1, name
             assert story.generation() == good, name
-            before = crowd.answered
-            eventually(lambda before=before: crowd.answered > before)
+            answered = crowd.answered
+            eventually(lambda answered=answered: crowd.answered > answered)
         mended(story)
         story.await_in_force("the last one")
     is_sound(crowd)

@@ -1,0 +1,63 @@
+"""How much memory a ledger can ever need, whatever clients send and models answer."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from gateway.counts import LEARNED_LABELS, NOT_RETRIED, RETRIED
+from gateway.errors import Reason
+from gateway.grid import (
+    DRAWN_SCORE_BOUNDS,
+    DURATION_BOUNDS,
+    LATENCY_BOUNDS,
+    SCORE_BOUNDS,
+    WORKED_GRID,
+)
+from gateway.model import Assignment
+from gateway.predictions import MAX_LABEL, Missing
+from gateway.table import RoutingTable
+
+# Status codes there can be, reasons of a refusal, and what a name of cells holds besides the names
+# of the file and a label. Room that nothing is written to takes no memory.
+_CODES: Final = 1000
+_REFUSALS: Final = 64
+_NAME_BYTES: Final = 80
+_SUMS: Final = 3
+_ROWS: Final = tuple(
+    len(bounds) + 1
+    for bounds in (
+        *(DURATION_BOUNDS, DURATION_BOUNDS, WORKED_GRID, LATENCY_BOUNDS),
+        *(SCORE_BOUNDS, DRAWN_SCORE_BOUNDS),
+    )
+)
+
+
+class Room(NamedTuple):
+    """What a ledger needs at most: cells of both kinds, the bytes of its directory besides what an
+    entry always takes, the number of entries, and the cells of the largest row.
+    """
+
+    counts: int
+    sums: int
+    names: int
+    entries: int
+    widest: int
+
+
+def room_for(table: RoutingTable) -> Room:
+    """The most that can ever be named under one table, whatever clients send and models answer."""
+    counts = names = entries = _REFUSALS
+    names *= _NAME_BYTES
+    for place in table.places:
+        route = place.route
+        urls = [endpoint.url.encode() for endpoint in route.version(place.version).endpoints]
+        labels = LEARNED_LABELS + 2 + (len(route.prediction.labels) if route.prediction else 0)
+        single = len(Assignment) * _CODES + 4 * len(Reason) + 2 * len(Missing) + 3
+        single += len(RETRIED) + len(NOT_RETRIED) + 2 * labels + 3 * len(urls)
+        counts += single + sum(_ROWS)
+        entries += single + len(_ROWS) + _SUMS
+        names += (single + len(_ROWS) + _SUMS) * (
+            _NAME_BYTES + len(route.name) + len(place.version)
+        )
+        names += 2 * labels * 4 * MAX_LABEL + 3 * sum(map(len, urls))
+    return Room(counts, _SUMS * len(table.places), names, entries, max(_ROWS))

@@ -1,0 +1,184 @@
+"""What ``GET /api/evidence`` serves of one gateway, file after file."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.archive import KEPT_GENERATIONS
+from gateway.errors import Reason
+from gateway.grid import DRAWN_SCORE_BOUNDS, LATENCY_BOUNDS
+from gateway.model import RoutingConfig, Sticky
+from gateway.plane import Solo
+from gateway.report import ReloadStatus, State, gather
+from gateway.split import SLOTS
+from gateway.status import evidence_json, status_json
+from gateway.table import compile_table
+from tests.builders import make_config, make_outcome, make_prediction, make_sticky
+
+NOBODY: dict[bytes, bytes] = {}
+
+
+def config(percent: float, sticky: Sticky | None = None, **rules: Any) -> RoutingConfig:
+    versions = {"v1": "http://a:1", "v2": ("http://b:1", percent)}
+    prediction = make_prediction("/p", "/s", ["a", "b"])
+    return make_config(
+        versions, sticky=sticky, prediction=prediction, generation=f"at-{percent}", **rules
+    )
+
+
+def ask(plane: Solo, users: range | None = None, **facts: Any) -> list[str]:
+    """A request of each user (or one without a key) is assigned and ends like this."""
+    serving = plane.live.serving
+    versions = []
+    for user in users or [None]:
+        key = None if user is None else b"user-%d" % user
+        decision = serving.table.routes[0].assign(NOBODY, key, lambda: 0.5)
+        serving.counts[decision.index].record(make_outcome(decision, **facts))
+        versions.append(decision.version)
+    return versions
+
+
+def put(plane: Solo, percent: float, sticky: Sticky | None = None, **rules: Any) -> None:
+    plane.put(compile_table(config(percent, sticky, **rules)))
+
+
+def told(plane: Solo) -> Any:
+    """As it is read from the wire."""
+    state = State("routing.yaml", ReloadStatus(), False, plane.processes(), 0)
+    return json.loads(json.dumps(evidence_json(gather(plane.archive, state))))
+
+
+def status(plane: Solo) -> Any:
+    state = State("routing.yaml", ReloadStatus(), False, plane.processes(), 0)
+    return status_json(gather(plane.archive, state))["routes"]["iris"]["versions"]
+
+
+def test_everything_a_verdict_may_use_is_told_as_whole_numbers() -> None:
+    plane = Solo(config(10))
+    ask(plane, body=b'{"p": "a", "s": 0.5}', upstream_seconds=0.001)
+    ask(plane, body=b'{"p": "c", "s": 0.5}', upstream_seconds=0.001)
+    ask(plane, body=b"{}", upstream_seconds=0.0001)
+    ask(plane, reason=Reason.UPSTREAM_5XX, status=500, upstream_seconds=0.0001)
+    ask(plane, gone=True, status=0, upstream_seconds=0.0001)
+    document = told(plane)
+    (generation,) = document["generations"]
+
+    assert document["latency_bounds"] == list(LATENCY_BOUNDS)
+    assert document["score_bounds"] == list(DRAWN_SCORE_BOUNDS)
+    assert generation["splits"] == {"iris": {"run": 1, "sticky": None}}
+    assert generation["routes"]["iris"]["v1"] == {
+        "role": "stable",
+        "weight": 9000,
+        "buckets": 9000,
+        "assigned": 5,
+        "bad": 1,
+        "gone": 1,
+        "reasons": {"upstream_5xx": 1},
+        "latency": [3, 0, 0, 0, 0, 0, 0, 0, 2],
+        "labels": {"a": 1, "__other__": 1},
+        "scores": [0] * DRAWN_SCORE_BOUNDS.index(0.5) + [2],
+        "missing": {"absent": 1},
+    }
+    nothing = generation["routes"]["iris"]["v2"]
+    assert (nothing["latency"], nothing["scores"], nothing["labels"]) == ([], [], {})
+
+
+def test_a_user_counts_once_in_a_split_whichever_file_it_came_under() -> None:
+    plane = Solo(config(10, make_sticky()))
+    first = ask(plane, range(100))
+    ask(plane, range(100))
+    put(plane, 10, make_sticky(), timeout=9.0)
+    ask(plane, range(150))
+    generations = told(plane)["generations"]
+    counted = [one["routes"]["iris"] for one in generations]
+
+    assert [sum(row["assigned"] for row in one.values()) for one in counted] == [100, 50]
+    assert counted[0]["v2"]["assigned"] == first.count("v2")
+    assert [one["splits"]["iris"] for one in generations] == [
+        {"run": 1, "sticky": {"seen": 150, "slots": SLOTS}}
+    ] * 2
+
+
+def test_who_was_a_candidates_is_no_draw_at_the_next_step_and_who_was_stables_is() -> None:
+    plane = Solo(config(10, make_sticky()))
+    before = ask(plane, range(400))
+    put(plane, 50, make_sticky())
+    after = ask(plane, range(400))
+    old, new = told(plane)["generations"]
+    counted = {name: row["assigned"] for name, row in new["routes"]["iris"].items()}
+
+    stayed = [now for was, now in zip(before, after, strict=True) if was == "v1"]
+    assert counted == {"v1": stayed.count("v1"), "v2": stayed.count("v2")}
+    assert {name: row["buckets"] for name, row in new["routes"]["iris"].items()} == {
+        "v1": 5000,
+        "v2": 4000,
+    }
+    assert new["splits"]["iris"] == {"run": 1, "sticky": {"seen": len(stayed), "slots": SLOTS}}
+    assert old["splits"]["iris"]["sticky"]["seen"] == 400  # as it was when the split ended
+
+
+def test_a_candidate_that_is_started_again_begins_a_run_in_which_all_count_anew() -> None:
+    plane = Solo(config(10, make_sticky()))
+    for percent in (10, 0, 10):
+        put(plane, percent, make_sticky())
+        ask(plane, range(100))
+    generations = told(plane)["generations"]
+
+    assert [one["splits"]["iris"]["run"] for one in generations] == [1, 1, 1, 4]
+    last = generations[-1]["routes"]["iris"]
+    assert sum(row["assigned"] for row in last.values()) == 100
+    assert last["v2"]["buckets"] == 1000
+
+
+def test_requests_without_a_key_are_draws_of_their_own_where_users_stick() -> None:
+    plane = Solo(config(10, make_sticky()))
+    for _ in range(3):
+        ask(plane)
+    ask(plane, reason=Reason.RESET, status=502)
+    document = told(plane)["generations"][0]
+
+    row = document["routes"]["iris"]["v1"]
+    assert (row["assigned"], row["bad"]) == (4, 1)
+    assert document["splits"]["iris"]["sticky"]["seen"] == 0
+    assert (status(plane)["v1"]["assigned"], status(plane)["v1"]["bad"]) == (4, 1)
+
+
+def test_the_status_tells_of_all_a_user_asked_and_the_share_of_that() -> None:
+    plane = Solo(config(30, make_sticky()))
+    for _ in range(5):
+        versions = ask(plane, range(100))
+    ask(plane, range(1), reason=Reason.TIMEOUT, status=504)
+    shown = status(plane)
+
+    assert {name: row["assigned"] for name, row in shown.items()} == {
+        name: 5 * versions.count(name) + (name == versions[0]) for name in ("v1", "v2")
+    }
+    assert sum(row["observed"] for row in shown.values()) == pytest.approx(100)
+    assert shown[versions[0]]["reasons"] == {"timeout": 1}
+
+
+def test_a_route_that_went_and_came_back_is_in_another_run() -> None:
+    plane = Solo(config(10, make_sticky()))
+    plane.put(compile_table(RoutingConfig((), generation="empty")))
+    put(plane, 10, make_sticky())
+
+    assert told(plane)["generations"][-1]["splits"]["iris"]["run"] == 3
+
+
+def test_files_of_long_ago_hold_no_memory_for_users() -> None:
+    plane = Solo(config(10, make_sticky()))
+    for number in range(2 * KEPT_GENERATIONS):
+        put(plane, 10 + number / 100, make_sticky())
+        ask(plane, range(number))
+    marked = [epoch.marked["iris"] for epoch in plane.archive.epochs]
+
+    def holds(slots: Any) -> bool:
+        try:
+            return bool(slots.cells)
+        except ValueError:
+            return False
+
+    assert [holds(slots) for slots in marked] == [False] * KEPT_GENERATIONS + [True]
