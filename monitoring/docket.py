@@ -36,6 +36,20 @@ class Filed:
     question: Question
     case: Case
 
+    def is_over(self, windows: Sequence[Window], documents: Sequence[Document]) -> bool:
+        """Whether the run it is about has ended and another one has begun, or gateways came or
+        went.
+
+        Nothing of it is part of the present run, which has a beginning that is told of. Where it
+        has none, the gateway itself began anew in the middle of the run, which goes on.
+        """
+        if len(documents) != self.case.gateways:
+            return True
+        if not self.case.seen or any(window.source in self.case.seen for window in windows):
+            return False
+        told = sum(len(document["generations"]) for document in documents)
+        return told > len(windows)
+
 
 class Docket:
     """One per controller. What it holds is forgotten with the run of a candidate."""
@@ -75,26 +89,12 @@ class Docket:
         try:
             windows = windows_of(documents, *key)
             filed = self._filed.get(key)
-            if (
-                filed is None
-                or filed.question != question
-                or _is_over(filed.case, windows, documents)
-            ):
-                filed = Filed(question, Case.opened(past_of(documents, *key)))
-            case = filed.case.grown(question, windows)
+            if filed is None or filed.question != question or filed.is_over(windows, documents):
+                case = Case.opened(past_of(documents, *key), len(documents))
+            else:
+                case = filed.case
+            case = case.grown(question, windows)
         except BadEvidence as problem:
             return error(str(problem), 1 / question.alpha)
         self._filed[key] = Filed(question, case)
         return judge(question, case)
-
-
-def _is_over(case: Case, windows: Sequence[Window], documents: Sequence[Document]) -> bool:
-    """Whether the run a case is about has ended and another one has begun.
-
-    Nothing of it is part of the present run, which has a beginning that is told of. Where it has
-    none, the gateway itself began anew in the middle of the run, which goes on.
-    """
-    if not case.seen or any(window.source in case.seen for window in windows):
-        return False
-    told = sum(len(document["generations"]) for document in documents)
-    return told > len(windows)

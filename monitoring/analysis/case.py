@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf, log
+from math import log
 from typing import Final
 
 import numpy as np
@@ -72,10 +72,13 @@ class Strand:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """``seen`` holds the counts of each source as of the last look, candidate and stable; ``due``
-    is how many of all requests should have been the candidate's.
+    """``seen`` holds the counts of each source as of the last look, candidate and stable; ``past``
+    are stable's requests before; ``due`` is how many of all requests should have been the
+    candidate's.
     """
 
+    gateways: int = 1
+    past: Counts = _NOTHING
     strands: Mapping[str, Strand] = field(default_factory=dict)
     seen: Mapping[str, tuple[Counts, Counts]] = field(default_factory=dict)
     candidate: Counts = _NOTHING
@@ -84,11 +87,11 @@ class Case:
     due: float = 0.0
 
     @classmethod
-    def opened(cls, past: Counts = _NOTHING) -> Case:
-        """Before the first look. ``past`` are stable's requests before the candidate got any: they
-        shape the first bets and are no evidence.
+    def opened(cls, past: Counts = _NOTHING, gateways: int = 1) -> Case:
+        """Before the first look at so many gateways. ``past`` are stable's requests before the
+        candidate got any: they shape the first bets and are no evidence.
         """
-        return cls({TOGETHER: Strand(past=past)})
+        return cls(gateways, past)
 
     def grown(self, question: Question, windows: Sequence[Window]) -> Case:
         """After a look at the windows as they stand, oldest first.
@@ -122,36 +125,51 @@ class Case:
         candidate, stable, constant = self.candidate, self.stable, self.constant
         due = self.due
         for (name, _), window in steps.items():
-            strands[name] = strands.get(name, Strand()).grown(question, window)
+            strand = strands.get(name) or Strand(past=self.past)
+            strands[name] = strand.grown(question, window)
             candidate, stable = candidate + window.candidate, stable + window.stable
             constant = constant.after(_answers(window.candidate))
             due += window.share * (window.candidate.assigned + window.stable.assigned)
-        return Case(strands, seen, candidate, stable, constant, due)
+        return replace(
+            self,
+            strands=strands,
+            seen=seen,
+            candidate=candidate,
+            stable=stable,
+            constant=constant,
+            due=due,
+        )
 
     def log_evidence(self, signal: str) -> float:
-        """Of one signal: the average over the strands, each of which is evidence by itself."""
-        logs = [_log_evidence(strand, signal) for strand in self._with_traffic()]
-        return float(np.logaddexp.reduce(logs) - log(len(logs)))
+        """Of one signal: the largest of all strands, each held to its part of the promise."""
+        logs = [
+            _log_evidence(strand, signal) + self._part(name)
+            for name, strand in self.strands.items()
+        ]
+        return max(logs, default=0.0)
 
     def log_proof(self, signal: str) -> float | None:
         """The same of the mirror test. None where there is none."""
-        tracks = [strand.tracks.get(signal) for strand in self._with_traffic()]
-        logs = [track.log_proof() if track else None for track in tracks]
-        found = [one for one in logs if one is not None]
-        if not found:
-            return None
-        return float(
-            np.logaddexp.reduce([-inf if one is None else one for one in logs]) - log(len(logs))
-        )
+        logs = []
+        for name, strand in self.strands.items():
+            track = strand.tracks.get(signal)
+            log_proof = None if track is None else track.log_proof()
+            if log_proof is not None:
+                logs.append(log_proof + self._part(name))
+        return max(logs, default=None)
+
+    def _part(self, strand: str) -> float:
+        """The logarithm of a strand's part of the promise.
+
+        What several gateways tell of sticky users may be of the same ones, so it is not added. By
+        Bonferroni's inequality the chance that any of them is wrong is at most the sum of parts.
+        """
+        return 0.0 if strand == TOGETHER else -log(self.gateways)
 
     @property
     def main(self) -> Strand:
         """The strand with the most requests."""
-        return max(self._with_traffic(), key=lambda strand: strand.past.assigned)
-
-    def _with_traffic(self) -> Sequence[Strand]:
-        strands = [strand for strand in self.strands.values() if strand.tracks]
-        return strands or [Strand()]
+        return max(self.strands.values(), key=lambda strand: strand.past.assigned, default=Strand())
 
 
 def _log_evidence(strand: Strand, signal: str) -> float:

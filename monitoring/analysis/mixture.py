@@ -17,7 +17,7 @@ import numpy as np
 
 from monitoring.analysis.betting import Array
 
-FIRST: Final = 0.75  # omega_0; the rest is spread as 1 / (k (k + 1)), which sums to one
+FIRST: Final = 0.9  # omega_0; the rest is spread as 1 / (k (k + 1)), which sums to one
 RESTART_EVERY: Final = 1000  # requests
 
 

@@ -106,7 +106,7 @@ class Latency:
         return latency.LOG_PRIOR
 
     def bets(self, stable: Array, candidate: Array, share: float) -> Bets:
-        return latency.Latency(self.increase).bets(stable, share)
+        return latency.Latency(self.increase).bets(stable, candidate, share)
 
     def proof_log_prior(self) -> Array | None:
         return latency.PROOF_LOG_PRIOR if self.increase else None

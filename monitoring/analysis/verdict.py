@@ -127,8 +127,9 @@ def _decided(
         return Kind.INCONCLUSIVE, ("no request yet",), ""
     uneven = logs[question.split.name] >= enough
     # Where too few requests are the candidate's, those of stable alone look like evidence against
-    # it. Too many only make the other bets dearer: they stay safe (see `make calibrate`).
-    doubtful = uneven and case.candidate.assigned < case.due
+    # it, and sooner than the split is proven wrong: any sign of it is a doubt. Too many only make
+    # the other bets dearer: they stay safe (see `make calibrate`).
+    doubtful = logs[question.split.name] >= 0 and case.candidate.assigned < case.due
     if evidence >= enough and not doubtful:
         return Kind.FAILED, (leading,), words.compared(leading, question, case)
     if uneven:

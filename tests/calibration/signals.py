@@ -67,7 +67,7 @@ def error_signal(
         "errors",
         np.array([1 - rate, rate]),
         errors.LOG_PRIOR,
-        lambda stable, candidate, share: test.bets(stable, share),
+        test.bets,
         half_life=20_000,
         unsure=unsure,
     )
@@ -94,7 +94,7 @@ def latency_signal(usual: Array, fine: bool = False) -> Signal:
         "latency",
         usual,
         latency.LOG_PRIOR,
-        lambda stable, candidate, share: test.bets(stable, share),
+        test.bets,
         refresh=250,
         seen=seen,
     )

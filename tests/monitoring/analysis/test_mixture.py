@@ -20,7 +20,7 @@ def test_every_prior_sums_to_one() -> None:
 
     for prior, bets in (
         (LOG_PRIOR, Errors().bets(stable[:2], 0.1)),
-        (LATENCY_LOG_PRIOR, Latency().bets(stable, 0.1)),
+        (LATENCY_LOG_PRIOR, Latency().bets(stable, candidate, 0.1)),
         (log_prior(5), Predictions().bets(stable[:5], candidate[:5], 0.1)),
     ):
         assert np.exp(prior).sum() == pytest.approx(1.0)
@@ -62,7 +62,7 @@ def test_a_long_healthy_past_is_forgotten_by_a_restart() -> None:
     late = mixture.grown(LOG_PRIOR, np.full(len(LOG_PRIOR), 12.0), 1)
 
     assert float(mixture.log_evidence()) == pytest.approx(np.log(mixture.reserve), abs=0.01)
-    assert float(late.log_evidence()) > 4
+    assert float(late.log_evidence()) > 3
 
 
 def test_a_sum_without_end_has_a_logarithm() -> None:

@@ -102,7 +102,7 @@ def later(draw: np.random.Generator, stable: Array, margin: float) -> Array:
 def test_latency_within_the_tolerance(share: float, margin: float, seed: int) -> None:
     draw = np.random.default_rng(seed)
     stable = mix(draw, 74)
-    bets = Latency(margin).bets(history(draw, 74), share)
+    bets = Latency(margin).bets(history(draw, 74), history(draw, 74), share)
 
     assert mean(bets, share, later(draw, stable, margin), stable).max() <= 1 + ROUNDING
 

@@ -166,7 +166,7 @@ def test_an_outage_that_hits_both_versions_alike_fails_nobody() -> None:
 @pytest.mark.parametrize(("floor", "kind"), [(4, Kind.FAILED), (5, Kind.INCONCLUSIVE)])
 def test_nothing_fails_on_fewer_bad_answers_than_asked_for(floor: int, kind: Kind) -> None:
     asked = question(min_bad=floor)
-    window = Window("0/g@0", 0.01, Counts(4, bad=4), Counts(1000))
+    window = Window("0/g@0", 0.01, Counts(4, bad=4), Counts(396))
 
     assert judge(asked, Case.opened().grown(asked, [window])).kind is kind
 
@@ -330,13 +330,16 @@ def test_ten_processes_in_any_order_are_as_one_to_the_last_bit() -> None:
     assert verdicts == [judge(EVERYTHING, case)] * len(verdicts)
 
 
-def test_a_sticky_user_who_counts_in_two_gateways_is_evidence_twice_over_and_not_squared() -> None:
+def test_gateways_that_may_tell_of_the_same_users_share_the_promise_and_are_not_added() -> None:
     asked = question()
-    one = Window("0/g@0", 0.1, Counts(20, bad=6), Counts(180), alone=True)
-    alone = judge(asked, Case.opened().grown(asked, [one]))
-    both = judge(asked, Case.opened().grown(asked, [one, replace(one, source="1/g@0")]))
+    first = Window("0/g@0", 0.1, Counts(20, bad=6), Counts(180), alone=True)
+    second = replace(first, source="1/g@0")
+    alone = judge(asked, Case.opened().grown(asked, [first]))
+    one_of_two = judge(asked, Case.opened(gateways=2).grown(asked, [first]))
+    both = judge(asked, Case.opened(gateways=2).grown(asked, [first, second]))
 
-    assert both.evidence == pytest.approx(alone.evidence)
+    assert one_of_two.evidence == pytest.approx(alone.evidence / 2)
+    assert both.evidence == pytest.approx(alone.evidence / 2)
     assert both.candidate == Counts(40, bad=12)
 
 
