@@ -67,7 +67,7 @@ def error_signal(
         "errors",
         np.array([1 - rate, rate]),
         errors.LOG_PRIOR,
-        test.bets,
+        lambda stable, candidate, share: test.bets(stable, share),
         half_life=20_000,
         unsure=unsure,
     )
