@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import httpx2
 
-USERS: Final = 1000
+# Most come once or twice while it runs: where users stick, each of them is evidence once.
+USERS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
