@@ -17,7 +17,7 @@ from zlib import crc32
 
 import numpy as np
 
-from tests.calibration import contests, defects, incidents, scenarios, tables
+from tests.calibration import contests, defects, incidents, pace, scenarios, tables
 from tests.calibration.cases import Case
 from tests.calibration.limits import BAND
 from tests.calibration.signals import ALPHA
@@ -112,6 +112,7 @@ def main() -> int:
                 rows.append((case, merged))
             print(tables.table(rows, title), flush=True)
             broken += tables.failures(rows)
+    print(pace.table())
     print(f"{time.monotonic() - began:.0f} s.", *(f"FAIL: {one}" for one in broken), sep="\n")
     return 1 if broken else 0
 
