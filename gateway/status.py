@@ -82,12 +82,12 @@ def evidence_json(report: Report) -> Json:
         "generation": report.epoch.generation,
         "latency_bounds": LATENCY_BOUNDS,
         "score_bounds": DRAWN_SCORE_BOUNDS,
-        "generations": [_generation(*one, seen) for one in report.history],
+        "generations": [_generation(report, *one, seen) for one in report.history],
     }
 
 
 def _generation(
-    epoch: Epoch, versions: Mapping[Key, VersionTotals], seen: Mapping[Marked, int]
+    report: Report, epoch: Epoch, versions: Mapping[Key, VersionTotals], seen: Mapping[Marked, int]
 ) -> Json:
     routes: Json = {}
     for place in epoch.table.places:
@@ -100,6 +100,8 @@ def _generation(
             "assigned": counted.assigned,
             "bad": counted.bad,
             "gone": counted.gone,
+            # Of all kinds: who compares what was assigned has to know what is not told of yet.
+            "in_flight": report.all_in_flight(place) if epoch is report.epoch else 0,
             "reasons": counted.reasons,
             "latency": _trimmed(counted.latency),
             "labels": _counted(counted.drawn_labels),

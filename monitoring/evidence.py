@@ -76,8 +76,9 @@ class Window:
     """Candidate and stable under one generation of one gateway, named by ``source``.
 
     ``share`` is the candidate's part of the draws that went to either of the two, strictly between
-    0 and 1. ``alone`` says that counts of this source must not be added to those of others: a
-    sticky user counts once in each gateway.
+    0 and 1; ``pending`` are requests that the candidate has not answered yet. ``alone`` says that
+    counts of this source must not be added to those of others: a sticky user counts once in each
+    gateway.
     """
 
     source: str
@@ -85,6 +86,7 @@ class Window:
     candidate: Counts
     stable: Counts
     alone: bool = False
+    pending: int = 0
 
 
 def row(numbers: Iterable[int]) -> Row:

@@ -107,7 +107,8 @@ def _window(
     # A sticky user counts once in each gateway, and so perhaps twice in two of them.
     alone = _split(generation, route).get("sticky") is not None
     share = lanes[0] / sum(lanes)
-    return Window(source_of(gateway, generation), share, candidates, stables, alone)
+    pending = _whole(pair[0].get("in_flight", 0))
+    return Window(source_of(gateway, generation), share, candidates, stables, alone, pending)
 
 
 def _counts(version: Mapping[str, Any]) -> Counts:

@@ -74,7 +74,7 @@ class Strand:
 class Case:
     """``seen`` holds the counts of each source as of the last look, candidate and stable; ``past``
     are stable's requests before; ``due`` is how many of all requests should have been the
-    candidate's.
+    candidate's, ``pending`` how many it has not answered yet.
     """
 
     gateways: int = 1
@@ -85,6 +85,7 @@ class Case:
     stable: Counts = _NOTHING
     constant: Constant = _NO_ANSWER
     due: float = 0.0
+    pending: int = 0
 
     @classmethod
     def opened(cls, past: Counts = _NOTHING, gateways: int = 1) -> Case:
@@ -113,7 +114,8 @@ class Case:
             # give the same numbers to the last bit in whatever order they are asked.
             key = strand, window.share
             steps[key] = _added(steps[key], new) if key in steps else new
-        return self._after(question, steps, seen)
+        pending = sum(window.pending for window in windows)
+        return replace(self._after(question, steps, seen), pending=pending)
 
     def _after(
         self,
@@ -140,13 +142,29 @@ class Case:
             due=due,
         )
 
+    @property
+    def short(self) -> bool:
+        """Whether too few requests came to the candidate, and none that are under way explain it:
+        a slow one answers later than stable.
+        """
+        return self.candidate.assigned + self.pending < self.due
+
     def log_evidence(self, signal: str) -> float:
         """Of one signal: the largest of all strands, each held to its part of the promise."""
-        logs = [
-            _log_evidence(strand, signal) + self._part(name)
-            for name, strand in self.strands.items()
-        ]
-        return max(logs, default=0.0)
+        return self.combined({signal: 1.0})[0]
+
+    def combined(self, weights: Mapping[str, float]) -> tuple[float, str]:
+        """``log E`` of signals together, and which one speaks loudest.
+
+        Within a strand they are averaged, which is valid however they depend on one another; of
+        the strands the largest counts.
+        """
+        found = [(0.0, next(iter(weights)))]
+        for name, strand in self.strands.items():
+            logs = {one: log(part) + _log_evidence(strand, one) for one, part in weights.items()}
+            together = float(np.logaddexp.reduce(list(logs.values())))
+            found.append((together + self._part(name), max(logs, key=lambda one: logs[one])))
+        return max(found[1:] or found)
 
     def log_proof(self, signal: str) -> float | None:
         """The same of the mirror test. None where there is none."""

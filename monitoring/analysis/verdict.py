@@ -76,16 +76,8 @@ def error(why: str, limit: float) -> Verdict:
 def judge(question: Question, case: Case) -> Verdict:
     """The verdict on a candidate as of now."""
     limit = 1 / question.alpha
-    bad = bad_of(case.candidate, question.declared)
+    evidence, leading = _evidence(question, case)
     logs = {one.name: case.log_evidence(one.name) for one in question.every}
-    weights = _weights(question)
-    if bad < question.min_bad:  # errors alone say nothing yet
-        for signal in question.signals:
-            if signal.name in ("errors", "error limit"):
-                logs[signal.name] = min(logs[signal.name], 0.0)
-    parts = {name: log(weight) + logs[name] for name, weight in weights.items()}
-    evidence = float(np.logaddexp.reduce(list(parts.values())))
-    leading = max(parts, key=lambda name: parts[name])
     findings = tuple(
         _finding(question, case, signal, logs[signal.name]) for signal in question.every
     )
@@ -115,6 +107,24 @@ def judge(question: Question, case: Case) -> Verdict:
     )
 
 
+def _evidence(question: Question, case: Case) -> tuple[float, str]:
+    """Of all signals that lead to a rollback, and which leads. Errors alone say nothing below the
+    floor of bad answers: their part counts as undecided then.
+    """
+    weights = _weights(question)
+    few = bad_of(case.candidate, question.declared) < question.min_bad
+    counted = {
+        name: part
+        for name, part in weights.items()
+        if not (few and name in ("errors", "error limit"))
+    }
+    undecided = 1.0 - sum(counted.values())
+    if not counted:
+        return 0.0, next(iter(weights))
+    evidence, leading = case.combined(counted)
+    return float(np.logaddexp(evidence, log(undecided))) if undecided > 1e-9 else evidence, leading
+
+
 def _decided(
     question: Question, case: Case, evidence: float, leading: str, logs: dict[str, float]
 ) -> tuple[Kind, tuple[str, ...], str]:
@@ -125,11 +135,13 @@ def _decided(
         return Kind.FAILED, ("collapse",), collapse
     if not case.candidate.assigned:
         return Kind.INCONCLUSIVE, ("no request yet",), ""
-    uneven = logs[question.split.name] >= enough
+    split = logs[question.split.name]
+    late = case.candidate.assigned < case.due and not case.short
     # Where too few requests are the candidate's, those of stable alone look like evidence against
     # it, and sooner than the split is proven wrong: any sign of it is a doubt. Too many only make
     # the other bets dearer: they stay safe (see `make calibrate`).
-    doubtful = logs[question.split.name] >= 0 and case.candidate.assigned < case.due
+    doubtful = split > 0 and case.short
+    uneven = split >= enough and not late
     if evidence >= enough and not doubtful:
         return Kind.FAILED, (leading,), words.compared(leading, question, case)
     if uneven:

@@ -76,6 +76,7 @@ def test_everything_a_verdict_may_use_is_told_as_whole_numbers() -> None:
         "assigned": 5,
         "bad": 1,
         "gone": 1,
+        "in_flight": 0,
         "reasons": {"upstream_5xx": 1},
         "latency": [3, 0, 0, 0, 0, 0, 0, 0, 2],
         "labels": {"a": 1, "__other__": 1},

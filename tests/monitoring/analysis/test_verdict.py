@@ -290,6 +290,26 @@ def test_a_candidate_that_gets_too_few_requests_is_not_judged_by_them() -> None:
     assert (verdict.kind, verdict.reasons) == (Kind.ERROR, ("split",))
 
 
+@pytest.mark.parametrize(("pending", "kind"), [(0, Kind.ERROR), (900, Kind.FAILED)])
+def test_requests_that_are_under_way_are_not_missing(pending: int, kind: Kind) -> None:
+    """A candidate that hangs is told of late: by what timed out, and not yet by what will."""
+    asked = question()
+    hanging = Window("0/g@0", 0.1, Counts(100, bad=100), Counts(9000), pending=pending)
+    verdict = judge(asked, Case.opened(Counts(5000)).grown(asked, [hanging]))
+
+    assert verdict.kind is kind
+
+
+def test_errors_alone_say_nothing_below_the_floor_and_do_not_weigh_on_the_others() -> None:
+    asked = question(latency_max_increase=100, min_bad=50)
+    slow = Model(2, bad=0.2, median=0.3).counts(100)
+    window = Window("0/g@0", 0.1, slow, Model(3).counts(900))
+    verdict = judge(asked, Case.opened(Model(1).counts(3000)).grown(asked, [window]))
+
+    assert verdict.candidate.bad < 50
+    assert (verdict.kind, verdict.leading) == (Kind.FAILED, "latency")
+
+
 def test_a_candidate_that_gets_too_many_requests_fails_by_them() -> None:
     asked = question()
     many = Window("0/g@0", 0.1, Counts(3000, bad=600), Counts(7000))
