@@ -177,6 +177,7 @@ class Analysis:
     errors_max_increase: int | None = None
     errors_limit: int | None = None
     latency_max_increase: int | None = None
+    latency_above: float = 0.005  # seconds; what is faster is fast enough
     latency_limit: float | None = None  # seconds
     predictions_max_shift: int | None = None
     predictions_action: ShiftAction = ShiftAction.ALERT

@@ -240,6 +240,7 @@ def _analysis(shape: schema.Analysis) -> model.Analysis:
         errors_max_increase=shape.errors.max_increase if shape.errors else None,
         errors_limit=shape.errors.limit if shape.errors else None,
         latency_max_increase=shape.latency.max_increase if shape.latency else None,
+        latency_above=shape.latency.above if shape.latency else 0.005,
         latency_limit=shape.latency.limit if shape.latency else None,
         predictions_max_shift=predictions.max_shift if predictions else None,
         predictions_action=predictions.action if predictions else model.ShiftAction.ALERT,

@@ -77,6 +77,7 @@ Bytes = Annotated[int, number(read.size, read.SIZE, "1", "1GiB")]
 InFlight = Annotated[int, number(read.count, read.COUNT, "1", "100000")]
 MinBad = Annotated[int, number(read.count, read.COUNT, "1", "1000000")]
 Timeout = Annotated[float, scalar(read.within(read.duration, "1ms", "1h"), read.DURATION)]
+Bound = Annotated[float, scalar(read.within(read.duration, "0ms", "1h"), read.DURATION)]
 Pause = Annotated[float | None, scalar(read.pause, f"{read.DURATION}|forever")]
 
 
@@ -209,6 +210,9 @@ class Latency(Shape):
 
     max_increase: Percent = Field(
         description="At any bound, at most so many points more of the requests slower than it."
+    )
+    above: Bound = _key(
+        0.005, "Only bounds from here on count: what is faster is fast enough. Default: 5ms."
     )
     limit: Timeout | None = _key(
         None, "At most 1 % of its answers may take longer, whatever stable does."

@@ -36,7 +36,8 @@ def question_of(route: Route, analysis: Analysis) -> Question:
     declared = bool(route.prediction and route.prediction.labels)
     signals: list[Signal] = [Errors(_share(analysis.errors_max_increase), declared)]
     if analysis.latency_max_increase is not None:
-        signals.append(Latency(_share(analysis.latency_max_increase)))
+        floor = bisect_left(LATENCY_BOUNDS, analysis.latency_above)
+        signals.append(Latency(_share(analysis.latency_max_increase), floor))
     if analysis.errors_limit is not None:
         signals.append(Limit(_share(analysis.errors_limit), declared))
     if analysis.latency_limit is not None:

@@ -89,9 +89,12 @@ class Errors:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """What a whole answer took; a timeout is as slow as can be."""
+    """What a whole answer took; a timeout is as slow as can be. Buckets up to ``floor`` are one:
+    which of them an answer falls into makes no difference to anybody.
+    """
 
     increase: float
+    floor: int = 0
     name: str = "latency"
     weight: float = 0.3
     rail: bool = True
@@ -100,7 +103,10 @@ class Latency:
         return () if sum(stable.latency) >= _ENOUGH else None
 
     def outcomes(self, counts: Counts, frame: Frame) -> Array:
-        return _padded(counts.latency, LATENCY_BUCKETS)
+        buckets = _padded(counts.latency, LATENCY_BUCKETS)
+        buckets[self.floor] = buckets[: self.floor + 1].sum()
+        buckets[: self.floor] = 0.0
+        return buckets
 
     def log_prior(self, frame: Frame) -> Array:
         return latency.LOG_PRIOR

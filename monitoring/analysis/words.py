@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from monitoring.analysis.case import Case
 from monitoring.analysis.interval import Interval
-from monitoring.analysis.question import Question
-from monitoring.analysis.signals import bad_of
+from monitoring.analysis.question import LATENCY_BOUNDS, Question
+from monitoring.analysis.signals import Latency, bad_of
 from monitoring.evidence import Counts
 
 
@@ -17,12 +19,8 @@ def compared(leading: str, question: Question, case: Case) -> str:
     if leading == "latency limit":
         return "more of its answers are slow than the limit allows"
     if leading == "latency":
-        bound = case.main.bound
-        if bound is None:
-            return "its answers take longer than stable's"
-        slow = (_slow(one, bound) for one in (candidate, stable))
-        told = "it is slower than stable: beyond stable's p95 are {} of its answers against {}"
-        return told.format(*slow) + _between(case.main.slow.interval(question.alpha))
+        floor = max((one.floor for one in question.signals if isinstance(one, Latency)), default=0)
+        return _slower(candidate, stable, floor)
     if leading in ("labels", "scores"):
         return shifted(leading, candidate, stable)
     both = (_rate(one, question.declared) for one in (candidate, stable))
@@ -86,9 +84,25 @@ def _rate(counts: Counts, declared: bool) -> str:
     return f"{bad:,} bad of {every:,} ({share:.2f} %)"
 
 
-def _slow(counts: Counts, bound: int) -> str:
-    total = sum(counts.latency)
-    return f"{100 * sum(counts.latency[bound + 1 :]) / total:.1f} %" if total else "none"
+def _slower(candidate: Counts, stable: Counts, floor: int) -> str:
+    """Told by the bound, of those that count, at which the two differ most."""
+    size = max(len(candidate.latency), len(stable.latency))
+    mine, theirs = (_beyond(one.latency, size) for one in (candidate, stable))
+    if not mine or not theirs or size <= floor:
+        return "its answers take longer than stable's"
+    most = max(range(floor, size), key=lambda bucket: mine[bucket] - theirs[bucket])
+    bound = 1000 * LATENCY_BOUNDS[min(most, len(LATENCY_BOUNDS) - 1)]
+    return (
+        f"it is slower than stable: {100 * mine[most]:.1f} % of its answers take more than "
+        f"{bound:.3g} ms against {100 * theirs[most]:.1f} % of stable's"
+    )
+
+
+def _beyond(latency: tuple[int, ...], size: int) -> list[float]:
+    """What share took longer than each bound; empty if nothing was counted."""
+    total = sum(latency)
+    padded = [*latency, *[0] * (size - len(latency))]
+    return [1 - one / total for one in accumulate(padded)] if total else []
 
 
 def _shares(counts: Counts) -> dict[str, float]:
