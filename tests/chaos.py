@@ -447,7 +447,7 @@ async def run(
             good = sum(counter[200] for counter in last.statuses.values())
             if good < last.asked:
                 tally.note("after", f"{last.asked - good} of {last.asked} failed")
-            after = await level(served)
+            after = await level(served, SETTLING)
             return Result(tally, before, after, await asyncio.to_thread(served.in_flight), good)
         finally:
             await asyncio.to_thread(served.stop)
@@ -467,9 +467,9 @@ async def crowd(
     await asyncio.gather(*each)
 
 
-async def level(served: Served) -> tuple[int, int]:
-    """Descriptors and memory once nobody asks, idle connections to workers have ended, and what is
-    free has gone back: the lowest within two of the allocator's looks.
+async def level(served: Served, settling: float = 0.0) -> tuple[int, int]:
+    """Descriptors and memory once nobody asks, and idle connections to workers have ended. What is
+    free goes back within two of the allocator's looks: the lowest in so many seconds counts.
     """
     deadline = time.monotonic() + PATIENCE
     last, same = -1, 0
@@ -478,8 +478,8 @@ async def level(served: Served) -> tuple[int, int]:
         now = served.descriptors
         last, same = now, same + 1 if now == last else 0
     lowest = served.memory
-    for _ in range(20):
-        await asyncio.sleep(SETTLING / 20)
+    for _ in range(20 if settling else 0):
+        await asyncio.sleep(settling / 20)
         lowest = min(lowest, served.memory)
     return last, lowest
 

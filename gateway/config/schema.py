@@ -211,9 +211,7 @@ class Latency(Shape):
     max_increase: Percent = Field(
         description="At any bound, at most so many points more of the requests slower than it."
     )
-    above: Bound = _key(
-        0.005, "Only bounds from here on count: what is faster is fast enough. Default: 5ms."
-    )
+    above: Bound = _key(0.005, "What is faster than this is fast enough. Default: 5ms.")
     limit: Timeout | None = _key(
         None, "At most 1 % of its answers may take longer, whatever stable does."
     )
