@@ -10,9 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Final
-
-LATENCY_BUCKETS: Final = 74  # geometric, ratio 2 ** (1 / 4), from 0.25 ms; the last has no end
 
 
 class BadEvidence(ValueError):

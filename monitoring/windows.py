@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from gateway.model import FULL_WEIGHT
@@ -51,17 +52,14 @@ def source_of(gateway: int, generation: Mapping[str, Any]) -> str:
     return f"{gateway}/{generation['generation']}@{generation.get('since', 0)}"
 
 
-class _shape:
+@contextmanager
+def _shape() -> Iterator[None]:
     """Translates what a document of another shape raises."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, (KeyError, TypeError, AttributeError)):
-            raise BadEvidence(
-                f"evidence of another shape than /api/evidence serves: {error}"
-            ) from error
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as error:
+        why = f"evidence of another shape than /api/evidence serves: {error}"
+        raise BadEvidence(why) from error
 
 
 def _run(document: Document, route: str, candidate: str) -> Iterator[Mapping[str, Any]]:

@@ -62,15 +62,3 @@ def increments(bets: Bets, candidate: Array, stable: Array) -> Array:
     return np.asarray(
         (bets.candidate @ candidate[..., None])[..., 0] + (bets.stable @ stable[..., None])[..., 0]
     )
-
-
-def information(ratio: Array, frequencies: Array, share: float) -> Array:
-    """Mean growth of the log evidence per request, in nats, if the outcomes of stable have these
-    ``frequencies`` ``(..., B)`` and the suspicion ``(..., J, B)`` is true. The reciprocal of the
-    fastest detection there can be is ``information / log(1 / alpha)`` (arXiv 2512.20039).
-    """
-    q1 = ratio * frequencies[..., None, :]
-    q1 = q1 / q1.sum(-1, keepdims=True)
-    bets = bets_on(ratio, share)
-    grown = share * q1 * bets.candidate + (1 - share) * frequencies[..., None, :] * bets.stable
-    return np.asarray(grown.sum(-1))

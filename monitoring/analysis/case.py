@@ -9,10 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from monitoring.analysis.betting import Array
 from monitoring.analysis.interval import Rates
 from monitoring.analysis.question import Question
-from monitoring.analysis.signals import bad_of
+from monitoring.analysis.signals import answers_of, good_and_bad, within_and_beyond
 from monitoring.analysis.track import Track
 from monitoring.evidence import Counts, Window
 
@@ -63,10 +62,14 @@ class Strand:
         bound = self.bound if self.bound is not None else _slow_bound(self.past)
         mine, theirs = window.candidate, window.stable
         declared = question.declared
-        errors = self.errors.grown(_bad(mine, declared), _bad(theirs, declared), window.share)
+        errors = self.errors.grown(
+            good_and_bad(mine, declared), good_and_bad(theirs, declared), window.share
+        )
         slow = self.slow
         if bound is not None:
-            slow = slow.grown(_beyond(mine, bound), _beyond(theirs, bound), window.share)
+            slow = slow.grown(
+                within_and_beyond(mine, bound), within_and_beyond(theirs, bound), window.share
+            )
         return Strand(tracks, errors, slow, bound, self.past + window.stable)
 
 
@@ -130,7 +133,7 @@ class Case:
             strand = strands.get(name) or Strand(past=self.past)
             strands[name] = strand.grown(question, window)
             candidate, stable = candidate + window.candidate, stable + window.stable
-            constant = constant.after(_answers(window.candidate))
+            constant = constant.after(answers_of(window.candidate))
             due += window.share * (window.candidate.assigned + window.stable.assigned)
         return replace(
             self,
@@ -199,26 +202,9 @@ def _added(a: Window, b: Window) -> Window:
     return replace(a, candidate=a.candidate + b.candidate, stable=a.stable + b.stable)
 
 
-def _answers(counts: Counts) -> Mapping[str, int]:
-    """The different answers: labels, or bins of the score where there are no labels."""
-    if counts.labels:
-        return dict(counts.labels)
-    return {f"score bin {bin}": number for bin, number in enumerate(counts.scores) if number}
-
-
-def _bad(counts: Counts, declared: bool) -> Array:
-    bad = bad_of(counts, declared)
-    return np.array([max(counts.assigned - counts.gone - bad, 0), bad], dtype=np.float64)
-
-
 def _slow_bound(stable: Counts) -> int | None:
     """The bucket in which the slowest twentieth of stable's requests begins."""
     total = sum(stable.latency)
     if total < 100:
         return None
     return int(np.searchsorted(np.cumsum(stable.latency), _SLOW * total))
-
-
-def _beyond(counts: Counts, bound: int) -> Array:
-    slow = sum(counts.latency[bound + 1 :])
-    return np.array([sum(counts.latency) - slow, slow], dtype=np.float64)

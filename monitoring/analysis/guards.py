@@ -8,6 +8,7 @@ from math import log
 from typing import Final
 
 from monitoring.analysis.case import Case
+from monitoring.analysis.signals import answers_of
 
 _CHANCE: Final = 1e-6  # that as many answers of stable in a row would be that one
 _LEAST: Final = 30  # answers in a row
@@ -20,9 +21,7 @@ def collapse(case: Case) -> str | None:
     chance. What stable has not shown at least as often as the candidate collapses for nothing.
     """
     label, number = case.constant.label, case.constant.number
-    shown = dict(case.stable.labels)
-    if not shown:
-        shown = {f"score bin {bin}": n for bin, n in enumerate(case.stable.scores) if n}
+    shown = answers_of(case.stable)
     total = sum(shown.values())
     if number < _LEAST or total < _LEAST:
         return None

@@ -58,7 +58,3 @@ class Mixture:
         highest = self.logs.max(-1)
         added = np.exp(self.logs - highest[..., None]).sum(-1)
         return np.asarray(np.logaddexp(highest + np.log(added), np.log(self.reserve)))
-
-    def leading(self) -> int:
-        """The suspicion that explains the data best."""
-        return int(self.logs.argmax(-1))

@@ -6,11 +6,11 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.grid import LATENCY_BOUNDS
 from gateway.model import FULL_WEIGHT, Analysis, Prediction, Route, ShiftAction
 from monitoring.analysis.signals import Errors, Labels, Latency, Limit, Scores, Signal, Split
 
 _SPLIT: Final = Split()
-LATENCY_BOUNDS: Final = tuple(0.00025 * 2 ** (k / 4) for k in range(73))  # seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from gateway.counts import OTHER_LABEL
+from gateway.grid import LATENCY_BOUNDS
 from monitoring.analysis import errors, latency, predictions, split
 from monitoring.analysis.betting import Array, Bets
-from monitoring.evidence import LATENCY_BUCKETS, Counts
+from monitoring.evidence import Counts
 
-OTHER_LABEL: Final = "__other__"  # what the gateway counts labels as that nobody declared
 _FAILURES: Final = ("unreadable", "absent")  # of good answers, reasons for no prediction
 _ENOUGH: Final = 200  # predictions of stable before its classes or tenths are fixed
 _TENTHS: Final = 10
@@ -56,6 +57,25 @@ def bad_of(counts: Counts, declared: bool) -> int:
     return counts.bad + unknown + sum(missing.get(reason, 0) for reason in _FAILURES)
 
 
+def good_and_bad(counts: Counts, declared: bool) -> Array:
+    """Requests that got a good answer, and those that did not: ``(2,)``. Who left is neither."""
+    bad = bad_of(counts, declared)
+    return np.array([max(counts.assigned - counts.gone - bad, 0), bad], dtype=np.float64)
+
+
+def within_and_beyond(counts: Counts, bound: int) -> Array:
+    """Answers that took up to a bound, an index of the latency buckets, and longer: ``(2,)``."""
+    beyond = sum(counts.latency[bound + 1 :])
+    return np.array([sum(counts.latency) - beyond, beyond], dtype=np.float64)
+
+
+def answers_of(counts: Counts) -> dict[str, int]:
+    """The different answers: labels, or bins of the score where there are no labels."""
+    if counts.labels:
+        return dict(counts.labels)
+    return {f"score bin {bin}": number for bin, number in enumerate(counts.scores) if number}
+
+
 @dataclass(frozen=True, slots=True)
 class Errors:
     """Good and bad answers. ``declared``: the file names the labels there are."""
@@ -70,8 +90,7 @@ class Errors:
         return ("good", "bad")
 
     def outcomes(self, counts: Counts, frame: Frame) -> Array:
-        bad = bad_of(counts, self.declared)
-        return np.array([max(counts.assigned - counts.gone - bad, 0), bad], dtype=np.float64)
+        return good_and_bad(counts, self.declared)
 
     def log_prior(self, frame: Frame) -> Array:
         return errors.LOG_PRIOR
@@ -103,7 +122,7 @@ class Latency:
         return () if sum(stable.latency) >= _ENOUGH else None
 
     def outcomes(self, counts: Counts, frame: Frame) -> Array:
-        buckets = _padded(counts.latency, LATENCY_BUCKETS)
+        buckets = _padded(counts.latency, len(LATENCY_BOUNDS) + 1)
         buckets[self.floor] = buckets[: self.floor + 1].sum()
         buckets[: self.floor] = 0.0
         return buckets
@@ -227,10 +246,8 @@ class Limit:
 
     def outcomes(self, counts: Counts, frame: Frame) -> Array:
         if self.bound is None:
-            beyond, every = bad_of(counts, self.declared), counts.assigned - counts.gone
-        else:
-            beyond, every = sum(counts.latency[self.bound + 1 :]), sum(counts.latency)
-        return np.array([max(every - beyond, 0), beyond], dtype=np.float64)
+            return good_and_bad(counts, self.declared)
+        return within_and_beyond(counts, self.bound)
 
     def log_prior(self, frame: Frame) -> Array:
         return errors.LOG_PRIOR

@@ -88,14 +88,13 @@ def judge(question: Question, case: Case) -> Verdict:
     )
     kind, reasons, sentence = _decided(question, case, evidence, leading, logs)
     remaining = _remaining(question, case) if kind is Kind.INCONCLUSIVE else None
+    factor = exp(min(evidence, _MOST))
     if kind is Kind.INCONCLUSIVE:
-        sentence = words.unproven(
-            sentence, exp(min(evidence, _MOST)), limit, remaining, case.candidate
-        )
+        sentence = words.unproven(question, case, factor, remaining)
     return Verdict(
         kind,
         sentence,
-        exp(min(evidence, _MOST)),
+        factor,
         limit,
         leading,
         case.candidate,
@@ -149,7 +148,7 @@ def _decided(
     unproven = _unproven(question, case)
     if not unproven:
         return Kind.SUCCESSFUL, ("proven",), words.proven(question, case)
-    return Kind.INCONCLUSIVE, unproven, words.compared("errors", question, case)
+    return Kind.INCONCLUSIVE, unproven, ""
 
 
 def _unproven(question: Question, case: Case) -> tuple[str, ...]:

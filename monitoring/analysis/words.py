@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from itertools import accumulate
 
+from gateway.grid import LATENCY_BOUNDS
 from monitoring.analysis.case import Case
 from monitoring.analysis.interval import Interval
-from monitoring.analysis.question import LATENCY_BOUNDS, Question
+from monitoring.analysis.question import Question
 from monitoring.analysis.signals import Latency, bad_of
 from monitoring.evidence import Counts
 
@@ -23,9 +24,7 @@ def compared(leading: str, question: Question, case: Case) -> str:
         return _slower(candidate, stable, floor)
     if leading in ("labels", "scores"):
         return shifted(leading, candidate, stable)
-    both = (_rate(one, question.declared) for one in (candidate, stable))
-    told = "it fails more often than stable: {} against {} of stable".format(*both)
-    return told + _between(case.main.errors.interval(question.alpha))
+    return f"it fails more often than stable: {_failures(question, case)}"
 
 
 def shifted(signal: str, candidate: Counts, stable: Counts) -> str:
@@ -45,17 +44,15 @@ def shifted(signal: str, candidate: Counts, stable: Counts) -> str:
 def proven(question: Question, case: Case) -> str:
     """Why it may be promoted."""
     rails = " and ".join(signal.name for signal in question.signals if signal.rail)
-    both = (_rate(one, question.declared) for one in (case.candidate, case.stable))
-    return f"proven no worse than tolerated in {rails}: " + "{} against {} of stable".format(*both)
+    return f"proven no worse than tolerated in {rails}: {_failures(question, case)}"
 
 
-def unproven(
-    told: str, evidence: float, limit: float, remaining: int | None, candidate: Counts
-) -> str:
+def unproven(question: Question, case: Case, evidence: float, remaining: int | None) -> str:
     """Why nothing is decided."""
-    if not candidate.assigned:
+    limit = 1 / question.alpha
+    if not case.candidate.assigned:
         return f"no request yet (evidence 1 of {limit:.3g} needed)"
-    told = told.replace("it fails more often than stable", "not proven worse")
+    told = f"not proven worse: {_failures(question, case)}"
     soon = f", about {remaining:,} more requests to prove it good" if remaining else ""
     return f"{told} (evidence {evidence:.3g} of {limit:.3g} needed{soon})"
 
@@ -65,6 +62,14 @@ def uneven(candidate: Counts, stable: Counts) -> str:
     return (
         f"the requests are not split as the file says: {candidate.assigned:,} to it against "
         f"{stable.assigned:,} to stable; nothing is judged by them"
+    )
+
+
+def _failures(question: Question, case: Case) -> str:
+    """Those of both versions, and how much they differ."""
+    both = (_rate(one, question.declared) for one in (case.candidate, case.stable))
+    return "{} against {} of stable".format(*both) + _between(
+        case.main.errors.interval(question.alpha)
     )
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gateway.grid import LATENCY_BOUNDS
 from gateway.model import Analysis, Prediction, ShiftAction
 from monitoring.analysis.case import Case
-from monitoring.analysis.question import LATENCY_BOUNDS, Question, question_of
+from monitoring.analysis.question import Question, question_of
 from monitoring.analysis.track import Track
 from monitoring.analysis.verdict import Kind, Verdict, judge
 from monitoring.evidence import Counts, Window, named, row
