@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf, log
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,16 @@ def _horizon(limit: float) -> int:
     return int(min(20 * limit + 1000, _MOST))
 
 
+def _measured(limit: float, *reference: float) -> dict[str, Any]:
+    """How long and how often a case is played, by the least it can take, and what it is held to."""
+    return {
+        "requests": _horizon(limit),
+        "runs": _share_of_runs(limit),
+        "limit": limit,
+        "reference": Reference(*reference),
+    }
+
+
 def _share_of_runs(limit: float) -> float:
     """Long runs are fewer."""
     return 1.0 if limit < 5000 else 0.5 if limit < 15_000 else 0.3
@@ -82,10 +93,7 @@ def errors() -> list[Case]:
                 f"{percent(p0)} -> {percent(p1)}, {percent(w)} split",
                 Traffic({"errors": Failures(steady(p0), steady(p1))}, ((0, w),)),
                 ((1.0, error_signal(p0)),),
-                requests=_horizon(limit),
-                runs=_share_of_runs(limit),
-                limit=limit,
-                reference=Reference(median, p95, mean),
+                **_measured(limit, median, p95, mean),
             )
         )
     return found
@@ -105,10 +113,7 @@ def margins() -> list[Case]:
                 f"{percent(p1)}, {percent(w)} split",
                 Traffic({"errors": Failures(steady(0.005), steady(p1))}, ((0, w),)),
                 ((1.0, error_signal(0.005, 0.005)),),
-                requests=_horizon(limit),
-                runs=_share_of_runs(limit),
-                limit=limit,
-                reference=Reference(median, p95, mean),
+                **_measured(limit, median, p95, mean),
             )
         )
     return found
@@ -160,11 +165,8 @@ def latency() -> list[Case]:
                     f"{name}, {percent(w)} split",
                     Traffic({"latency": Durations(slowed, buckets)}, ((0, w),)),
                     ((1.0, latency_signal(USUAL)),),
-                    requests=_horizon(limit),
                     batch=100,
-                    runs=_share_of_runs(limit),
-                    limit=limit,
-                    reference=Reference(*row),
+                    **_measured(limit, *row),
                 )
             )
     return found
@@ -213,11 +215,8 @@ def classes() -> list[Case]:
                     f"{name}, {percent(w)} split",
                     Traffic({"classes": Labels(mix, other)}, ((0, w),)),
                     ((1.0, class_signal(mix)),),
-                    requests=_horizon(limit),
                     batch=100,
-                    runs=_share_of_runs(limit),
-                    limit=limit,
-                    reference=Reference(*row),
+                    **_measured(limit, *row),
                 )
             )
     return found
@@ -240,10 +239,7 @@ def split() -> list[Case]:
                 Traffic({"split": Requests()}, ((0, share),), drawn=true),
                 ((1.0, split_signal()),),
                 extreme=true == 0.0,
-                requests=_horizon(limit),
-                runs=_share_of_runs(limit),
-                limit=limit,
-                reference=Reference(median, p95, mean),
+                **_measured(limit, median, p95, mean),
             )
         )
     return found
@@ -265,10 +261,7 @@ def promotions() -> list[Case]:
                 f"{percent(p0)} errors, +{100 * delta:g} points, {percent(w)} split",
                 Traffic({"errors": Failures(steady(p0), steady(p0))}, ((0, w),)),
                 ((1.0, proof_signal(p0, delta)),),
-                requests=_horizon(limit),
-                runs=_share_of_runs(limit),
-                limit=limit,
-                reference=Reference(median, p95, mean),
+                **_measured(limit, median, p95, mean),
             )
         )
     return found

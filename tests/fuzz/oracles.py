@@ -450,8 +450,8 @@ def predictions(data: bytes) -> None:
             # A long array that ends before the pointer, or holds more than plain values, is looked
             # through with all that stands beside it: a number no float can hold, for example.
             assert long[:2] == found[:2] or not _is_readable(data)
-            assert text == _text(_at(document, label))
-            assert number == _number(_at(document, score))
+            assert text == _text(pointed_at(document, label))
+            assert number == _number(pointed_at(document, score))
 
 
 def _is_readable(data: bytes) -> bool:
@@ -461,8 +461,8 @@ def _is_readable(data: bytes) -> bool:
     return False
 
 
-def _at(document: Any, pointer: str | None) -> Any:
-    """RFC 6901, the slow way; None if nothing stands there."""
+def pointed_at(document: Any, pointer: str | None) -> Any:
+    """RFC 6901, evaluated the slow way; None if nothing stands there."""
     if pointer is None:
         return None
     for token in pointer.split("/")[1:]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.predictions import LONG, MAX_BYTES, Missing, PredictionReader
 from tests.builders import make_prediction
+from tests.fuzz.oracles import pointed_at
 
 LABEL_AND_SCORE = PredictionReader(make_prediction("/predictions/0", "/probabilities/0"))
 POINTERS = ("", "/", "/a", "/a/0", "/0", "/a/b/1/c", "/predictions/0", "/a~1b", "/m~0n", "/ä")
@@ -50,20 +51,6 @@ def score(pointer: str, body: Any) -> Any:
     reader = PredictionReader(make_prediction(None, pointer))
     _, found, missing = reader.read(content)
     return found if missing is None else missing
-
-
-def pointed_at(document: Any, pointer: str) -> Any:
-    """RFC 6901, evaluated the slow way; None if nothing stands there."""
-    for token in pointer.split("/")[1:]:
-        token = token.replace("~1", "/").replace("~0", "~")
-        if isinstance(document, list):
-            at = int(token) if token.isdecimal() else len(document)
-            document = document[at] if at < len(document) else None
-        elif isinstance(document, dict):
-            document = document.get(token)
-        else:
-            return None
-    return document
 
 
 def padded(document: Any) -> bytes:

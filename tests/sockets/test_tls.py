@@ -84,21 +84,13 @@ from tests.sockets.test_workers import (  # noqa: F401
 
 
 @pytest.fixture
-def serve(stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> Serve:
+def serve(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Serve:
     """A gateway that speaks TLS, and trusts the workers of these tests."""
     monkeypatch.setattr(dialling, "context_of", lambda _: certificates.trusting())
 
     def start(*config: Any, **more: Any) -> Gateway:
         pem = certificates.pem_of(certificates.issued())
-        gateway = Gateway(*config, **{"pem": pem, "trust": certificates.trusting()} | more)
-
-        def end() -> None:
-            gateway.close()
-            assert gateway.problems == []
-            assert gateway.in_flight == 0
-
-        stack.callback(end)
-        return gateway
+        return serve(*config, **{"pem": pem, "trust": certificates.trusting()} | more)
 
     return start
 
