@@ -151,12 +151,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """The steps a controller takes a candidate through; parsed, not acted on yet."""
+    """The steps a controller takes a candidate through, their weights growing. Without steps it is
+    judged at the weight a person gave it. ``paused``: it stays where it is.
+    """
 
     candidate: str
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...] = ()
     on_failure: OnFailure = OnFailure.ROLLBACK
     on_success: OnSuccess = OnSuccess.PROMOTE
+    paused: bool = False
 
 
 class ShiftAction(StrEnum):
@@ -217,7 +220,7 @@ class Route:
     limits: Limits = Limits()
     prediction: Prediction | None = None
     mirror: Mirror | None = None
-    rollout: Rollout | None = None
+    rollouts: tuple[Rollout, ...] = ()  # at most one of a candidate
     analysis: Analysis | None = None
 
     @property
@@ -231,6 +234,10 @@ class Route:
             if version.name == name:
                 return version
         raise KeyError(name)
+
+    def rollout(self, candidate: str) -> Rollout | None:
+        """What the file wants done with a candidate; None if it says nothing of it."""
+        return next((one for one in self.rollouts if one.candidate == candidate), None)
 
     def weight(self, name: str) -> int:
         """The share of the version in basis points; for stable, what the candidates leave."""

@@ -24,7 +24,7 @@ class Judgement:
     @property
     def calls_for_rollback(self) -> bool:
         """Failed, and the file does not ask to be told only."""
-        rollout = self.route.rollout
+        rollout = self.route.rollout(self.candidate.name)
         acts = rollout is None or rollout.on_failure is OnFailure.ROLLBACK
         return self.verdict.kind is Kind.FAILED and acts
 

@@ -87,7 +87,7 @@ def recorded(path: Path, entry: Entry, clock: Clock) -> Iterator[None]:
     """
     row = {"row": "intent", **asdict(entry)}
     del row["status"]
-    _append(path, row, sync=True)
+    append(path, row, sync=True)
     outcome = "done"
     try:
         yield
@@ -102,7 +102,7 @@ def recorded(path: Path, entry: Entry, clock: Clock) -> Iterator[None]:
         # The change is made or not, whether this row can be written or not.
         with suppress(OSError):
             if outcome:
-                _append(path, {"row": outcome, "id": entry.id, "at": timestamp(clock())})
+                append(path, {"row": outcome, "id": entry.id, "at": timestamp(clock())})
 
 
 def read(path: Path, current_generation: str | None = None) -> list[Entry]:
@@ -117,22 +117,23 @@ def read(path: Path, current_generation: str | None = None) -> list[Entry]:
             return []
         with routing_file.locked(path):
             return read(path, routing_file.read(path).generation)
-    entries = _judged(_rows(path), current_generation)
+    entries = _judged(rows(path), current_generation)
     return _with_edits_by_hand(entries, current_generation, path)
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def rows(path: Path) -> list[dict[str, Any]]:
+    """All rows that can be read, oldest first; each has an ``id``."""
     try:
         lines = history_path(path).read_bytes().split(b"\n")
     except FileNotFoundError:
         return []
-    rows = []
+    found = []
     for line in lines:
         with suppress(ValueError):
             row = json.loads(line)
             if isinstance(row, dict) and isinstance(row.get("id"), str):
-                rows.append(row)
-    return rows
+                found.append(row)
+    return found
 
 
 def _judged(rows: list[dict[str, Any]], current: str) -> list[Entry]:
@@ -178,8 +179,10 @@ def _by_hand(before: str, after: str, at: str) -> Entry:
     return Entry("", at, "", BY_HAND, before_hash=before, after_hash=after)
 
 
-def _append(path: Path, row: Mapping[str, object], *, sync: bool = False) -> None:
-    """One row, in one write. A torn row before it gets the line end it lacks."""
+def append(path: Path, row: Mapping[str, object], *, sync: bool = False) -> None:
+    """One row, in one write; with ``sync`` on disk when it returns. A torn row before it gets the
+    line end it lacks. Raises OSError.
+    """
     file = history_path(path)
     text = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
     # What is no Unicode (a reason from a strange terminal) becomes the escape JSON has for it.

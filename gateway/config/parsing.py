@@ -195,7 +195,7 @@ def _route(name: str, shape: schema.Route) -> model.Route:
         limits=model.Limits(shape.limits.body, shape.limits.in_flight),
         prediction=_prediction(shape.prediction) if shape.prediction else None,
         mirror=_mirror(shape.mirror) if shape.mirror else None,
-        rollout=_rollout(shape.rollout) if shape.rollout else None,
+        rollouts=(_rollout(shape.rollout),) if shape.rollout else (),
         analysis=_analysis(shape.analysis) if shape.analysis else None,
     )
 

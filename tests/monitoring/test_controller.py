@@ -172,7 +172,7 @@ def test_a_candidate_that_is_only_watched_is_not_taken_out(file: Path, word: str
     )
     text = TEXT.replace("    versions:", rollout + "    versions:")
     file.write_text(text)
-    assert parse(text.encode()).route("iris").rollout is not None
+    assert parse(text.encode()).route("iris").rollout("v2") is not None
 
     (judgement,) = Controller(file, FixedSource(evidence(text, assigned=100, bad=100))).tick()
 

@@ -390,7 +390,11 @@ def test_prometheus_counts_what_the_clients_saw(composed: Composed, told: Told) 
 
     assert counted == told.load.seen
     saved = 'sum(canary_fallbacks_total{route="breast-cancer", assigned="v2"})'
-    assert composed.value(saved) == told.load.seen["breast-cancer", "v1", "fallback"]
+    gave_way = composed.value(saved)
+    assert gave_way is not None
+    # Who had given way when the file changed is assigned anew: one client, one change, one such
+    # answer at most, and it is a draw's again.
+    assert 0 <= gave_way - told.load.seen["breast-cancer", "v1", "fallback"] <= 1
 
 
 # --- the dashboard

@@ -144,11 +144,13 @@ def test_the_full_shape_means_what_the_contract_says() -> None:
                     "/predictions/0", "/probabilities/0", ("setosa", "versicolor", "virginica")
                 ),
                 mirror=Mirror("v3", 2000, "/predictions/0"),
-                rollout=Rollout(
-                    "v2",
-                    (Step(100, 600.0), Step(1000, 3600.0), Step(5000, 86_400.0)),
-                    OnFailure.ROLLBACK,
-                    OnSuccess.PROMOTE,
+                rollouts=(
+                    Rollout(
+                        "v2",
+                        (Step(100, 600.0), Step(1000, 3600.0), Step(5000, 86_400.0)),
+                        OnFailure.ROLLBACK,
+                        OnSuccess.PROMOTE,
+                    ),
                 ),
                 analysis=Analysis(
                     max_false_rollback=100,
@@ -194,7 +196,9 @@ def test_what_differs_from_the_defaults_is_kept() -> None:
     assert (found.timeout, found.idempotent, found.fallback) == (0.8, False, False)
     assert found.limits == Limits(2000, 256)
     assert found.prediction == Prediction(None, "")
-    assert found.rollout == Rollout("v2", (Step(1, None),), OnFailure.ALERT, OnSuccess.HOLD)
+    assert found.rollouts == (
+        Rollout("v2", (Step(1, None),), OnFailure.ALERT, OnSuccess.HOLD),
+    )
     assert found.analysis == Analysis(
         50, predictions_max_shift=300, predictions_action=ShiftAction.ROLLBACK
     )
