@@ -196,9 +196,7 @@ def test_what_differs_from_the_defaults_is_kept() -> None:
     assert (found.timeout, found.idempotent, found.fallback) == (0.8, False, False)
     assert found.limits == Limits(2000, 256)
     assert found.prediction == Prediction(None, "")
-    assert found.rollouts == (
-        Rollout("v2", (Step(1, None),), OnFailure.ALERT, OnSuccess.HOLD),
-    )
+    assert found.rollouts == (Rollout("v2", (Step(1, None),), OnFailure.ALERT, OnSuccess.HOLD),)
     assert found.analysis == Analysis(
         50, predictions_max_shift=300, predictions_action=ShiftAction.ROLLBACK
     )
