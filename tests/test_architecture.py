@@ -26,15 +26,9 @@ PURE = {
     "monitoring": {
         *("analysis.betting", "analysis.case", "analysis.effects", "analysis.errors"),
         *("analysis.guards", "analysis.interval", "analysis.latency", "analysis.lenience"),
-        *(
-            "analysis.margin",
-            "analysis.mixture",
-            "analysis.predictions",
-            "analysis.question",
-            "analysis.signals",
-        ),
-        *("analysis.split", "analysis.track", "analysis.verdict", "analysis.words"),
-        *("docket", "evidence", "explanation", "windows"),
+        *("analysis.margin", "analysis.mixture", "analysis.predictions", "analysis.question"),
+        *("analysis.signals", "analysis.split", "analysis.strand", "analysis.track"),
+        *("analysis.verdict", "analysis.words", "docket", "evidence", "explanation", "windows"),
     },
 }
 WORLD = {
