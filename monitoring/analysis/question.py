@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Final
 
 from gateway.grid import LATENCY_BOUNDS
 from gateway.model import FULL_WEIGHT, Analysis, Prediction, Route, ShiftAction
@@ -12,6 +13,9 @@ from monitoring.analysis.lenience import Lenient, lenient
 from monitoring.analysis.signals import Errors, Labels, Latency, Limit, Scores, Signal, Split
 
 _SPLIT: Final = Split()
+_SIGNALS: Final[dict[str, Any]] = {
+    one.__name__: one for one in (Errors, Labels, Latency, Lenient, Limit, Scores)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,29 @@ class Question:
     def asks_as(self, other: Question) -> bool:
         """Whether the evidence for the one is evidence for the other. Steps only add proofs."""
         return replace(self, steps=()) == replace(other, steps=())
+
+    def dumped(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "alpha": self.alpha,
+            "min_bad": self.min_bad,
+            "declared": self.declared,
+            "signals": [_dumped(one) for one in self.signals],
+            "alerts": [_dumped(one) for one in self.alerts],
+            "steps": [_dumped(one) for one in self.steps],
+        }
+
+    @classmethod
+    def loaded(cls, document: Mapping[str, Any]) -> Question:
+        """The opposite of :meth:`dumped`. Raises KeyError for a signal nobody knows."""
+        return cls(
+            float(document["alpha"]),
+            int(document["min_bad"]),
+            bool(document["declared"]),
+            tuple(_loaded(one) for one in document["signals"]),
+            tuple(_loaded(one) for one in document["alerts"]),
+            steps=tuple(_loaded(one) for one in document["steps"]),
+        )
 
 
 def question_of(route: Route, analysis: Analysis, candidate: str = "") -> Question:
@@ -89,6 +116,25 @@ def _of_predictions(prediction: Prediction, shift: float) -> list[Signal]:
     if prediction.score is not None:
         found.append(Scores(shift, "scores"))
     return found
+
+
+def _dumped(signal: Any) -> dict[str, Any]:
+    """A signal as JSON, under the name of its class."""
+    values = {field.name: getattr(signal, field.name) for field in fields(signal)}
+    return {"is": type(signal).__name__} | {
+        name: _dumped(value) if is_dataclass(value) else value for name, value in values.items()
+    }
+
+
+def _loaded(document: Mapping[str, Any]) -> Any:
+    values = {
+        name: _loaded(value) if isinstance(value, Mapping) else value
+        for name, value in document.items()
+        if name != "is"
+    }
+    if isinstance(values.get("declared"), list):
+        values["declared"] = tuple(values["declared"])
+    return _SIGNALS[document["is"]](**values)
 
 
 def _share(basis_points: int | None) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil, exp, log
+from math import ceil, exp, inf, log
 from typing import Final
 
 import numpy as np
@@ -97,6 +97,11 @@ class Verdict:
 def error(why: str, limit: float) -> Verdict:
     """The evidence cannot be had or trusted."""
     return Verdict(Kind.ERROR, why, 1.0, limit, "", Counts(), Counts(), (why,))
+
+
+def unjudged(why: str) -> Verdict:
+    """Nothing is asked, so nothing is known."""
+    return Verdict(Kind.INCONCLUSIVE, why, 1.0, inf, "", Counts(), Counts(), (why,))
 
 
 def judge(question: Question, case: Case) -> Verdict:
