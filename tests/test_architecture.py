@@ -40,7 +40,10 @@ WORLD = {
 # Where a library may be imported; it is named here only if it has a place of its own.
 PLACES = {
     "httptools": {"gateway.reader", "gateway.upstream"},
-    "httpx2": {"monitoring.sources", "monitoring.demo.load", "monitoring.demo.stage"},
+    "httpx2": {
+        *("monitoring.delivery", "monitoring.postman", "monitoring.sources"),
+        *("monitoring.demo.load", "monitoring.demo.stage"),
+    },
     "msgspec": {
         *("gateway.control", "gateway.observe", "gateway.predictions", "model_workers.*"),
     },
