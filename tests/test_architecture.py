@@ -16,19 +16,20 @@ PACKAGES = ("gateway", "monitoring", "model_workers")
 # What chooses: values in, values out.
 PURE = {
     "gateway": {
-        *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
-        *("access", "archive", "backlog", "budget", "chunks", "config.rules", "config.scalars"),
-        *("config.schema", "counts", "edit", "ejection", "errors", "gathering", "grid", "headers"),
-        *("heads", "ledger", "model", "observe", "offlimits", "predictions", "readiness"),
-        *("recovery", "report", "request", "room", "run", "split", "status", "stream", "table"),
+        *("config", "config.addresses", "config.document", "config.judgement", "config.parsing"),
+        *("config.quantities", "config.remarks", "config.rules", "config.scalars"),
+        *("config.schema", "config.shape", "access", "archive", "backlog", "budget", "chunks"),
+        *("counts", "edit", "ejection", "errors", "gathering", "grid", "headers", "heads"),
+        *("ledger", "model", "observe", "offlimits", "predictions", "readiness", "recovery"),
+        *("report", "request", "room", "run", "split", "status", "stream", "table"),
         *("target", "uploads"),
     },
     "monitoring": {
         *("analysis.betting", "analysis.case", "analysis.effects", "analysis.errors"),
-        *("analysis.guards", "analysis.interval", "analysis.latency", "analysis.margin"),
-        *("analysis.mixture", "analysis.predictions", "analysis.question", "analysis.signals"),
-        *("analysis.split", "analysis.track", "analysis.verdict", "analysis.words"),
-        *("docket", "evidence", "explanation", "windows"),
+        *("analysis.guards", "analysis.interval", "analysis.latency", "analysis.lenience"),
+        *("analysis.margin", "analysis.mixture", "analysis.predictions", "analysis.question"),
+        *("analysis.signals", "analysis.split", "analysis.strand", "analysis.track"),
+        *("analysis.verdict", "analysis.words", "docket", "evidence", "explanation", "windows"),
     },
 }
 WORLD = {
@@ -48,7 +49,10 @@ PLACES = {
         *("gateway.control", "gateway.observe", "gateway.predictions", "model_workers.*"),
     },
     "prometheus_client": {"gateway.admin", "gateway.app", "gateway.metrics"},
-    "pydantic": {"gateway.config.parsing", "gateway.config.scalars", "gateway.config.schema"},
+    "pydantic": {
+        *("gateway.config.judgement", "gateway.config.parsing", "gateway.config.scalars"),
+        *("gateway.config.schema", "gateway.config.shape"),
+    },
     "rich": {"monitoring.commands.*"},
     "sklearn": {"model_workers.*"},
     "skops": {"model_workers.*"},
