@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from monitoring import history
+from monitoring import history, journal
 from monitoring.docket import Filed, Judgement, Key
 from monitoring.record import VERDICT, WATCH, Record, resumed, row_of
 
@@ -38,7 +38,7 @@ class Chronicle:
     def recall(self) -> dict[Key, Filed]:
         """What an earlier controller knew of the candidates, from all rows so far."""
         records: dict[Key, Record] = {}
-        rows, self._position = history.tail(self._path, 0)
+        rows, self._position = journal.tail(self._path, 0)
         done = {row["id"] for row in rows if row.get("row") in ("done", "late")}
         for row in rows:
             record = Record.of(row)
@@ -56,7 +56,7 @@ class Chronicle:
 
     def catch_up(self) -> bool:
         """Read what was added since. Says whether there was a change among it."""
-        rows, self._position = history.tail(self._path, self._position)
+        rows, self._position = journal.tail(self._path, self._position)
         for row in rows:
             self._learn(row)
         return any(row.get("row") in ("done", "late") for row in rows)
@@ -81,14 +81,14 @@ class Chronicle:
         """A row of this judgement."""
         at = history.timestamp(self._clock())
         row = row_of(judgement, kind=kind, id=history.new_id(), at=at, generation=generation)
-        history.append(self._path, row)
+        journal.append(self._path, row)
 
     def tell(self, ids: Sequence[str], outcome: str) -> None:
         """People were told of these changes, or nobody could be."""
         self.told.update(ids)
         for one in ids:
             row = {"row": "told", "id": one, "at": history.timestamp(self._clock())}
-            history.append(self._path, row | {"outcome": outcome})
+            journal.append(self._path, row | {"outcome": outcome})
 
     def forget(self, key: Key) -> None:
         """The run has ended."""

@@ -17,7 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from gateway import atomic, routing_file
+from gateway import routing_file
+from gateway.neighbour import open_shared, sync_directory
 
 Row: TypeAlias = dict[str, Any]
 
@@ -38,14 +39,20 @@ def append(path: Path, row: Mapping[str, object], *, sync: bool = False) -> None
     text = json.dumps({"row": row["row"], **row}, ensure_ascii=False, separators=(",", ":"))
     # What is no Unicode (a reason from a strange terminal) becomes the escape JSON has for it.
     line = text.encode("utf-8", "backslashreplace") + b"\n"
-    descriptor = atomic.open_shared(file, os.O_RDWR | os.O_APPEND, routing_file.resolve(path))
+    descriptor = open_shared(file, os.O_RDWR | os.O_APPEND, routing_file.resolve(path))
     try:
         # Where files cannot be locked two rows still do not mix: each is one write at the end.
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        _write_at_end(descriptor, line, file)
+        size = os.fstat(descriptor).st_size
+        if not size:
+            sync_directory(file.parent)  # and until that is done no row comes in
+        _write_at_end(descriptor, size, line)
         if sync:
             os.fsync(descriptor)
+    except OSError as error:
+        error.filename = error.filename or str(file)
+        raise
     finally:
         os.close(descriptor)
 
@@ -79,8 +86,7 @@ def tail(path: Path, position: int, kinds: Collection[str] | None = None) -> tup
     return found, position
 
 
-def _write_at_end(descriptor: int, line: bytes, file: Path) -> None:
-    size = os.fstat(descriptor).st_size
+def _write_at_end(descriptor: int, size: int, line: bytes) -> None:
     if size and os.pread(descriptor, 1, size - 1) != b"\n":
         line = b"\n" + line
     if os.write(descriptor, line) != len(line):
@@ -88,7 +94,7 @@ def _write_at_end(descriptor: int, line: bytes, file: Path) -> None:
         # (a file that may only be appended to), the next row passes it over.
         with suppress(OSError):
             os.ftruncate(descriptor, size)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _lines(path: Path, start: int, until: int | None = None) -> Iterator[tuple[bytes, int]]:

@@ -21,7 +21,7 @@ PURE = {
         *("config.schema", "config.shape", "access", "archive", "backlog", "budget", "chunks"),
         *("counts", "edit", "ejection", "errors", "gathering", "grid", "headers", "heads"),
         *("ledger", "model", "observe", "offlimits", "predictions", "readiness", "recovery"),
-        *("report", "request", "room", "run", "split", "status", "stream", "table"),
+        *("report", "request", "room", "run", "splice", "split", "status", "stream", "table"),
         *("target", "uploads"),
     },
     "monitoring": {
@@ -65,7 +65,7 @@ PLACES = {
     "uvicorn": {"gateway.admin_port", "model_workers.*"},
     "uvloop": {"gateway.__main__", "gateway.member"},
     "xxhash": {"gateway.split"},
-    "yaml": {"gateway.config.document", "gateway.edit"},
+    "yaml": {"gateway.config.document", "gateway.splice"},
 }
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from gateway import atomic, routing_file
+from gateway import atomic, neighbour, routing_file
 from gateway.config import parse
 from gateway.edit import SetWeight
 from gateway.errors import ConfigError, StaleEdit
@@ -318,7 +318,9 @@ def check_history(entries: list[Entry], present: str) -> None:
     assert known == present
 
 
-TRACED = {module.__file__ for module in (atomic, routing_file, editing, history, journal)}
+TRACED = {
+    module.__file__ for module in (atomic, neighbour, routing_file, editing, history, journal)
+}
 
 
 def crash_at(line: int, path: Path) -> None:
