@@ -41,11 +41,17 @@ WORLD = {
 # Where a library may be imported; it is named here only if it has a place of its own.
 PLACES = {
     "httptools": {"gateway.reader", "gateway.upstream"},
-    "httpx2": {"monitoring.sources", "monitoring.demo.load", "monitoring.demo.stage"},
+    "httpx2": {
+        *("monitoring.delivery", "monitoring.postman", "monitoring.sources"),
+        *("monitoring.demo.load", "monitoring.demo.stage"),
+    },
     "msgspec": {
         *("gateway.control", "gateway.observe", "gateway.predictions", "model_workers.*"),
     },
-    "prometheus_client": {"gateway.admin", "gateway.app", "gateway.metrics"},
+    "prometheus_client": {
+        *("gateway.admin", "gateway.app", "gateway.metrics"),
+        *("monitoring.metrics", "monitoring.tally"),
+    },
     "pydantic": {
         *("gateway.config.judgement", "gateway.config.parsing", "gateway.config.scalars"),
         *("gateway.config.schema", "gateway.config.shape"),
@@ -54,7 +60,7 @@ PLACES = {
     "sklearn": {"model_workers.*"},
     "skops": {"model_workers.*"},
     "ssl": {"gateway.certificate", "gateway.tls"},
-    "starlette": {"gateway.admin", "model_workers.*"},
+    "starlette": {"gateway.admin", "model_workers.*", "monitoring.metrics_port"},
     "typer": {"monitoring.cli", "monitoring.commands.*"},
     "uvicorn": {"gateway.admin_port", "model_workers.*"},
     "uvloop": {"gateway.__main__", "gateway.member"},
