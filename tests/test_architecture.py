@@ -17,8 +17,18 @@ PACKAGES = ("gateway", "monitoring", "model_workers")
 PURE = {
     "gateway": {
         *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
-        *("access", "archive", "backlog", "budget", "chunks", "config.rules", "config.scalars"),
-        *("config.schema", "counts", "edit", "ejection", "errors", "gathering", "grid", "headers"),
+        *("access", "archive", "backlog", "backoff", "budget", "chunks", "config.rules"),
+        *(
+            "config.scalars",
+            "config.schema",
+            "counts",
+            "edit",
+            "ejection",
+            "errors",
+            "gathering",
+            "grid",
+            "headers",
+        ),
         *("heads", "ledger", "model", "observe", "offlimits", "predictions", "readiness"),
         *("recovery", "report", "request", "room", "run", "split", "status", "stream", "table"),
         *("target", "uploads"),
