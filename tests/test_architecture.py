@@ -29,7 +29,7 @@ PURE = {
         *("analysis.guards", "analysis.interval", "analysis.latency", "analysis.margin"),
         *("analysis.mixture", "analysis.predictions", "analysis.question", "analysis.signals"),
         *("analysis.split", "analysis.track", "analysis.verdict", "analysis.words"),
-        *("docket", "evidence", "explanation", "windows"),
+        *("docket", "evidence", "explanation", "verbs", "windows"),
     },
 }
 WORLD = {
