@@ -27,8 +27,8 @@ PURE = {
         *("analysis.betting", "analysis.case", "analysis.effects", "analysis.errors"),
         *("analysis.guards", "analysis.interval", "analysis.latency", "analysis.margin"),
         *("analysis.mixture", "analysis.predictions", "analysis.question", "analysis.signals"),
-        *("analysis.split", "analysis.strand", "analysis.track", "analysis.verdict"),
-        *("analysis.words", "docket", "evidence", "explanation", "windows"),
+        *("analysis.saved", "analysis.split", "analysis.strand", "analysis.track"),
+        *("analysis.verdict", "analysis.words", "docket", "evidence", "explanation", "windows"),
     },
 }
 WORLD = {

@@ -17,6 +17,7 @@ _SPLIT: Final = Split()
 class Question:
     """``alpha`` is the chance that a healthy candidate is ever failed, in (0, 1). ``signals`` lead
     to a failure; ``alerts`` are watched and told of, each with the same chance of a false alarm.
+    ``saved``: what stable answers in its place speaks against it, too.
     """
 
     alpha: float
@@ -25,6 +26,7 @@ class Question:
     signals: tuple[Signal, ...]
     alerts: tuple[Signal, ...] = ()
     split: Signal = _SPLIT
+    saved: bool = False
 
     @property
     def every(self) -> tuple[Signal, ...]:
@@ -54,6 +56,8 @@ def question_of(route: Route, analysis: Analysis) -> Question:
         declared=declared,
         signals=(*signals, *predictions) if acts else tuple(signals),
         alerts=() if acts else tuple(predictions),
+        # Where nobody sticks each request is a draw, and draws see as much sooner.
+        saved=route.fallback and route.sticky is not None,
     )
 
 
