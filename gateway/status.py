@@ -6,15 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from hashlib import sha256
+from typing import Any, Final
 
 from gateway.archive import Epoch, Marked
 from gateway.grid import DRAWN_SCORE_BOUNDS, LATENCY_BOUNDS
-from gateway.model import FULL_WEIGHT
+from gateway.model import FULL_WEIGHT, Version
 from gateway.report import Key, Report, VersionTotals, key_of
 from gateway.split import SLOTS
 
 Json = dict[str, Any]
+
+_DIGITS: Final = 12  # hexadecimal, of the hash of an address
 
 
 def status_json(report: Report) -> Json:
@@ -97,6 +100,7 @@ def _generation(
             "role": place.role,
             "weight": place.route.weight(place.version),
             "buckets": epoch.runs[name].buckets.get(place.version, 0),
+            "addresses": _addresses(place.route.version(place.version)),
             "assigned": counted.assigned,
             "bad": counted.bad,
             "gone": counted.gone,
@@ -119,6 +123,14 @@ def _generation(
         "routes": routes,
         "splits": splits,
     }
+
+
+def _addresses(version: Version) -> list[str]:
+    """Enough to see whether there is a new one: where models are is not for everybody who compares
+    them to know.
+    """
+    urls = (endpoint.url.encode(errors="surrogatepass") for endpoint in version.endpoints)
+    return sorted(sha256(url).hexdigest()[:_DIGITS] for url in urls)
 
 
 def _counted(counts: Mapping[str, int]) -> dict[str, int]:

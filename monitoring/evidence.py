@@ -8,8 +8,9 @@ whatever is made of them is the same to the last bit in whatever order they come
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import zip_longest
+from typing import Any
 
 
 class BadEvidence(ValueError):
@@ -55,6 +56,23 @@ class Counts:
     @property
     def good(self) -> int:
         return self.assigned - self.bad - self.gone
+
+    def dumped(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self) | {"labels": dict(self.labels), "missing": dict(self.missing)}
+
+    @classmethod
+    def loaded(cls, document: Mapping[str, Any]) -> Counts:
+        """The opposite of :meth:`dumped`. Raises :class:`BadEvidence`."""
+        return cls(
+            **{
+                **document,
+                "latency": row(document["latency"]),
+                "scores": row(document["scores"]),
+                "labels": named(document["labels"]),
+                "missing": named(document["missing"]),
+            }
+        )
 
     def _with(self, other: Counts, sign: int) -> Counts:
         return Counts(

@@ -26,10 +26,11 @@ PURE = {
     },
     "monitoring": {
         *("analysis.betting", "analysis.case", "analysis.effects", "analysis.errors"),
-        *("analysis.guards", "analysis.interval", "analysis.latency", "analysis.margin"),
-        *("analysis.mixture", "analysis.predictions", "analysis.question", "analysis.signals"),
-        *("analysis.split", "analysis.track", "analysis.verdict", "analysis.words"),
-        *("docket", "evidence", "explanation", "verbs", "windows"),
+        *("analysis.guards", "analysis.interval", "analysis.latency", "analysis.lenience"),
+        *("analysis.margin", "analysis.mixture", "analysis.predictions", "analysis.question"),
+        *("analysis.signals", "analysis.split", "analysis.strand", "analysis.track"),
+        *("analysis.verdict", "analysis.words", "docket", "evidence", "explanation"),
+        *("rollout.position", "rollout.rules", "rollout.watch", "verbs", "windows"),
     },
 }
 WORLD = {
@@ -41,11 +42,17 @@ WORLD = {
 # Where a library may be imported; it is named here only if it has a place of its own.
 PLACES = {
     "httptools": {"gateway.reader", "gateway.upstream"},
-    "httpx2": {"monitoring.sources", "monitoring.demo.load", "monitoring.demo.stage"},
+    "httpx2": {
+        *("monitoring.delivery", "monitoring.postman", "monitoring.sources"),
+        *("monitoring.demo.load", "monitoring.demo.stage"),
+    },
     "msgspec": {
         *("gateway.control", "gateway.observe", "gateway.predictions", "model_workers.*"),
     },
-    "prometheus_client": {"gateway.admin", "gateway.app", "gateway.metrics"},
+    "prometheus_client": {
+        *("gateway.admin", "gateway.app", "gateway.metrics"),
+        *("monitoring.metrics", "monitoring.tally"),
+    },
     "pydantic": {
         *("gateway.config.judgement", "gateway.config.parsing", "gateway.config.scalars"),
         *("gateway.config.schema", "gateway.config.shape"),
@@ -54,7 +61,7 @@ PLACES = {
     "sklearn": {"model_workers.*"},
     "skops": {"model_workers.*"},
     "ssl": {"gateway.certificate", "gateway.tls"},
-    "starlette": {"gateway.admin", "model_workers.*"},
+    "starlette": {"gateway.admin", "model_workers.*", "monitoring.metrics_port"},
     "typer": {"monitoring.cli", "monitoring.commands.*"},
     "uvicorn": {"gateway.admin_port", "model_workers.*"},
     "uvloop": {"gateway.__main__", "gateway.member"},

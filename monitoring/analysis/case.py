@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import log
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from monitoring.analysis.interval import Rates
 from monitoring.analysis.question import Question
-from monitoring.analysis.signals import answers_of, good_and_bad, within_and_beyond
-from monitoring.analysis.track import Track
+from monitoring.analysis.signals import answers_of
+from monitoring.analysis.strand import Strand
 from monitoring.evidence import Counts, Window
 
 TOGETHER: Final = ""  # the strand of all sources whose counts are added
 _NOTHING: Final = Counts()
-_SLOW: Final = 0.95  # the quantile of stable beyond which a request counts as slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,41 +34,17 @@ class Constant:
         ((label, number),) = labels.items()
         return Constant(label, number + (self.number if label == self.label else 0))
 
+    def dumped(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"label": self.label, "number": self.number}
+
+    @classmethod
+    def loaded(cls, document: Mapping[str, Any]) -> Constant:
+        """The opposite of :meth:`dumped`."""
+        return cls(document["label"], document["number"])
+
 
 _NO_ANSWER: Final = Constant()
-
-
-@dataclass(frozen=True, slots=True)
-class Strand:
-    """What came from sources that are added up. ``slow`` counts requests beyond ``bound``."""
-
-    tracks: Mapping[str, Track] = field(default_factory=dict)
-    errors: Rates = field(default_factory=Rates.begun)
-    slow: Rates = field(default_factory=Rates.begun)
-    bound: int | None = None
-    past: Counts = _NOTHING  # stable's, in this strand
-
-    def grown(self, question: Question, window: Window) -> Strand:
-        """After the counts of a window."""
-        tracks = dict(self.tracks)
-        for signal in question.every:
-            track = tracks.get(signal.name) or Track.begun(signal, self.past)
-            if track is not None:
-                tracks[signal.name] = track.grown(
-                    signal, window.candidate, window.stable, window.share
-                )
-        bound = self.bound if self.bound is not None else _slow_bound(self.past)
-        mine, theirs = window.candidate, window.stable
-        declared = question.declared
-        errors = self.errors.grown(
-            good_and_bad(mine, declared), good_and_bad(theirs, declared), window.share
-        )
-        slow = self.slow
-        if bound is not None:
-            slow = slow.grown(
-                within_and_beyond(mine, bound), within_and_beyond(theirs, bound), window.share
-            )
-        return Strand(tracks, errors, slow, bound, self.past + window.stable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +70,10 @@ class Case:
         candidate got any: they shape the first bets and are no evidence.
         """
         return cls(gateways, past)
+
+    def from_here(self, windows: Sequence[Window]) -> Case:
+        """The same, for which what the windows hold so far counts for nothing."""
+        return replace(self, seen={one.source: (one.candidate, one.stable) for one in windows})
 
     def grown(self, question: Question, windows: Sequence[Window]) -> Case:
         """After a look at the windows as they stand, oldest first.
@@ -164,7 +142,7 @@ class Case:
         """
         found = [(0.0, next(iter(weights)))]
         for name, strand in self.strands.items():
-            logs = {one: log(part) + _log_evidence(strand, one) for one, part in weights.items()}
+            logs = {one: log(part) + strand.log_evidence(one) for one, part in weights.items()}
             together = float(np.logaddexp.reduce(list(logs.values())))
             found.append((together + self._part(name), max(logs, key=lambda one: logs[one])))
         return max(found[1:] or found)
@@ -178,6 +156,40 @@ class Case:
             if log_proof is not None:
                 logs.append(log_proof + self._part(name))
         return max(logs, default=None)
+
+    def dumped(self) -> dict[str, Any]:
+        """As JSON, from which it is read back to the last bit."""
+        return {
+            "gateways": self.gateways,
+            "past": self.past.dumped(),
+            "strands": {name: strand.dumped() for name, strand in self.strands.items()},
+            "seen": {
+                source: [counts.dumped() for counts in pair] for source, pair in self.seen.items()
+            },
+            "candidate": self.candidate.dumped(),
+            "stable": self.stable.dumped(),
+            "constant": self.constant.dumped(),
+            "due": self.due,
+            "pending": self.pending,
+        }
+
+    @classmethod
+    def loaded(cls, document: Mapping[str, Any]) -> Case:
+        """The opposite of :meth:`dumped`."""
+        return cls(
+            document["gateways"],
+            Counts.loaded(document["past"]),
+            {name: Strand.loaded(strand) for name, strand in document["strands"].items()},
+            {
+                source: (Counts.loaded(candidate), Counts.loaded(stable))
+                for source, (candidate, stable) in document["seen"].items()
+            },
+            Counts.loaded(document["candidate"]),
+            Counts.loaded(document["stable"]),
+            Constant.loaded(document["constant"]),
+            document["due"],
+            document["pending"],
+        )
 
     def _part(self, strand: str) -> float:
         """The logarithm of a strand's part of the promise.
@@ -193,18 +205,5 @@ class Case:
         return max(self.strands.values(), key=lambda strand: strand.past.assigned, default=Strand())
 
 
-def _log_evidence(strand: Strand, signal: str) -> float:
-    track = strand.tracks.get(signal)
-    return 0.0 if track is None else float(track.mixture.log_evidence())
-
-
 def _added(a: Window, b: Window) -> Window:
     return replace(a, candidate=a.candidate + b.candidate, stable=a.stable + b.stable)
-
-
-def _slow_bound(stable: Counts) -> int | None:
-    """The bucket in which the slowest twentieth of stable's requests begins."""
-    total = sum(stable.latency)
-    if total < 100:
-        return None
-    return int(np.searchsorted(np.cumsum(stable.latency), _SLOW * total))

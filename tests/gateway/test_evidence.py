@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -73,6 +74,7 @@ def test_everything_a_verdict_may_use_is_told_as_whole_numbers() -> None:
         "role": "stable",
         "weight": 9000,
         "buckets": 9000,
+        "addresses": [sha256(b"http://a:1").hexdigest()[:12]],
         "assigned": 5,
         "bad": 1,
         "gone": 1,
@@ -132,6 +134,22 @@ def test_a_candidate_that_is_started_again_begins_a_run_in_which_all_count_anew(
     last = generations[-1]["routes"]["iris"]
     assert sum(row["assigned"] for row in last.values()) == 100
     assert last["v2"]["buckets"] == 1000
+
+
+def test_users_count_again_for_a_candidate_at_another_address() -> None:
+    plane = Solo(config(10, make_sticky()))
+    ask(plane, range(100))
+    versions = {"v1": "http://a:1", "v2": (("http://b:1", "http://b:2"), 10)}
+    plane.put(compile_table(make_config(versions, sticky=make_sticky(), generation="moved")))
+    ask(plane, range(100))
+    before, after = told(plane)["generations"]
+
+    assert (before["splits"]["iris"]["run"], after["splits"]["iris"]["run"]) == (1, 2)
+    assert sum(row["assigned"] for row in after["routes"]["iris"].values()) == 100
+    addresses = [one["routes"]["iris"]["v2"]["addresses"] for one in (before, after)]
+    assert len(addresses[1]) == 2
+    assert set(addresses[0]) < set(addresses[1])
+    assert "http" not in json.dumps(told(plane))
 
 
 def test_requests_without_a_key_are_draws_of_their_own_where_users_stick() -> None:
