@@ -8,13 +8,13 @@ where only one can be meant. All raise :class:`UnknownName` for what the file do
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import chain, pairwise
 from typing import TypeAlias
 
 from gateway.config.quantities import percent_text
 from gateway.edit import Change, Promote, SetPaused, SetWeight
 from gateway.errors import EditRefused, UnknownName
-from gateway.model import Rollout, Route, RoutingConfig, Step, Version
+from gateway.model import Rollout, Route, RoutingConfig, Version
+from monitoring.rollout.position import Stand, position_of
 
 Verb: TypeAlias = Callable[[RoutingConfig, str, "str | None"], Change]
 
@@ -65,27 +65,25 @@ def resume(config: RoutingConfig, route: str, version: str | None = None) -> Set
     candidate, rollout = _meant(
         found, version, _under_way(found), _with_rollout(found), _all(found)
     )
-    name, weight = candidate.name, candidate.weight
+    name = candidate.name
     if rollout is not None and rollout.paused:
         return SetPaused(route, name, False)
     if rollout is None or not rollout.steps:
         raise EditRefused(f"nothing is paused: {name} has no rollout with steps")
-    if not weight:
+    if not candidate.weight:
         raise EditRefused(
             f"nothing is paused: {name} has no weight yet; canary start {route} {name}"
         )
-    step, following = position(rollout, weight)
-    if step is None:
-        raise EditRefused(f"nothing is paused: {name} is below its first step")
-    if step.pause is not None:
-        share = percent_text(step.weight)
-        raise EditRefused(f"nothing is paused: the step of {share} % of {name} waits for nobody")
-    if following is None:
+    spot = position_of(found, name, watched=0.0)
+    if spot.stand is not Stand.WAITING:
+        taken = f"{spot.step} of {spot.steps} steps"
+        raise EditRefused(f"nothing is paused: {name} has taken {taken} and waits for no person")
+    if spot.step == spot.steps or spot.following is None:
         raise EditRefused(
             f"this was the last step of {name}; "
             f"canary promote {route} {name} or canary rollback {route} {name}"
         )
-    return SetWeight(route, name, following.weight)
+    return SetWeight(route, name, spot.following)
 
 
 def rollback(config: RoutingConfig, route: str, version: str | None = None) -> SetWeight:
@@ -100,17 +98,6 @@ def promote(config: RoutingConfig, route: str, version: str | None = None) -> Pr
     found = _route(config, route)
     name = _only(found, _weighted(found)) if version is None else version
     return Promote(route, name)
-
-
-def position(rollout: Rollout, weight: int) -> tuple[Step | None, Step | None]:
-    """The last step whose weight the candidate has reached, and the one after it; None where there
-    is none. ``weight`` is in basis points.
-    """
-    steps = chain([None], rollout.steps, [None])
-    for step, following in pairwise(steps):
-        if following is None or weight < following.weight:
-            return step, following
-    raise AssertionError("the last pair ends with None")
 
 
 # Who is meant.

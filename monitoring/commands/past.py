@@ -96,7 +96,7 @@ def _change(entry: changes.Entry) -> str:
         for version, share in entry.after.items()
         if entry.before.get(version) != share
     ]
-    parts = [entry.at, entry.by, entry.action, entry.route, ", ".join(shares)]
+    parts = [entry.at, entry.by, entry.action, entry.route, ", ".join(shares) or entry.version]
     line = "  ".join(part for part in parts if part)
     if entry.status is not changes.Status.DONE:
         line += f"  [{entry.status}: nothing was changed]"
