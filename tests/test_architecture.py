@@ -28,7 +28,7 @@ PURE = {
         *("analysis.guards", "analysis.interval", "analysis.latency", "analysis.margin"),
         *("analysis.mixture", "analysis.predictions", "analysis.question", "analysis.signals"),
         *("analysis.split", "analysis.track", "analysis.verdict", "analysis.words"),
-        *("docket", "evidence", "explanation", "windows"),
+        *("chain", "docket", "evidence", "explanation", "windows"),
     },
 }
 WORLD = {
