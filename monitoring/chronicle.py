@@ -74,6 +74,7 @@ class Chronicle:
     def settle(self) -> None:
         """Write down what is owed."""
         while self._late:
+            history.record_late(self.path, self._late[0], self._clock)
             del self._late[0]
 
     def note(self, judgement: Judgement, generation: str) -> bool:

@@ -90,6 +90,7 @@ class Controller:
             outcome = "no_evidence"
             if self._docket is None:
                 self._docket = Docket(self._chronicle.recall())
+                self._prepare()
             documents = self._documents(self._config)
             elapsed = 0.0 if since is None else now - since
             judgements = self._docket.look(self._config, documents, elapsed)
@@ -170,6 +171,7 @@ class Controller:
                 reason=reason_of(judgement),
                 action=str(judgement.action),
                 if_generation=generation,
+                even_unrecorded=urgent,
                 clock=self._clock,
             )
         except StaleEdit as error:  # somebody else has edited: who is looked at next time
@@ -179,11 +181,21 @@ class Controller:
             self._witness.failed(judgement, str(error))
             return generation
         self._witness.acted(judgement, changed)
+        self._prepare()
+        if changed.unrecorded is not None:
+            self._chronicle.owe(changed.unrecorded)
         if urgent:
             docket.forget(judgement)
             self._chronicle.forget(judgement.key)
             self._unserved[judgement.route.name] = decided, changed.generation
         return changed.generation
+
+    def _prepare(self) -> None:
+        """Keep space for a rollback on a full disk."""
+        if why := editing.prepare(self._path):
+            self._witness.cannot(why, "keeping space")
+        else:
+            self._witness.can("keeping space")
 
     def _compare(self, file: str, documents: Sequence[Document | None]) -> None:
         """A gateway serves a new file a moment later; for longer it is another file, or refused."""

@@ -42,7 +42,7 @@ PURE = {
         *("analysis.signals", "analysis.split", "analysis.strand", "analysis.track"),
         *("analysis.verdict", "analysis.words", "acting", "docket", "evidence", "explanation"),
         *("record", "replay", "rollout", "rollout.diagram", "rollout.position", "rollout.rules"),
-        *("analysis.saved", "rollout.watch", "verbs", "windows"),
+        *("analysis.saved", "chain", "rollout.watch", "verbs", "windows"),
     },
 }
 WORLD = {

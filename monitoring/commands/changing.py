@@ -24,6 +24,7 @@ from monitoring.commands.options import (
     content_of,
     print_json,
 )
+from monitoring.history import history_path
 
 RouteName = Annotated[str, typer.Argument(metavar="ROUTE", help="The route's name.")]
 VersionName = Annotated[str, typer.Argument(metavar="VERSION", help="The candidate.")]
@@ -157,7 +158,15 @@ def _carry_out(
         action=action,
         if_generation=if_generation,
         dry_run=dry_run,
+        even_unrecorded=editing.is_rollback(change),
     )
+    if changed.unrecorded:
+        typer.echo(
+            f"warning: {history_path(file)} could not be written, so the history will show this "
+            f"as edited by hand; all the same it was done: {change.version} has weight 0. Make "
+            "room, or the history writable for this user",
+            err=True,
+        )
     if json:
         print_json(asdict(changed) | {"dry_run": dry_run})
     elif changed.noop:

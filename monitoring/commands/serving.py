@@ -29,6 +29,7 @@ from monitoring.commands.options import (
 )
 from monitoring.controller import Controller
 from monitoring.herald import Herald
+from monitoring.leader import Leadership
 from monitoring.metrics import Metrics
 from monitoring.sources import GatewaySources
 from monitoring.witness import Witness
@@ -130,10 +131,11 @@ def controller(
     try:
         with ExitStack() as stack:
             sources = stack.enter_context(GatewaySources([gateway], token))
+            leadership = stack.enter_context(Leadership(file))
             stack.callback(herald.close, _LAST_NOTICES)
             _open_port(stack, told, metrics, token)
             witness = Witness(told, herald)
-            Controller(file, sources, witness).run()
+            Controller(file, sources, witness, leads=leadership.holds).run()
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
 

@@ -152,6 +152,22 @@ def test_a_rollback_finds_the_one_candidate_by_itself(run: Run, file: Path) -> N
     assert file.read_text() == TEXT.replace("weight: 10}", "weight: 0}")
 
 
+def test_a_rollback_that_cannot_be_recorded_is_done_with_a_warning(run: Run, file: Path) -> None:
+    history = file.with_name("routing.history.jsonl")
+    history.mkdir()
+
+    refused = run("set-weight", "iris", "v2", "20")
+    done = run("rollback", "iris", "--json")
+
+    assert refused.code == 1
+    assert "routing.history.jsonl: Is a directory" in refused.err
+    assert done.code == 0
+    assert f"warning: {history} could not be written" in done.err
+    assert "v2 has weight 0" in done.err
+    assert json.loads(done.out)["unrecorded"]["action"] == "rollback"
+    assert "weight: 0}" in file.read_text()
+
+
 def test_a_rollback_of_one_of_several_must_be_named(run: Run, file: Path) -> None:
     run("set-weight", "iris", "v3", "5")
 
