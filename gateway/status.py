@@ -10,8 +10,9 @@ from hashlib import sha256
 from typing import Any, Final
 
 from gateway.archive import Epoch, Marked
+from gateway.counts import CLIENT_GONE
 from gateway.grid import DRAWN_SCORE_BOUNDS, LATENCY_BOUNDS
-from gateway.model import FULL_WEIGHT, Version
+from gateway.model import FULL_WEIGHT, Assignment, Role, Version
 from gateway.report import Key, Report, VersionTotals, key_of
 from gateway.split import SLOTS
 
@@ -96,6 +97,8 @@ def _generation(
     for place in epoch.table.places:
         counted = versions.get(key_of(place)) or VersionTotals()
         name = place.route.name
+        stable = versions.get((name, place.route.stable, Role.STABLE)) or VersionTotals()
+        asked, saved = _asked(place.version, counted, stable)
         routes.setdefault(name, {})[place.version] = {
             "role": place.role,
             "weight": place.route.weight(place.version),
@@ -104,6 +107,8 @@ def _generation(
             "assigned": counted.assigned,
             "bad": counted.bad,
             "gone": counted.gone,
+            "asked": asked,
+            "saved": saved,
             # Of all kinds: who compares what was assigned has to know what is not told of yet.
             "in_flight": report.all_in_flight(place) if epoch is report.epoch else 0,
             "reasons": counted.reasons,
@@ -123,6 +128,17 @@ def _generation(
         "routes": routes,
         "splits": splits,
     }
+
+
+def _asked(version: str, counted: VersionTotals, stable: VersionTotals) -> tuple[int, int]:
+    """Of the requests that the split brought to a version: those that are over, whoever answered
+    and whether the client stayed; and those it failed and stable then answered with less than 500.
+    """
+    ways = (Assignment.WEIGHTED, Assignment.STICKY)
+    own = sum(number for (way, _), number in counted.answered.items() if way in ways)
+    instead = {code: number for (one, code), number in stable.stood_in.items() if one == version}
+    saved = sum(n for code, n in instead.items() if code < 500 and code != CLIENT_GONE)
+    return own + sum(instead.values()), saved
 
 
 def _addresses(version: Version) -> list[str]:

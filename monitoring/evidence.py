@@ -31,6 +31,9 @@ class Counts:
     ``bad`` got no good answer from it, ``gone`` were left by their client before there was one, the
     rest was answered well. ``latency`` counts the answers by what they took, ``labels`` and
     ``scores`` by what was predicted; ``missing`` those that could not be read, by reason.
+
+    ``asked`` are all requests that the split brought to the version, draws or not, ``saved`` those
+    that it failed and stable then answered.
     """
 
     assigned: int = 0
@@ -40,8 +43,12 @@ class Counts:
     scores: Row = ()
     labels: Named = ()
     missing: Named = ()
+    asked: int = 0
+    saved: int = 0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.saved <= self.asked:
+            raise BadEvidence(f"{self.saved} saved of {self.asked} asked cannot be")
         if min(self.bad, self.gone) < 0 or self.bad + self.gone > self.assigned:
             what = f"{self.bad} bad and {self.gone} gone of {self.assigned} assigned"
             raise BadEvidence(f"{what} cannot be")
@@ -83,6 +90,8 @@ class Counts:
             _rows(self.scores, other.scores, sign),
             _names(self.labels, other.labels, sign),
             _names(self.missing, other.missing, sign),
+            _count(self.asked + sign * other.asked),
+            _count(self.saved + sign * other.saved),
         )
 
 

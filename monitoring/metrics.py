@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 
 from gateway.model import Event, Route
 from monitoring.analysis.question import question_of
+from monitoring.analysis.saved import SAVED
 from monitoring.analysis.verdict import Kind, Verdict
 from monitoring.postman import Outcome
 from monitoring.rollout.position import Phase
@@ -32,7 +33,9 @@ FRESH: Final = 10.0  # seconds since the last look for which a controller counts
 NONE: Final = "none"
 OPERATOR: Final = "operator"  # the reason of a rollback that a person made
 OTHER: Final = "other"  # a word that no closed set holds
-_SIGNALS: Final = ("errors", "error limit", "latency", "latency limit", "labels", "scores")
+_SIGNALS: Final = (
+    *("errors", "error limit", "latency", "latency limit", "labels", "scores", SAVED),
+)
 _REASONS: Final[Mapping[str, tuple[str, ...]]] = {
     Kind.SUCCESSFUL: (NONE,),
     Kind.FAILED: (*_SIGNALS, "collapse"),

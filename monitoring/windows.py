@@ -141,6 +141,8 @@ def _counts(version: Mapping[str, Any]) -> Counts:
         scores=row(map(_whole, version.get("scores", ()))),
         labels=named({str(k): _whole(n) for k, n in version.get("labels", {}).items()}),
         missing=named({str(k): _whole(n) for k, n in version.get("missing", {}).items()}),
+        asked=_whole(version.get("asked", 0)),
+        saved=_whole(version.get("saved", 0)),
     )
 
 

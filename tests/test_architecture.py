@@ -18,8 +18,19 @@ PURE = {
     "gateway": {
         *("config", "config.addresses", "config.document", "config.judgement", "config.parsing"),
         *("config.quantities", "config.remarks", "config.rules", "config.scalars"),
-        *("config.schema", "config.shape", "access", "archive", "backlog", "budget", "chunks"),
-        *("counts", "edit", "ejection", "errors", "gathering", "grid", "headers", "heads"),
+        *("config.schema", "config.shape", "access", "archive", "backlog", "backoff"),
+        *(
+            "budget",
+            "chunks",
+            "counts",
+            "edit",
+            "ejection",
+            "errors",
+            "gathering",
+            "grid",
+            "headers",
+            "heads",
+        ),
         *("ledger", "model", "observe", "offlimits", "predictions", "readiness", "recovery"),
         *("report", "request", "room", "run", "splice", "split", "status", "stream", "table"),
         *("target", "uploads"),
@@ -29,7 +40,9 @@ PURE = {
         *("analysis.guards", "analysis.interval", "analysis.latency", "analysis.lenience"),
         *("analysis.margin", "analysis.mixture", "analysis.predictions", "analysis.question"),
         *("analysis.signals", "analysis.split", "analysis.strand", "analysis.track"),
-        *("analysis.verdict", "analysis.words", "docket", "evidence", "explanation", "windows"),
+        *("analysis.verdict", "analysis.words", "acting", "docket", "evidence", "explanation"),
+        *("record", "replay", "rollout", "rollout.diagram", "rollout.position", "rollout.rules"),
+        *("analysis.saved", "rollout.watch", "verbs", "windows"),
     },
 }
 WORLD = {

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from monitoring.analysis.question import Question
+from monitoring.analysis.saved import SAVED, Saved
 from monitoring.analysis.signals import answers_of
 from monitoring.analysis.strand import Strand
 from monitoring.evidence import Counts, Window
@@ -51,7 +52,8 @@ _NO_ANSWER: Final = Constant()
 class Case:
     """``seen`` holds the counts of each source as of the last look, candidate and stable; ``past``
     are stable's requests before; ``due`` is how many of all requests should have been the
-    candidate's, ``pending`` how many it has not answered yet.
+    candidate's, ``pending`` how many it has not answered yet. ``saved`` is no part of any strand:
+    each request is its own there, whichever gateway it came to.
     """
 
     gateways: int = 1
@@ -63,6 +65,7 @@ class Case:
     constant: Constant = _NO_ANSWER
     due: float = 0.0
     pending: int = 0
+    saved: Saved = field(default_factory=Saved.begun)
 
     @classmethod
     def opened(cls, past: Counts = _NOTHING, gateways: int = 1) -> Case:
@@ -82,46 +85,39 @@ class Case:
         """
         seen = dict(self.seen)
         steps: dict[tuple[str, float], Window] = {}
+        mine = theirs = _NOTHING
         for window in windows:
-            before = seen.get(window.source, (Counts(), Counts()))
+            before = seen.get(window.source, (_NOTHING, _NOTHING))
             seen[window.source] = window.candidate, window.stable
             strand = window.source.partition("/")[0] if window.alone else TOGETHER
             new = replace(
                 window, candidate=window.candidate - before[0], stable=window.stable - before[1]
             )
+            mine, theirs = mine + new.candidate, theirs + new.stable
             if not new.candidate.assigned and not new.stable.assigned:
                 continue
             # Counts of one share are added before anything is made of them: replicas and processes
             # give the same numbers to the last bit in whatever order they are asked.
             key = strand, window.share
             steps[key] = _added(steps[key], new) if key in steps else new
-        pending = sum(window.pending for window in windows)
-        return replace(self._after(question, steps, seen), pending=pending)
+        return replace(
+            self._after(question, steps),
+            seen=seen,
+            candidate=self.candidate + mine,
+            stable=self.stable + theirs,
+            pending=sum(window.pending for window in windows),
+            saved=self.saved.grown(mine) if question.saved else self.saved,
+        )
 
-    def _after(
-        self,
-        question: Question,
-        steps: Mapping[tuple[str, float], Window],
-        seen: Mapping[str, tuple[Counts, Counts]],
-    ) -> Case:
+    def _after(self, question: Question, steps: Mapping[tuple[str, float], Window]) -> Case:
         strands = dict(self.strands)
-        candidate, stable, constant = self.candidate, self.stable, self.constant
-        due = self.due
+        constant, due = self.constant, self.due
         for (name, _), window in steps.items():
             strand = strands.get(name) or Strand(past=self.past)
             strands[name] = strand.grown(question, window)
-            candidate, stable = candidate + window.candidate, stable + window.stable
             constant = constant.after(answers_of(window.candidate))
             due += window.share * (window.candidate.assigned + window.stable.assigned)
-        return replace(
-            self,
-            strands=strands,
-            seen=seen,
-            candidate=candidate,
-            stable=stable,
-            constant=constant,
-            due=due,
-        )
+        return replace(self, strands=strands, constant=constant, due=due)
 
     @property
     def short(self) -> bool:
@@ -138,14 +134,20 @@ class Case:
         """``log E`` of signals together, and which one speaks loudest.
 
         Within a strand they are averaged, which is valid however they depend on one another; of
-        the strands the largest counts.
+        the strands the largest counts. What is in no strand has its part beside all of them.
         """
-        found = [(0.0, next(iter(weights)))]
-        for name, strand in self.strands.items():
-            logs = {one: log(part) + strand.log_evidence(one) for one, part in weights.items()}
+        parts = {one: log(part) for one, part in weights.items()}
+        apart = {}
+        if SAVED in parts:
+            apart[SAVED] = parts.pop(SAVED) + self.saved.log_evidence()
+        found = []
+        for name, strand in (self.strands or {TOGETHER: Strand()}).items():
+            held = self._part(name)
+            logs = {one: part + held + strand.log_evidence(one) for one, part in parts.items()}
+            logs |= apart
             together = float(np.logaddexp.reduce(list(logs.values())))
-            found.append((together + self._part(name), max(logs, key=lambda one: logs[one])))
-        return max(found[1:] or found)
+            found.append((together, max(logs, key=lambda one: logs[one])))
+        return max(found)
 
     def log_proof(self, signal: str) -> float | None:
         """The same of the mirror test. None where there is none."""
@@ -171,6 +173,7 @@ class Case:
             "constant": self.constant.dumped(),
             "due": self.due,
             "pending": self.pending,
+            "saved": self.saved.dumped(),
         }
 
     @classmethod
@@ -189,6 +192,7 @@ class Case:
             Constant.loaded(document["constant"]),
             document["due"],
             document["pending"],
+            Saved.loaded(document["saved"]),
         )
 
     def _part(self, strand: str) -> float:

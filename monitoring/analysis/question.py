@@ -23,6 +23,7 @@ class Question:
     """``alpha`` is the chance that a healthy candidate is ever failed, in (0, 1). ``signals`` lead
     to a failure; ``alerts`` are watched and told of, each with the same chance of a false alarm;
     ``steps`` are the proofs that a candidate needs before it gets the weights of its rollout.
+    ``saved``: what stable answers in its place speaks against it, too.
     """
 
     alpha: float
@@ -32,6 +33,7 @@ class Question:
     alerts: tuple[Signal, ...] = ()
     split: Signal = _SPLIT
     steps: tuple[Lenient, ...] = ()
+    saved: bool = False
 
     @property
     def every(self) -> tuple[Signal, ...]:
@@ -60,6 +62,7 @@ class Question:
             "signals": [_dumped(one) for one in self.signals],
             "alerts": [_dumped(one) for one in self.alerts],
             "steps": [_dumped(one) for one in self.steps],
+            "saved": self.saved,
         }
 
     @classmethod
@@ -72,6 +75,7 @@ class Question:
             tuple(_loaded(one) for one in document["signals"]),
             tuple(_loaded(one) for one in document["alerts"]),
             steps=tuple(_loaded(one) for one in document["steps"]),
+            saved=bool(document["saved"]),
         )
 
 
@@ -106,6 +110,8 @@ def _question(route: Route, analysis: Analysis) -> Question:
         declared=declared,
         signals=(*signals, *predictions) if acts else tuple(signals),
         alerts=() if acts else tuple(predictions),
+        # Where nobody sticks each request is a draw, and draws see as much sooner.
+        saved=route.fallback and route.sticky is not None,
     )
 
 

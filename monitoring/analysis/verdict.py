@@ -21,6 +21,7 @@ from monitoring.analysis.case import Case
 from monitoring.analysis.effects import Effects, effects
 from monitoring.analysis.interval import Interval
 from monitoring.analysis.question import Question
+from monitoring.analysis.saved import SAVED, WEIGHT
 from monitoring.analysis.signals import Signal, bad_of
 from monitoring.evidence import Counts
 
@@ -112,6 +113,9 @@ def judge(question: Question, case: Case) -> Verdict:
     findings = tuple(
         _finding(question, case, signal, logs[signal.name]) for signal in question.every
     )
+    if question.saved:
+        worse = exp(min(case.log_evidence(SAVED), _MOST))
+        findings = (*findings, Finding(SAVED, worse))
     alerts = tuple(
         words.shifted(signal.name, case.candidate, case.stable)
         for signal in question.alerts
@@ -145,17 +149,31 @@ def _evidence(question: Question, case: Case) -> tuple[float, str]:
     floor of bad answers: their part counts as undecided then.
     """
     weights = _weights(question)
-    few = bad_of(case.candidate, question.declared) < question.min_bad
-    counted = {
-        name: part
-        for name, part in weights.items()
-        if not (few and name in ("errors", "error limit"))
-    }
+    few = _below_the_floor(question, case)
+    counted = {name: part for name, part in weights.items() if name not in few}
     undecided = 1.0 - sum(counted.values())
     if not counted:
         return 0.0, next(iter(weights))
     evidence, leading = case.combined(counted)
     return float(np.logaddexp(evidence, log(undecided))) if undecided > 1e-9 else evidence, leading
+
+
+def _below_the_floor(question: Question, case: Case) -> set[str]:
+    """The signals of bad answers that have seen too few of them."""
+    few: set[str] = set()
+    if bad_of(case.candidate, question.declared) < question.min_bad:
+        few |= {"errors", "error limit"}
+    if case.candidate.saved < question.min_bad:
+        few.add(SAVED)
+    return few
+
+
+def _proven_by_saved(question: Question, case: Case) -> bool:
+    """Whether what stable had to answer is enough, without anything that depends on the split."""
+    if not question.saved or SAVED in _below_the_floor(question, case):
+        return False
+    part = _weights(question)[SAVED]
+    return log(part) + case.saved.log_evidence() >= -log(question.alpha)
 
 
 def _decided(
@@ -177,6 +195,8 @@ def _decided(
     uneven = split >= enough and not late
     if evidence >= enough and not doubtful:
         return Kind.FAILED, (leading,), words.compared(leading, question, case)
+    if _proven_by_saved(question, case):
+        return Kind.FAILED, (SAVED,), words.compared(SAVED, question, case)
     if uneven:
         return Kind.ERROR, ("split",), words.uneven(case.candidate, case.stable)
     unproven = _wanting(question, case, question.rails)
@@ -206,8 +226,11 @@ def _wanting(question: Question, case: Case, proofs: Iterable[Signal]) -> tuple[
 
 def _weights(question: Question) -> dict[str, float]:
     """The parts of the signals; they add up to one."""
-    total = sum(signal.weight for signal in question.signals)
-    return {signal.name: signal.weight / total for signal in question.signals}
+    weights = {signal.name: signal.weight for signal in question.signals}
+    if question.saved:
+        weights[SAVED] = WEIGHT
+    total = sum(weights.values())
+    return {name: weight / total for name, weight in weights.items()}
 
 
 def _finding(question: Question, case: Case, signal: Signal, log_evidence: float) -> Finding:

@@ -27,6 +27,8 @@ def counts(draw: st.DrawFn) -> Counts:
         scores=row(draw(st.lists(NUMBERS, max_size=5))),
         labels=named(draw(words)),
         missing=named(draw(words)),
+        asked=(saved := draw(NUMBERS)) + draw(NUMBERS),
+        saved=saved,
     )
 
 
@@ -51,6 +53,12 @@ def test_what_became_smaller_has_no_difference(a: Counts, b: Counts) -> None:
 def test_more_bad_answers_than_requests_cannot_be(bad: int, gone: int) -> None:
     with pytest.raises(BadEvidence, match="cannot be"):
         Counts(2, bad=bad, gone=gone)
+
+
+@pytest.mark.parametrize(("asked", "saved"), [(2, 3), (0, 1), (0, -1), (-1, -1)])
+def test_more_saved_than_asked_cannot_be(asked: int, saved: int) -> None:
+    with pytest.raises(BadEvidence, match="cannot be"):
+        Counts(2, asked=asked, saved=saved)
 
 
 # --- windows
@@ -100,11 +108,14 @@ def test_everything_that_is_counted_is_read() -> None:
         "scores": [1, 0, 0],
         "labels": {"setosa": 5, "none": 0},
         "missing": {"absent": 2},
+        "asked": 30,
+        "saved": 7,
     }
 
     (window,) = windows_of([document(one)], "iris", "v2")
 
-    assert window.candidate == Counts(10, 1, 2, (0, 3, 4), (1,), (("setosa", 5),), (("absent", 2),))
+    row_of_v2 = Counts(10, 1, 2, (0, 3, 4), (1,), (("setosa", 5),), (("absent", 2),), 30, 7)
+    assert window.candidate == row_of_v2
 
 
 def test_a_third_version_does_not_change_the_share_between_two() -> None:

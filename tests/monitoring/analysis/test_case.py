@@ -13,13 +13,14 @@ from gateway.model import Analysis, Prediction, ShiftAction
 from monitoring.analysis.case import Case, Constant
 from monitoring.analysis.interval import Rates
 from monitoring.analysis.question import question_of
+from monitoring.analysis.saved import Saved
 from monitoring.analysis.strand import Strand
 from monitoring.analysis.verdict import judge
 from monitoring.evidence import Counts, Window, named, row
-from tests.builders import make_route
+from tests.builders import make_route, make_sticky
 
 ASKED = question_of(
-    make_route(prediction=Prediction("/label", "/score", ())),
+    make_route(prediction=Prediction("/label", "/score", ()), sticky=make_sticky()),
     Analysis(
         errors_max_increase=10,
         errors_limit=500,
@@ -43,6 +44,8 @@ def some_counts(draw: np.random.Generator, number: int) -> Counts:
         scores=row(map(int, draw.multinomial(number, np.full(64, 1 / 64)))),
         labels=named(dict(zip(("a", "b", "__other__"), map(int, answers), strict=True))),
         missing=named({"absent": int(draw.integers(3))}),
+        asked=2 * number,
+        saved=int(draw.integers(2 * number + 1)),
     )
 
 
@@ -93,15 +96,16 @@ def test_its_parts_are_read_back_alike(seed: int) -> None:
     window = Window("0/g@0", 0.1, counts, some_counts(draw, 900))
     strand = Strand(past=some_counts(draw, 1000)).grown(ASKED, window).grown(ASKED, window)
     rates = strand.errors
+    saved = Saved.begun().grown(counts).grown(counts)
     constant = Constant("a", seed)
 
     assert Counts.loaded(json.loads(json.dumps(counts.dumped()))) == counts
     assert Constant.loaded(json.loads(json.dumps(constant.dumped()))) == constant
-    for one, kind in ((strand, Strand), (rates, Rates)):
+    for one, kind in ((strand, Strand), (rates, Rates), (saved, Saved)):
         assert kind.loaded(json.loads(json.dumps(one.dumped()))).dumped() == one.dumped()
 
 
 def test_what_was_written_before_anything_happened_is_an_empty_case() -> None:
     case = Case.opened(Counts(10, bad=1), 3)
 
-    assert Case.loaded(json.loads(json.dumps(case.dumped()))) == case
+    assert Case.loaded(json.loads(json.dumps(case.dumped()))).dumped() == case.dumped()
