@@ -280,7 +280,8 @@ def _limits(route: Route) -> dict[str, float]:
     if route.analysis is None:
         return {}
     question = question_of(route, route.analysis)
-    return {signal.name: 1 / question.alpha for signal in question.every}
+    names = [*(signal.name for signal in question.every), *([SAVED] if question.saved else [])]
+    return dict.fromkeys(names, 1 / question.alpha)
 
 
 def _gauge(name: str, documentation: str, *more: str) -> GaugeMetricFamily:

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from gateway.access import is_loopback
 from gateway.admin import guarded
 from gateway.admin_port import AdminServer, admin_server
-from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token, TokenError
+from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token
 from gateway.port import Address
 from monitoring.metrics import Metrics
 
@@ -36,11 +36,11 @@ def serve(
 ) -> Iterator[Address]:
     """Serve for as long as the context lasts; where, if the port was 0.
 
-    Raises OSError if the port is taken, and :class:`TokenError` if others than this machine could
-    ask, and need no token for it.
+    Raises OSError if the port is taken; PermissionError if others than this machine could ask, and
+    would need no token for it.
     """
     if token is None and not is_loopback(address.host):
-        raise TokenError(
+        raise PermissionError(
             f"the controller's metrics on {address} can be reached from other machines and need a "
             f"token: give --admin-token-file ({FILE_VARIABLE}) or {TOKEN_VARIABLE}, "
             "or keep them on 127.0.0.1"

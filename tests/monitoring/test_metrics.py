@@ -21,7 +21,7 @@ from monitoring.evidence import Counts
 from monitoring.metrics import FRESH, Metrics, Shown, reason_of
 from monitoring.postman import Outcome
 from monitoring.rollout.position import Phase
-from tests.builders import make_route
+from tests.builders import make_route, make_sticky
 
 IRIS = make_route(analysis=Analysis(latency_max_increase=100, max_false_rollback=100))
 WINE = make_route({"a": "http://127.0.0.1:1"}, name="wine")
@@ -71,7 +71,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
 
 def expected_at_zero() -> set[tuple[str, frozenset[tuple[str, str]]]]:
     """Written out anew, from what the README promises."""
-    signals = ["errors", "error limit", "latency", "latency limit", "labels", "scores"]
+    signals = ["errors", "error limit", "latency", "latency limit", "labels", "scores", "saved"]
     found: list[tuple[str, dict[str, str]]] = []
     for route, version in PAIRS:
         pair = {"route": route, "version": version}
@@ -129,6 +129,19 @@ def test_the_threshold_is_known_before_anything_is_judged() -> None:
     for version, check in product(("v1", "v2"), ("errors", "latency", "split")):
         labels = {"route": "iris", "version": version, "check": check}
         assert value(metrics, "canary_check_threshold", **labels) == pytest.approx(100)
+
+
+def test_what_stable_answers_in_place_of_a_candidate_is_checked_where_it_is_evidence() -> None:
+    metrics = Metrics("0", Clock())
+    metrics.known([make_route(analysis=Analysis(), sticky=make_sticky())])
+    verdict = make_verdict(Kind.FAILED, "saved", findings=(Finding("saved", 200.0),))
+    metrics.looked([Shown("iris", "v2", Phase.RAMPING, verdict=verdict)])
+    metrics.verdict_changed("iris", "v2", verdict)
+    at = {"route": "iris", "version": "v2"}
+
+    assert value(metrics, "canary_check_value", **at, check="saved") == 200
+    assert value(metrics, "canary_check_threshold", **at, check="saved") == pytest.approx(100)
+    assert value(metrics, "canary_verdicts_total", **at, verdict="Failed", reason="saved") == 1
 
 
 def test_a_look_replaces_where_everybody_stands() -> None:

@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from gateway.credential import Token, TokenError
+from gateway.credential import Token
 from gateway.port import Address
 from monitoring.metrics import Metrics
 from monitoring.metrics_port import DEFAULT, serve
@@ -118,7 +118,7 @@ def test_the_port_is_free_again_afterwards(metrics: Metrics) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
 def test_without_a_token_it_is_for_this_machine_only(host: str, metrics: Metrics) -> None:
     with (
-        pytest.raises(TokenError, match=r"need a token: give --admin-token-file"),
+        pytest.raises(PermissionError, match=r"need a token: give --admin-token-file"),
         serve(metrics, Address(host, 0)),
     ):
         pass
