@@ -54,3 +54,19 @@ def test_it_is_given_the_file_of_the_token_and_the_form_of_the_log(serve: Serve)
 
 def test_it_can_be_left_out(serve: Serve) -> None:
     assert "--companion" not in serve("--no-controller")
+
+
+def test_its_metrics_are_where_they_are_wanted(serve: Serve) -> None:
+    words = serve("--controller-metrics", "127.0.0.1:0")
+
+    assert beside(words) == ["--metrics", "127.0.0.1:0", "--", "routing.yaml"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--controller-metrics", "nowhere"), ("--controller-metrics", ":1", "--no-controller")],
+)
+def test_metrics_nowhere_or_of_nobody_are_wrong_use(options: tuple[str, ...]) -> None:
+    ended = CliRunner().invoke(app, ["serve", *options])
+
+    assert ended.exit_code == 2
