@@ -22,7 +22,7 @@ from gateway.grid import (
     WORKED_GRID,
 )
 from gateway.ledger import Ledger
-from gateway.model import Assignment, Role, Route
+from gateway.model import Assignment, Role, Route, in_place_of
 from gateway.observe import Outcome
 from gateway.predictions import MAX_LABEL, Missing, PredictionReader
 from gateway.recovery import CANDIDATE_PATIENCE
@@ -71,8 +71,8 @@ class VersionCounts:
         self._counts = ledger.counts
         self._sums = ledger.sums
         self._key = key = (route.name, version, role.value)
-        self._answered: dict[tuple[Assignment, int], int] = {}
-        for way in _assignments(route, role):
+        self._answered: dict[tuple[str, int], int] = {}
+        for way in _ways(route, role):
             for code in KNOWN_CODES:
                 self._first_answer(way, code)
         self._errors = {one: ledger.cell("errors", *key, one.value) for one in Reason}
@@ -139,7 +139,7 @@ class VersionCounts:
             counts[self._assigned] += 1
         status = CLIENT_GONE if gone else outcome.status
         if status:
-            way = decision.assignment
+            way = decision.way
             cell = self._answered.get((way, status))
             counts[self._first_answer(way, status) if cell is None else cell] += 1
             seconds = outcome.seconds
@@ -231,10 +231,12 @@ class VersionCounts:
             if drawn:
                 counts[evidence_cell] += 1
 
-    def _first_answer(self, way: Assignment, status: int) -> int:
+    def _first_answer(self, way: str, status: int) -> int:
         # A worker may make up hundreds of codes, and each would be a series of its own.
         code = status if status in _NAMED_CODES else min(status // 100, 5) * 100
-        cell = self._ledger.cell("requests", *self._key, str(code), way.value)
+        # In whose place it was is the last part of the name, where it was in one's.
+        assignment, *instead = way.split("/", 1)
+        cell = self._ledger.cell("requests", *self._key, str(code), assignment, *instead)
         self._answered[way, status] = cell
         return cell
 
@@ -262,13 +264,13 @@ def _too_late(route: Route, role: Role) -> float:
     return inf
 
 
-def _assignments(route: Route, role: Role) -> list[Assignment]:
+def _ways(route: Route, role: Role) -> list[str]:
     """The ways a request can come to a version in this role."""
-    ways = [Assignment.WEIGHTED]
+    ways: list[str] = [Assignment.WEIGHTED]
     if route.sticky:
         ways.append(Assignment.STICKY)
     if route.override:
         ways.append(Assignment.FORCED)
-    if role is Role.STABLE and route.fallback and route.candidates:
-        ways.append(Assignment.FALLBACK)
+    if role is Role.STABLE and route.fallback:
+        ways += [in_place_of(version.name) for version in route.candidates]
     return ways

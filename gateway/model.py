@@ -32,6 +32,13 @@ class Assignment(StrEnum):
     FALLBACK = "fallback"
 
 
+def in_place_of(version: str) -> str:
+    """The way of an answer that another version gives in place of this one. Of all others it is
+    the assignment.
+    """
+    return f"{Assignment.FALLBACK}/{version}"
+
+
 @dataclass(frozen=True, slots=True)
 class Tls:
     """Whom a worker must prove to be: ``ca`` is the file of who may vouch for it (empty: whom the
@@ -196,7 +203,7 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where to tell people, and of what; parsed, not acted on yet."""
+    """Where to tell people, and of what."""
 
     url: str
     events: tuple[Event, ...]

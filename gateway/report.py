@@ -28,7 +28,7 @@ Key = tuple[str, ...]
 @dataclass(slots=True)
 class ReloadStatus:
     """What became of the files seen so far. ``problems`` are those of the file as it stands,
-    ``warnings`` name the keys of the one in force that are not acted on yet.
+    ``warnings`` name the keys of the one in force that nothing acts on, or can.
     """
 
     successful: bool = True
@@ -86,6 +86,7 @@ class VersionTotals:
     """Everything counted for one version in one role, by what the cells are named after."""
 
     answered: dict[tuple[str, int], int] = field(default_factory=dict)
+    stood_in: dict[tuple[str, int], int] = field(default_factory=dict)  # in whose place, code
     errors: dict[str, int] = field(default_factory=dict)
     fallbacks: dict[str, int] = field(default_factory=dict)
     retries: dict[str, int] = field(default_factory=dict)
@@ -239,7 +240,11 @@ def versions_of(totals: Totals, vocabulary: Vocabulary) -> dict[Key, VersionTota
         kind, key, rest = name[0], name[1:4], name[4:]
         counted = found.setdefault(key, VersionTotals())
         if kind == "requests":
-            counted.answered[rest[1], int(rest[0])] = row[0]
+            code, way, *instead = rest
+            so_far = counted.answered.get((way, int(code)), 0)
+            counted.answered[way, int(code)] = so_far + row[0]
+            for version in instead:
+                counted.stood_in[version, int(code)] = row[0]
         elif kind in _BY_WORD:
             getattr(counted, kind)[rest[0]] = row[0]
         elif kind in _BY_LABEL:

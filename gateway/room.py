@@ -52,12 +52,14 @@ def room_for(table: RoutingTable) -> Room:
         route = place.route
         urls = [endpoint.url.encode() for endpoint in route.version(place.version).endpoints]
         labels = LEARNED_LABELS + 2 + (len(route.prediction.labels) if route.prediction else 0)
-        single = len(Assignment) * _CODES + 4 * len(Reason) + 2 * len(Missing) + 3
+        ways = len(Assignment) + len(route.candidates)  # stable answers in place of each
+        single = ways * _CODES + 4 * len(Reason) + 2 * len(Missing) + 3
         single += len(RETRIED) + len(NOT_RETRIED) + 2 * labels + 3 * len(urls)
         counts += single + sum(_ROWS)
         entries += single + len(_ROWS) + _SUMS
         names += (single + len(_ROWS) + _SUMS) * (
             _NAME_BYTES + len(route.name) + len(place.version)
         )
+        names += _CODES * sum(len(version.name) for version in route.candidates)
         names += 2 * labels * 4 * MAX_LABEL + 3 * sum(map(len, urls))
     return Room(counts, _SUMS * len(table.places), names, entries, max(_ROWS))

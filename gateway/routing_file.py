@@ -18,6 +18,7 @@ from gateway import atomic
 from gateway.edit import Change, apply
 from gateway.errors import EditFailed, StaleEdit
 from gateway.model import generation_of
+from gateway.neighbour import open_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,10 @@ def edit(
     *,
     if_generation: str | None = None,
     around_write: Around | None = None,
+    use_reserve: bool = False,
 ) -> EditResult:
-    """Make the change if the file still has the generation the decision was based on (None: any).
+    """Make the change if the file still has the generation the decision was based on (None: any);
+    with ``use_reserve`` on a full disk, too (see :mod:`gateway.reserve`).
 
     Raises :class:`StaleEdit` if it has not, or if somebody saves it meanwhile; the errors of
     :func:`gateway.edit.apply`; :class:`EditFailed` if the file system refuses. In all these cases
@@ -82,7 +85,8 @@ def edit(
             if resolve(path) != target:
                 # The link was swapped, as GitOps and Kubernetes do: the file is another one now.
                 raise StaleEdit(result.before.generation, read(path).generation)
-            atomic.replace_if(target, result.before.content, result.after.content)
+            before, after = result.before.content, result.after.content
+            atomic.replace_if(target, before, after, use_reserve=use_reserve)
         return result
 
 
@@ -100,7 +104,7 @@ def locked(path: Path) -> Iterator[Path]:
     """
     target = resolve(path)
     lock = target.with_name(f".{target.name}.lock")
-    descriptor = atomic.open_shared(lock, os.O_RDONLY, target)
+    descriptor = open_lock(lock, target)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield target
@@ -125,7 +129,7 @@ def _explained(path: Path) -> Iterator[None]:
         raise EditFailed(f"{path}: there is no such file; name the routing.yaml to edit") from None
     except OSError as error:
         raise EditFailed(
-            f"{error.filename or path}: {error.strerror}; an edit writes a new file beside "
-            f"{path.name} and renames it, so the directory needs space and must be writable for "
-            "this user; nothing was changed"
+            f"{error.filename or path}: {error.strerror}; an edit writes its row of the "
+            f"history, and a new file beside {path.name} that it renames, so the directory needs "
+            "space and must be writable for this user; nothing was changed"
         ) from error

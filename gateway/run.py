@@ -15,13 +15,15 @@ into a bucket of its own each time; those in spent ones are left out as well, so
 split have the same chances.
 
 Where there are several candidates, a step of one of them spends the buckets of all. A candidate
-that would be left without any begins a run for all: else nobody would ever judge it.
+that would be left without any begins a run for all: else nobody would ever judge it. So does one
+that gets an address it did not have: another model may answer there, which the users marked so far
+were no draws of. Stable may get any: whatever it is, it is compared with at the same time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gateway.model import Route, Sticky
@@ -37,6 +39,7 @@ class Run:
 
     ``number`` and ``split`` are the serials of the files they began with; ``spent`` has a 1 for
     each bucket that is no draw any more; ``buckets`` is how many of a version's are one.
+    ``addresses`` are URLs of the candidates that have a weight.
     """
 
     number: int
@@ -48,19 +51,21 @@ class Run:
     spent: bytes = field(repr=False)
     stopped: frozenset[str]  # candidates that had a weight in this run, and lost it
     buckets: Mapping[str, int]
+    addresses: Mapping[str, frozenset[str]]
 
 
 def follow(before: Run | None, route: Route, lanes: bytes, serial: int) -> Run:
     """Where a route stands under the file with this serial, the one before it considered.
 
-    A run also ends when a candidate has no draw left, or begins where another one was.
+    A run also ends when a candidate has no draw left, or begins where another one was. Where users
+    stick, it ends for all candidates of the route, if one of them has a new address.
     """
     weights = {one.name: one.weight for one in route.candidates if one.weight}
     spent, stopped, number = NOTHING_SPENT, frozenset[str](), serial
-    buckets = _unspent(route, lanes, spent)
-    if before is not None and _goes_on(before, route, weights):
+    buckets, addresses = _unspent(route, lanes, spent), _addresses(route)
+    if before is not None and _goes_on(before, route, weights, addresses):
         if before.lanes == lanes and list(before.weights) == list(weights):
-            return before
+            return before if before.addresses == addresses else replace(before, addresses=addresses)
         both = before.spent
         if route.sticky is not None:
             both = _either(both, before.lanes.translate(_TAKEN))
@@ -69,19 +74,36 @@ def follow(before: Run | None, route: Route, lanes: bytes, serial: int) -> Run:
         if all(left[name] == weights[name] if name in new else left[name] for name in weights):
             spent, number, buckets = both, before.number, left
             stopped = before.stopped | (before.weights.keys() - weights.keys())
-    return Run(number, serial, route.stable, route.sticky, weights, lanes, spent, stopped, buckets)
+    split = serial, route.stable, route.sticky, weights, lanes, spent, stopped, buckets, addresses
+    return Run(number, *split)
 
 
-def _goes_on(before: Run, route: Route, weights: Mapping[str, int]) -> bool:
+def _goes_on(
+    before: Run,
+    route: Route,
+    weights: Mapping[str, int],
+    addresses: Mapping[str, frozenset[str]],
+) -> bool:
     """Whether nobody has started a candidate again, nor given users of one back to stable without
-    stopping it: their buckets are spent, and nothing would be left to compare.
+    stopping it: their buckets are spent, and nothing would be left to compare. Nor put another
+    model in the place of one, where the users of the first are marked.
     """
     if (before.stable, before.sticky) != (route.stable, route.sticky):
         return False
     if weights.keys() & before.stopped:
         return False
     lowered = any(weights.get(name, was) < was for name, was in before.weights.items())
-    return before.sticky is None or not lowered
+    both = addresses.keys() & before.addresses.keys()
+    moved = any(addresses[name] - before.addresses[name] for name in both)
+    return before.sticky is None or not (lowered or moved)
+
+
+def _addresses(route: Route) -> dict[str, frozenset[str]]:
+    return {
+        version.name: frozenset(endpoint.url for endpoint in version.endpoints)
+        for version in route.candidates
+        if version.weight
+    }
 
 
 def _unspent(route: Route, lanes: bytes, spent: bytes) -> dict[str, int]:

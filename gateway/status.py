@@ -6,15 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from hashlib import sha256
+from typing import Any, Final
 
 from gateway.archive import Epoch, Marked
+from gateway.counts import CLIENT_GONE
 from gateway.grid import DRAWN_SCORE_BOUNDS, LATENCY_BOUNDS
-from gateway.model import FULL_WEIGHT
+from gateway.model import FULL_WEIGHT, Assignment, Role, Version
 from gateway.report import Key, Report, VersionTotals, key_of
 from gateway.split import SLOTS
 
 Json = dict[str, Any]
+
+_DIGITS: Final = 12  # hexadecimal, of the hash of an address
 
 
 def status_json(report: Report) -> Json:
@@ -93,13 +97,18 @@ def _generation(
     for place in epoch.table.places:
         counted = versions.get(key_of(place)) or VersionTotals()
         name = place.route.name
+        stable = versions.get((name, place.route.stable, Role.STABLE)) or VersionTotals()
+        asked, saved = _asked(place.version, counted, stable)
         routes.setdefault(name, {})[place.version] = {
             "role": place.role,
             "weight": place.route.weight(place.version),
             "buckets": epoch.runs[name].buckets.get(place.version, 0),
+            "addresses": _addresses(place.route.version(place.version)),
             "assigned": counted.assigned,
             "bad": counted.bad,
             "gone": counted.gone,
+            "asked": asked,
+            "saved": saved,
             # Of all kinds: who compares what was assigned has to know what is not told of yet.
             "in_flight": report.all_in_flight(place) if epoch is report.epoch else 0,
             "reasons": counted.reasons,
@@ -119,6 +128,25 @@ def _generation(
         "routes": routes,
         "splits": splits,
     }
+
+
+def _asked(version: str, counted: VersionTotals, stable: VersionTotals) -> tuple[int, int]:
+    """Of the requests that the split brought to a version: those that are over, whoever answered
+    and whether the client stayed; and those it failed and stable then answered with less than 500.
+    """
+    ways = (Assignment.WEIGHTED, Assignment.STICKY)
+    own = sum(number for (way, _), number in counted.answered.items() if way in ways)
+    instead = {code: number for (one, code), number in stable.stood_in.items() if one == version}
+    saved = sum(n for code, n in instead.items() if code < 500 and code != CLIENT_GONE)
+    return own + sum(instead.values()), saved
+
+
+def _addresses(version: Version) -> list[str]:
+    """Enough to see whether there is a new one: where models are is not for everybody who compares
+    them to know.
+    """
+    urls = (endpoint.url.encode(errors="surrogatepass") for endpoint in version.endpoints)
+    return sorted(sha256(url).hexdigest()[:_DIGITS] for url in urls)
 
 
 def _counted(counts: Mapping[str, int]) -> dict[str, int]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from gateway.errors import Refusal
-from gateway.model import Assignment, Role, Route, RoutingConfig, Sticky, StickyKind
+from gateway.model import Assignment, Role, Route, RoutingConfig, Sticky, StickyKind, in_place_of
 from gateway.run import NOTHING_SPENT
 from gateway.split import BUCKETS, lanes_of, place_of
 
@@ -53,7 +53,7 @@ class Decision:
 
     ``index`` numbers the version within the whole table; ``headers`` are the response headers that
     say who answered; ``fallback`` is the decision that takes over when this version gives no good
-    answer.
+    answer; ``way`` is what an answer is counted under (see :func:`~gateway.model.in_place_of`).
     """
 
     route: Route
@@ -66,6 +66,7 @@ class Decision:
     # Only draws are evidence: never an override, never an answer given in another's place, never a
     # user's second request, nor what fell into a bucket that is spent (see ``run``).
     counts_as_evidence: bool = False
+    way: str = ""
 
     def __repr__(self) -> str:
         return f"<Decision {self.route.name} -> {self.version} ({self.assignment})>"
@@ -108,18 +109,15 @@ class CompiledRoute:
         self.rules = rules
         order = [rules.stable, *(version.name for version in rules.candidates)]
         places = {name: first_index + i for i, name in enumerate(order)}
-        fallback = _decision(rules, rules.stable, Assignment.FALLBACK, places[rules.stable], None)
+        stable = rules.stable, Assignment.FALLBACK, places[rules.stable], None, False
+        fallbacks = {  # one of each candidate: what stable saved is known of each
+            name: _decision(rules, *stable, in_place_of(name))
+            for name in (order[1:] if rules.fallback else ())
+        }
 
         def decisions(assignment: Assignment, drawn: bool) -> list[Decision]:
             return [
-                _decision(
-                    rules,
-                    name,
-                    assignment,
-                    places[name],
-                    fallback if rules.fallback and name != rules.stable else None,
-                    drawn,
-                )
+                _decision(rules, name, assignment, places[name], fallbacks.get(name), drawn)
                 for name in order
             ]
 
@@ -287,6 +285,7 @@ def _decision(
     index: int,
     fallback: Decision | None,
     drawn: bool = False,
+    way: str = "",
 ) -> Decision:
     role = Role.STABLE if version == route.stable else Role.CANDIDATE
     headers = (
@@ -294,4 +293,5 @@ def _decision(
         f"X-Model-Route: {route.name}\r\n"
         f"X-Assignment: {assignment}\r\n"
     ).encode()
-    return Decision(route, version, role, assignment, index, headers, fallback, drawn)
+    way = way or assignment
+    return Decision(route, version, role, assignment, index, headers, fallback, drawn, way)

@@ -8,8 +8,9 @@ whatever is made of them is the same to the last bit in whatever order they come
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import zip_longest
+from typing import Any
 
 
 class BadEvidence(ValueError):
@@ -30,6 +31,9 @@ class Counts:
     ``bad`` got no good answer from it, ``gone`` were left by their client before there was one, the
     rest was answered well. ``latency`` counts the answers by what they took, ``labels`` and
     ``scores`` by what was predicted; ``missing`` those that could not be read, by reason.
+
+    ``asked`` are all requests that the split brought to the version, draws or not, ``saved`` those
+    that it failed and stable then answered.
     """
 
     assigned: int = 0
@@ -39,8 +43,12 @@ class Counts:
     scores: Row = ()
     labels: Named = ()
     missing: Named = ()
+    asked: int = 0
+    saved: int = 0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.saved <= self.asked:
+            raise BadEvidence(f"{self.saved} saved of {self.asked} asked cannot be")
         if min(self.bad, self.gone) < 0 or self.bad + self.gone > self.assigned:
             what = f"{self.bad} bad and {self.gone} gone of {self.assigned} assigned"
             raise BadEvidence(f"{what} cannot be")
@@ -56,6 +64,23 @@ class Counts:
     def good(self) -> int:
         return self.assigned - self.bad - self.gone
 
+    def dumped(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self) | {"labels": dict(self.labels), "missing": dict(self.missing)}
+
+    @classmethod
+    def loaded(cls, document: Mapping[str, Any]) -> Counts:
+        """The opposite of :meth:`dumped`. Raises :class:`BadEvidence`."""
+        return cls(
+            **{
+                **document,
+                "latency": row(document["latency"]),
+                "scores": row(document["scores"]),
+                "labels": named(document["labels"]),
+                "missing": named(document["missing"]),
+            }
+        )
+
     def _with(self, other: Counts, sign: int) -> Counts:
         return Counts(
             _count(self.assigned + sign * other.assigned),
@@ -65,6 +90,8 @@ class Counts:
             _rows(self.scores, other.scores, sign),
             _names(self.labels, other.labels, sign),
             _names(self.missing, other.missing, sign),
+            _count(self.asked + sign * other.asked),
+            _count(self.saved + sign * other.saved),
         )
 
 

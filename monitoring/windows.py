@@ -14,16 +14,21 @@ _MOST: Final = 2**53  # requests; more than anybody counts, and exact as a float
 Document = Mapping[str, Any]
 
 
-def windows_of(documents: Sequence[Document], route: str, candidate: str) -> tuple[Window, ...]:
+def windows_of(
+    documents: Sequence[Document | None], route: str, candidate: str
+) -> tuple[Window, ...]:
     """The windows of the present run of a candidate, oldest first.
 
     A run reaches back over the generations in which the candidate had a weight and stable was the
     same; a weight of 0 in between ends it, so evidence from before a rollback is not held against a
-    candidate that a person started again. Raises :class:`BadEvidence`.
+    candidate that a person started again. So does an address that the candidate did not have
+    before: another model may answer there. Raises :class:`BadEvidence`.
     """
     found: list[tuple[float, Window]] = []
     with _shape():
         for gateway, document in enumerate(documents):
+            if document is None:
+                continue
             for generation in reversed(list(_run(document, route, candidate))):
                 window = _window(gateway, generation, route, candidate)
                 if window is not None:
@@ -31,18 +36,25 @@ def windows_of(documents: Sequence[Document], route: str, candidate: str) -> tup
     return tuple(window for _, window in sorted(found, key=lambda one: one[0]))
 
 
-def past_of(documents: Sequence[Document], route: str, candidate: str) -> Counts:
-    """Stable's requests in the generations before the run: what shapes the first bets."""
+def past_of(documents: Sequence[Document | None], route: str, candidate: str) -> Counts:
+    """Stable's requests in the generations before the run: what shapes the first bets.
+
+    Where users stick, none of those in which the candidate had some: stable's users were the same
+    then, and a bet that knows how they fared knows who is whose before it is placed.
+    """
     total = Counts()
     with _shape():
         for document in documents:
+            if document is None:
+                continue
             run = len(list(_run(document, route, candidate)))
             before = list(document["generations"])[: len(document["generations"]) - run]
             newest = document["generations"][-1:]
             stable = _stable_of(newest[0]["routes"].get(route, {})) if newest else None
             for generation in before:
                 versions = generation["routes"].get(route, {})
-                if stable is not None and _stable_of(versions) == stable:
+                drawn = _sticks(generation, route) and versions.get(candidate, {}).get("weight")
+                if stable is not None and _stable_of(versions) == stable and not drawn:
                     total += _counts(versions[stable])
     return total
 
@@ -66,6 +78,7 @@ def _run(document: Document, route: str, candidate: str) -> Iterator[Mapping[str
     """The generations of the present run, the newest first."""
     stable: str | None = None
     run: object = None
+    newer: frozenset[str] | None = None
     for generation in reversed(document["generations"]):
         versions = generation["routes"].get(route, {})
         now = _stable_of(versions)
@@ -76,13 +89,23 @@ def _run(document: Document, route: str, candidate: str) -> Iterator[Mapping[str
         began = _split(generation, route).get("run")
         if stable is not None and began != run:
             return
-        stable, run = now, began
+        # Stable may get new ones: the two are compared at the same time, whatever stable is. An
+        # older gateway does not tell.
+        told = versions[candidate].get("addresses")
+        addresses = None if told is None else frozenset(map(str, told))
+        if newer is not None and addresses is not None and newer - addresses:
+            return
+        stable, run, newer = now, began, addresses
         yield generation
 
 
 def _split(generation: Mapping[str, Any], route: str) -> Mapping[str, Any]:
     split: Mapping[str, Any] = generation.get("splits", {}).get(route, {})
     return split
+
+
+def _sticks(generation: Mapping[str, Any], route: str) -> bool:
+    return _split(generation, route).get("sticky") is not None
 
 
 def _stable_of(versions: Mapping[str, Any]) -> str | None:
@@ -103,7 +126,7 @@ def _window(
         return None
     candidates, stables = map(_counts, pair)
     # A sticky user counts once in each gateway, and so perhaps twice in two of them.
-    alone = _split(generation, route).get("sticky") is not None
+    alone = _sticks(generation, route)
     share = lanes[0] / sum(lanes)
     pending = _whole(pair[0].get("in_flight", 0))
     return Window(source_of(gateway, generation), share, candidates, stables, alone, pending)
@@ -118,6 +141,8 @@ def _counts(version: Mapping[str, Any]) -> Counts:
         scores=row(map(_whole, version.get("scores", ()))),
         labels=named({str(k): _whole(n) for k, n in version.get("labels", {}).items()}),
         missing=named({str(k): _whole(n) for k, n in version.get("missing", {}).items()}),
+        asked=_whole(version.get("asked", 0)),
+        saved=_whole(version.get("saved", 0)),
     )
 
 

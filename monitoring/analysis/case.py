@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import log
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from monitoring.analysis.interval import Rates
 from monitoring.analysis.question import Question
-from monitoring.analysis.signals import answers_of, good_and_bad, within_and_beyond
-from monitoring.analysis.track import Track
+from monitoring.analysis.saved import SAVED, Saved
+from monitoring.analysis.signals import answers_of
+from monitoring.analysis.strand import Strand
 from monitoring.evidence import Counts, Window
 
 TOGETHER: Final = ""  # the strand of all sources whose counts are added
 _NOTHING: Final = Counts()
-_SLOW: Final = 0.95  # the quantile of stable beyond which a request counts as slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,48 +35,25 @@ class Constant:
         ((label, number),) = labels.items()
         return Constant(label, number + (self.number if label == self.label else 0))
 
+    def dumped(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"label": self.label, "number": self.number}
+
+    @classmethod
+    def loaded(cls, document: Mapping[str, Any]) -> Constant:
+        """The opposite of :meth:`dumped`."""
+        return cls(document["label"], document["number"])
+
 
 _NO_ANSWER: Final = Constant()
-
-
-@dataclass(frozen=True, slots=True)
-class Strand:
-    """What came from sources that are added up. ``slow`` counts requests beyond ``bound``."""
-
-    tracks: Mapping[str, Track] = field(default_factory=dict)
-    errors: Rates = field(default_factory=Rates.begun)
-    slow: Rates = field(default_factory=Rates.begun)
-    bound: int | None = None
-    past: Counts = _NOTHING  # stable's, in this strand
-
-    def grown(self, question: Question, window: Window) -> Strand:
-        """After the counts of a window."""
-        tracks = dict(self.tracks)
-        for signal in question.every:
-            track = tracks.get(signal.name) or Track.begun(signal, self.past)
-            if track is not None:
-                tracks[signal.name] = track.grown(
-                    signal, window.candidate, window.stable, window.share
-                )
-        bound = self.bound if self.bound is not None else _slow_bound(self.past)
-        mine, theirs = window.candidate, window.stable
-        declared = question.declared
-        errors = self.errors.grown(
-            good_and_bad(mine, declared), good_and_bad(theirs, declared), window.share
-        )
-        slow = self.slow
-        if bound is not None:
-            slow = slow.grown(
-                within_and_beyond(mine, bound), within_and_beyond(theirs, bound), window.share
-            )
-        return Strand(tracks, errors, slow, bound, self.past + window.stable)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """``seen`` holds the counts of each source as of the last look, candidate and stable; ``past``
     are stable's requests before; ``due`` is how many of all requests should have been the
-    candidate's, ``pending`` how many it has not answered yet.
+    candidate's, ``pending`` how many it has not answered yet. ``saved`` is no part of any strand:
+    each request is its own there, whichever gateway it came to.
     """
 
     gateways: int = 1
@@ -89,6 +65,7 @@ class Case:
     constant: Constant = _NO_ANSWER
     due: float = 0.0
     pending: int = 0
+    saved: Saved = field(default_factory=Saved.begun)
 
     @classmethod
     def opened(cls, past: Counts = _NOTHING, gateways: int = 1) -> Case:
@@ -97,6 +74,10 @@ class Case:
         """
         return cls(gateways, past)
 
+    def from_here(self, windows: Sequence[Window]) -> Case:
+        """The same, for which what the windows hold so far counts for nothing."""
+        return replace(self, seen={one.source: (one.candidate, one.stable) for one in windows})
+
     def grown(self, question: Question, windows: Sequence[Window]) -> Case:
         """After a look at the windows as they stand, oldest first.
 
@@ -104,46 +85,39 @@ class Case:
         """
         seen = dict(self.seen)
         steps: dict[tuple[str, float], Window] = {}
+        mine = theirs = _NOTHING
         for window in windows:
-            before = seen.get(window.source, (Counts(), Counts()))
+            before = seen.get(window.source, (_NOTHING, _NOTHING))
             seen[window.source] = window.candidate, window.stable
             strand = window.source.partition("/")[0] if window.alone else TOGETHER
             new = replace(
                 window, candidate=window.candidate - before[0], stable=window.stable - before[1]
             )
+            mine, theirs = mine + new.candidate, theirs + new.stable
             if not new.candidate.assigned and not new.stable.assigned:
                 continue
             # Counts of one share are added before anything is made of them: replicas and processes
             # give the same numbers to the last bit in whatever order they are asked.
             key = strand, window.share
             steps[key] = _added(steps[key], new) if key in steps else new
-        pending = sum(window.pending for window in windows)
-        return replace(self._after(question, steps, seen), pending=pending)
+        return replace(
+            self._after(question, steps),
+            seen=seen,
+            candidate=self.candidate + mine,
+            stable=self.stable + theirs,
+            pending=sum(window.pending for window in windows),
+            saved=self.saved.grown(mine) if question.saved else self.saved,
+        )
 
-    def _after(
-        self,
-        question: Question,
-        steps: Mapping[tuple[str, float], Window],
-        seen: Mapping[str, tuple[Counts, Counts]],
-    ) -> Case:
+    def _after(self, question: Question, steps: Mapping[tuple[str, float], Window]) -> Case:
         strands = dict(self.strands)
-        candidate, stable, constant = self.candidate, self.stable, self.constant
-        due = self.due
+        constant, due = self.constant, self.due
         for (name, _), window in steps.items():
             strand = strands.get(name) or Strand(past=self.past)
             strands[name] = strand.grown(question, window)
-            candidate, stable = candidate + window.candidate, stable + window.stable
             constant = constant.after(answers_of(window.candidate))
             due += window.share * (window.candidate.assigned + window.stable.assigned)
-        return replace(
-            self,
-            strands=strands,
-            seen=seen,
-            candidate=candidate,
-            stable=stable,
-            constant=constant,
-            due=due,
-        )
+        return replace(self, strands=strands, constant=constant, due=due)
 
     @property
     def short(self) -> bool:
@@ -160,14 +134,20 @@ class Case:
         """``log E`` of signals together, and which one speaks loudest.
 
         Within a strand they are averaged, which is valid however they depend on one another; of
-        the strands the largest counts.
+        the strands the largest counts. What is in no strand has its part beside all of them.
         """
-        found = [(0.0, next(iter(weights)))]
-        for name, strand in self.strands.items():
-            logs = {one: log(part) + _log_evidence(strand, one) for one, part in weights.items()}
+        parts = {one: log(part) for one, part in weights.items()}
+        apart = {}
+        if SAVED in parts:
+            apart[SAVED] = parts.pop(SAVED) + self.saved.log_evidence()
+        found = []
+        for name, strand in (self.strands or {TOGETHER: Strand()}).items():
+            held = self._part(name)
+            logs = {one: part + held + strand.log_evidence(one) for one, part in parts.items()}
+            logs |= apart
             together = float(np.logaddexp.reduce(list(logs.values())))
-            found.append((together + self._part(name), max(logs, key=lambda one: logs[one])))
-        return max(found[1:] or found)
+            found.append((together, max(logs, key=lambda one: logs[one])))
+        return max(found)
 
     def log_proof(self, signal: str) -> float | None:
         """The same of the mirror test. None where there is none."""
@@ -178,6 +158,42 @@ class Case:
             if log_proof is not None:
                 logs.append(log_proof + self._part(name))
         return max(logs, default=None)
+
+    def dumped(self) -> dict[str, Any]:
+        """As JSON, from which it is read back to the last bit."""
+        return {
+            "gateways": self.gateways,
+            "past": self.past.dumped(),
+            "strands": {name: strand.dumped() for name, strand in self.strands.items()},
+            "seen": {
+                source: [counts.dumped() for counts in pair] for source, pair in self.seen.items()
+            },
+            "candidate": self.candidate.dumped(),
+            "stable": self.stable.dumped(),
+            "constant": self.constant.dumped(),
+            "due": self.due,
+            "pending": self.pending,
+            "saved": self.saved.dumped(),
+        }
+
+    @classmethod
+    def loaded(cls, document: Mapping[str, Any]) -> Case:
+        """The opposite of :meth:`dumped`."""
+        return cls(
+            document["gateways"],
+            Counts.loaded(document["past"]),
+            {name: Strand.loaded(strand) for name, strand in document["strands"].items()},
+            {
+                source: (Counts.loaded(candidate), Counts.loaded(stable))
+                for source, (candidate, stable) in document["seen"].items()
+            },
+            Counts.loaded(document["candidate"]),
+            Counts.loaded(document["stable"]),
+            Constant.loaded(document["constant"]),
+            document["due"],
+            document["pending"],
+            Saved.loaded(document["saved"]),
+        )
 
     def _part(self, strand: str) -> float:
         """The logarithm of a strand's part of the promise.
@@ -193,18 +209,5 @@ class Case:
         return max(self.strands.values(), key=lambda strand: strand.past.assigned, default=Strand())
 
 
-def _log_evidence(strand: Strand, signal: str) -> float:
-    track = strand.tracks.get(signal)
-    return 0.0 if track is None else float(track.mixture.log_evidence())
-
-
 def _added(a: Window, b: Window) -> Window:
     return replace(a, candidate=a.candidate + b.candidate, stable=a.stable + b.stable)
-
-
-def _slow_bound(stable: Counts) -> int | None:
-    """The bucket in which the slowest twentieth of stable's requests begins."""
-    total = sum(stable.latency)
-    if total < 100:
-        return None
-    return int(np.searchsorted(np.cumsum(stable.latency), _SLOW * total))

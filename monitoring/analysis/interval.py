@@ -8,7 +8,8 @@ not change, while the rates of both versions move as they like.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -55,6 +56,15 @@ class Rates(NamedTuple):
         return Interval(
             float(low.max()) if low.size else -1.0, float(high.min()) if high.size else 1.0
         )
+
+    def dumped(self) -> dict[str, Any]:
+        """As JSON, from which it is read back to the last bit."""
+        return {name: numbers.tolist() for name, numbers in self._asdict().items()}
+
+    @classmethod
+    def loaded(cls, document: Mapping[str, Any]) -> Rates:
+        """The opposite of :meth:`dumped`."""
+        return cls(*(np.array(document[name], dtype=np.float64) for name in cls._fields))
 
     def _bets(self, share: float) -> Bets:
         """On the rates seen so far, where they contradict a difference: ``(2, G, 2)``."""

@@ -7,6 +7,7 @@ rolls back, neither ever promotes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil, exp, log
@@ -14,11 +15,13 @@ from typing import Final
 
 import numpy as np
 
+from gateway.model import FULL_WEIGHT
 from monitoring.analysis import guards, words
 from monitoring.analysis.case import Case
 from monitoring.analysis.effects import Effects, effects
 from monitoring.analysis.interval import Interval
 from monitoring.analysis.question import Question
+from monitoring.analysis.saved import SAVED, WEIGHT
 from monitoring.analysis.signals import Signal, bad_of
 from monitoring.evidence import Counts
 
@@ -49,6 +52,19 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """Whether a candidate may get ``weight`` basis points; full weight is a promotion.
+
+    ``wanting`` are the signals that have not proven it yet, with a word why. ``remaining``
+    estimates how many more requests of both versions that takes; None: it cannot be said.
+    """
+
+    weight: int
+    wanting: tuple[str, ...] = ()
+    remaining: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """``evidence`` reaches ``limit`` in a healthy candidate with a chance of at most ``1 / limit``,
     however often one looks. ``leading`` is the signal that speaks loudest. ``remaining`` estimates
@@ -66,11 +82,27 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
     alerts: tuple[str, ...] = ()
     remaining: int | None = None
+    allowances: tuple[Allowance, ...] = ()
+
+    def on(self, weight: int) -> Kind:
+        """The answer to "may it get so many basis points?"."""
+        found = self.allowance(weight)
+        proven = found is not None and not found.wanting
+        return Kind.SUCCESSFUL if self.kind is Kind.INCONCLUSIVE and proven else self.kind
+
+    def allowance(self, weight: int) -> Allowance | None:
+        """What is known of that weight; None: nothing."""
+        return next((one for one in self.allowances if one.weight == weight), None)
 
 
 def error(why: str, limit: float) -> Verdict:
     """The evidence cannot be had or trusted."""
     return Verdict(Kind.ERROR, why, 1.0, limit, "", Counts(), Counts(), (why,))
+
+
+def unjudged(why: str) -> Verdict:
+    """Nothing is asked, so nothing is known."""
+    return Verdict(Kind.INCONCLUSIVE, why, 0.0, 1.0, "", Counts(), Counts(), (why,))
 
 
 def judge(question: Question, case: Case) -> Verdict:
@@ -81,13 +113,18 @@ def judge(question: Question, case: Case) -> Verdict:
     findings = tuple(
         _finding(question, case, signal, logs[signal.name]) for signal in question.every
     )
+    if question.saved:
+        worse = exp(min(case.log_evidence(SAVED), _MOST))
+        findings = (*findings, Finding(SAVED, worse))
     alerts = tuple(
         words.shifted(signal.name, case.candidate, case.stable)
         for signal in question.alerts
         if logs[signal.name] >= log(limit)
     )
     kind, reasons, sentence = _decided(question, case, evidence, leading, logs)
-    remaining = _remaining(question, case) if kind is Kind.INCONCLUSIVE else None
+    weights = sorted({each.up_to for each in question.steps} | {FULL_WEIGHT})
+    allowances = tuple(_allowance(question, case, weight) for weight in weights)
+    remaining = allowances[-1].remaining if kind is Kind.INCONCLUSIVE else None
     factor = exp(min(evidence, _MOST))
     if kind is Kind.INCONCLUSIVE:
         sentence = words.unproven(question, case, factor, remaining)
@@ -103,6 +140,7 @@ def judge(question: Question, case: Case) -> Verdict:
         findings,
         alerts,
         remaining,
+        allowances,
     )
 
 
@@ -111,17 +149,31 @@ def _evidence(question: Question, case: Case) -> tuple[float, str]:
     floor of bad answers: their part counts as undecided then.
     """
     weights = _weights(question)
-    few = bad_of(case.candidate, question.declared) < question.min_bad
-    counted = {
-        name: part
-        for name, part in weights.items()
-        if not (few and name in ("errors", "error limit"))
-    }
+    few = _below_the_floor(question, case)
+    counted = {name: part for name, part in weights.items() if name not in few}
     undecided = 1.0 - sum(counted.values())
     if not counted:
         return 0.0, next(iter(weights))
     evidence, leading = case.combined(counted)
     return float(np.logaddexp(evidence, log(undecided))) if undecided > 1e-9 else evidence, leading
+
+
+def _below_the_floor(question: Question, case: Case) -> set[str]:
+    """The signals of bad answers that have seen too few of them."""
+    few: set[str] = set()
+    if bad_of(case.candidate, question.declared) < question.min_bad:
+        few |= {"errors", "error limit"}
+    if case.candidate.saved < question.min_bad:
+        few.add(SAVED)
+    return few
+
+
+def _proven_by_saved(question: Question, case: Case) -> bool:
+    """Whether what stable had to answer is enough, without anything that depends on the split."""
+    if not question.saved or SAVED in _below_the_floor(question, case):
+        return False
+    part = _weights(question)[SAVED]
+    return log(part) + case.saved.log_evidence() >= -log(question.alpha)
 
 
 def _decided(
@@ -143,21 +195,27 @@ def _decided(
     uneven = split >= enough and not late
     if evidence >= enough and not doubtful:
         return Kind.FAILED, (leading,), words.compared(leading, question, case)
+    if _proven_by_saved(question, case):
+        return Kind.FAILED, (SAVED,), words.compared(SAVED, question, case)
     if uneven:
         return Kind.ERROR, ("split",), words.uneven(case.candidate, case.stable)
-    unproven = _unproven(question, case)
+    unproven = _wanting(question, case, question.rails)
     if not unproven:
         return Kind.SUCCESSFUL, ("proven",), words.proven(question, case)
     return Kind.INCONCLUSIVE, unproven, ""
 
 
-def _unproven(question: Question, case: Case) -> tuple[str, ...]:
+def _allowance(question: Question, case: Case, weight: int) -> Allowance:
+    proofs = question.proofs(weight)
+    wanting = _wanting(question, case, proofs)
+    return Allowance(weight, wanting, _remaining(question, case, proofs) if wanting else 0)
+
+
+def _wanting(question: Question, case: Case, proofs: Iterable[Signal]) -> tuple[str, ...]:
     """The signals that have not proven the candidate good yet, with a word why."""
     enough = -log(question.alpha)
     missing = []
-    for signal in question.signals:
-        if not signal.rail:
-            continue
+    for signal in proofs:
         proof = case.log_proof(signal.name)
         if signal.proof_log_prior() is None:
             missing.append(f"{signal.name}: nothing is tolerated, so nothing can be proven")
@@ -168,8 +226,11 @@ def _unproven(question: Question, case: Case) -> tuple[str, ...]:
 
 def _weights(question: Question) -> dict[str, float]:
     """The parts of the signals; they add up to one."""
-    total = sum(signal.weight for signal in question.signals)
-    return {signal.name: signal.weight / total for signal in question.signals}
+    weights = {signal.name: signal.weight for signal in question.signals}
+    if question.saved:
+        weights[SAVED] = WEIGHT
+    total = sum(weights.values())
+    return {name: weight / total for name, weight in weights.items()}
 
 
 def _finding(question: Question, case: Case, signal: Signal, log_evidence: float) -> Finding:
@@ -193,14 +254,12 @@ def _finding(question: Question, case: Case, signal: Signal, log_evidence: float
     )
 
 
-def _remaining(question: Question, case: Case) -> int | None:
+def _remaining(question: Question, case: Case, proofs: Iterable[Signal]) -> int | None:
     """Requests until the slowest proof is expected, at the speed at which it has grown so far."""
     enough = -log(question.alpha)
     slowest = 0
     requests = case.candidate.assigned + case.stable.assigned
-    for signal in question.signals:
-        if not signal.rail:
-            continue
+    for signal in proofs:
         proof = case.log_proof(signal.name)
         if proof is None or proof <= 0 or not requests:
             return None

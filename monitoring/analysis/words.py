@@ -8,6 +8,7 @@ from gateway.grid import LATENCY_BOUNDS
 from monitoring.analysis.case import Case
 from monitoring.analysis.interval import Interval
 from monitoring.analysis.question import Question
+from monitoring.analysis.saved import SAVED
 from monitoring.analysis.signals import Latency, bad_of
 from monitoring.evidence import Counts
 
@@ -22,6 +23,8 @@ def compared(leading: str, question: Question, case: Case) -> str:
     if leading == "latency":
         floor = max((one.floor for one in question.signals if isinstance(one, Latency)), default=0)
         return _slower(candidate, stable, floor)
+    if leading == SAVED:
+        return _saved(case)
     if leading in ("labels", "scores"):
         return shifted(leading, candidate, stable)
     return f"it fails more often than stable: {_failures(question, case)}"
@@ -39,6 +42,16 @@ def shifted(signal: str, candidate: Counts, stable: Counts) -> str:
         f"it answers differently: {most!r} in {100 * mine.get(most, 0.0):.1f} % of its answers "
         f"against {100 * theirs.get(most, 0.0):.1f} % of stable's"
     )
+
+
+def _saved(case: Case) -> str:
+    """Of the last looks that were bad; of all, if the last one was not."""
+    asked, saved = case.saved.spell
+    if asked:
+        of = f"{saved:,} of its last {asked:,} requests"
+    else:
+        of = f"{case.candidate.saved:,} of {case.candidate.asked:,} requests"
+    return f"stable answered {of} after it had failed them: more than a quarter is no chance"
 
 
 def proven(question: Question, case: Case) -> str:

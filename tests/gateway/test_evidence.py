@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from gateway.archive import KEPT_GENERATIONS
 from gateway.errors import Reason
 from gateway.grid import DRAWN_SCORE_BOUNDS, LATENCY_BOUNDS
-from gateway.model import RoutingConfig, Sticky
+from gateway.model import Assignment, RoutingConfig, Sticky
 from gateway.plane import Solo
 from gateway.report import ReloadStatus, State, gather
 from gateway.split import SLOTS
@@ -27,6 +28,18 @@ def config(percent: float, sticky: Sticky | None = None, **rules: Any) -> Routin
     return make_config(
         versions, sticky=sticky, prediction=prediction, generation=f"at-{percent}", **rules
     )
+
+
+def fail(plane: Solo, user: int, version: str, **stable: Any) -> str:
+    """A user's request gives way at this version, and ends at stable like this."""
+    serving = plane.live.serving
+    decision = serving.table.routes[0].assign(NOBODY, b"user-%d" % user, lambda: 0.5)
+    fallback = decision.fallback
+    assert decision.version == version
+    assert fallback is not None
+    serving.counts[decision.index].record(make_outcome(decision, status=0, reason=Reason.RESET))
+    serving.counts[fallback.index].record(make_outcome(fallback, **stable))
+    return fallback.way
 
 
 def ask(plane: Solo, users: range | None = None, **facts: Any) -> list[str]:
@@ -73,9 +86,12 @@ def test_everything_a_verdict_may_use_is_told_as_whole_numbers() -> None:
         "role": "stable",
         "weight": 9000,
         "buckets": 9000,
+        "addresses": [sha256(b"http://a:1").hexdigest()[:12]],
         "assigned": 5,
         "bad": 1,
         "gone": 1,
+        "asked": 5,
+        "saved": 0,
         "in_flight": 0,
         "reasons": {"upstream_5xx": 1},
         "latency": [3, 0, 0, 0, 0, 0, 0, 0, 2],
@@ -134,6 +150,22 @@ def test_a_candidate_that_is_started_again_begins_a_run_in_which_all_count_anew(
     assert last["v2"]["buckets"] == 1000
 
 
+def test_users_count_again_for_a_candidate_at_another_address() -> None:
+    plane = Solo(config(10, make_sticky()))
+    ask(plane, range(100))
+    versions = {"v1": "http://a:1", "v2": (("http://b:1", "http://b:2"), 10)}
+    plane.put(compile_table(make_config(versions, sticky=make_sticky(), generation="moved")))
+    ask(plane, range(100))
+    before, after = told(plane)["generations"]
+
+    assert (before["splits"]["iris"]["run"], after["splits"]["iris"]["run"]) == (1, 2)
+    assert sum(row["assigned"] for row in after["routes"]["iris"].values()) == 100
+    addresses = [one["routes"]["iris"]["v2"]["addresses"] for one in (before, after)]
+    assert len(addresses[1]) == 2
+    assert set(addresses[0]) < set(addresses[1])
+    assert "http" not in json.dumps(told(plane))
+
+
 def test_requests_without_a_key_are_draws_of_their_own_where_users_stick() -> None:
     plane = Solo(config(10, make_sticky()))
     for _ in range(3):
@@ -159,6 +191,67 @@ def test_the_status_tells_of_all_a_user_asked_and_the_share_of_that() -> None:
     }
     assert sum(row["observed"] for row in shown.values()) == pytest.approx(100)
     assert shown[versions[0]]["reasons"] == {"timeout": 1}
+
+
+def three(sticky: Sticky | None = None, **rules: Any) -> RoutingConfig:
+    versions = {"v1": "http://a:1", "v2": ("http://b:1", 30), "v3": ("http://c:1", 30)}
+    return make_config(versions, sticky=sticky, **rules)
+
+
+def asked_and_saved(plane: Solo) -> dict[str, tuple[int, int]]:
+    rows = told(plane)["generations"][-1]["routes"]["iris"]
+    return {name: (row["asked"], row["saved"]) for name, row in rows.items()}
+
+
+def test_what_stable_saved_is_told_of_each_candidate_and_counts_at_every_repetition() -> None:
+    plane = Solo(three(make_sticky()))
+    versions = ask(plane, range(100))
+    users = {name: versions.index(name) for name in ("v1", "v2", "v3")}
+    usual = {name: versions.count(name) for name in users}
+    for _ in range(5):
+        assert fail(plane, users["v2"], "v2") == "fallback/v2"
+    fail(plane, users["v3"], "v3", status=404)  # an answer like another
+    fail(plane, users["v3"], "v3", status=503, reason=Reason.UPSTREAM_5XX)
+    fail(plane, users["v3"], "v3", status=0, gone=True)
+
+    assert asked_and_saved(plane) == {
+        "v1": (usual["v1"], 0),
+        "v2": (usual["v2"] + 5, 5),
+        "v3": (usual["v3"] + 3, 1),
+    }
+
+
+def test_who_leaves_was_asked_and_who_names_a_version_was_not() -> None:
+    plane = Solo(three(override="x-model-version"))
+    route = plane.live.serving.table.routes[0]
+    forced = route.decision("v2", Assignment.FORCED)
+    plane.live.serving.counts[forced.index].record(make_outcome(forced))
+    left = route.decision("v3", Assignment.WEIGHTED)
+    plane.live.serving.counts[left.index].record(make_outcome(left, status=0, gone=True))
+
+    assert [asked_and_saved(plane)[name] for name in ("v2", "v3")] == [(0, 0), (1, 0)]
+
+
+def test_a_request_is_told_of_when_stable_has_answered_it_too() -> None:
+    """Until then nobody knows whether it was saved, and what was told once is never taken back."""
+    plane = Solo(config(100))
+    serving = plane.live.serving
+    decision = serving.table.routes[0].assign(NOBODY, None, lambda: 0.5)
+    serving.counts[decision.index].record(make_outcome(decision, status=0, reason=Reason.RESET))
+    waiting = asked_and_saved(plane)
+    assert decision.fallback is not None
+    serving.counts[decision.fallback.index].record(make_outcome(decision.fallback))
+
+    assert (waiting["v2"], asked_and_saved(plane)["v2"]) == ((0, 0), (1, 1))
+
+
+def test_without_fallback_nothing_is_saved() -> None:
+    plane = Solo(three(make_sticky(), fallback=False))
+    user = ask(plane, range(100)).index("v2")
+    before = asked_and_saved(plane)["v2"]
+    ask(plane, range(user, user + 1), status=502, reason=Reason.RESET)
+
+    assert asked_and_saved(plane)["v2"] == (before[0] + 1, 0)
 
 
 def test_a_route_that_went_and_came_back_is_in_another_run() -> None:

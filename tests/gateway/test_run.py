@@ -116,6 +116,54 @@ def test_what_does_not_touch_the_split_leaves_it_as_it_was() -> None:
     assert after is before
 
 
+def at(addresses: Mapping[str, Sequence[str]], sticky: Sticky | None = BY_HEADER) -> Route:
+    """Both candidates have a tenth."""
+    urls = {"v2": "http://b:1", "v3": "http://c:1", **addresses}
+    stable = urls.pop("v1", "http://a:1")
+    candidates = {name: (url, 10) for name, url in urls.items()}
+    return make_route({"v1": stable, **candidates}, sticky=sticky)
+
+
+ONE, BOTH = {"v2": ["http://b:1"]}, {"v2": ["http://b:1", "http://b:2"]}
+
+
+@pytest.mark.parametrize(
+    ("story", "numbers"),
+    [
+        ([ONE, BOTH], [1, 2]),
+        ([ONE, {"v2": "http://b:2"}], [1, 2]),
+        ([BOTH, ONE], [1, 1]),
+        ([BOTH, ONE, BOTH], [1, 1, 3]),  # what had left may be another model when it is back
+        ([BOTH, {"v2": BOTH["v2"][::-1]}], [1, 1]),
+        ([{"v1": "http://a:1"}, {"v1": ["http://a:1", "http://a:2"]}], [1, 1]),
+    ],
+)
+def test_a_candidate_with_a_new_address_begins_a_run_where_users_stick(
+    story: list[Mapping[str, Sequence[str]]], numbers: list[int]
+) -> None:
+    runs = ramp(*map(at, story))
+
+    assert [run.number for run in runs] == numbers
+    assert all(run.spent == NOTHING_SPENT for run in runs)
+
+
+def test_where_nobody_sticks_a_new_address_of_one_candidate_does_not_touch_the_others() -> None:
+    before, after = ramp(at(ONE, sticky=None), at(BOTH, sticky=None))
+
+    assert (after.number, after.split) == (before.number, before.split)
+
+
+def test_a_candidate_without_a_weight_may_get_any_address() -> None:
+    def step(url: str) -> Route:
+        return make_route(
+            {"v1": "http://a:1", "v2": ("http://b:1", 10), "v3": url}, sticky=BY_HEADER
+        )
+
+    before, after = ramp(step("http://c:1"), step("http://c:2"))
+
+    assert after is before
+
+
 @given(stories)
 def test_numbers_of_runs_and_splits_only_grow(story: list[Weights]) -> None:
     runs = ramp(*map(route, story))

@@ -135,6 +135,7 @@ def test_the_room_computed_is_enough_for_whatever_can_happen(opened: Open) -> No
     for config in (
         make_config({"v1": "http://127.0.0.1:1", "v2": ("http://127.0.0.1:2", 1)}),
         make_config({"v" * 63: "unix:/" + "x" * 300}, name="r" * 63, prediction=prediction),
+        make_config({"a": "http://a:1", **{"c" * 62 + x: ("http://b:1", 1) for x in "123"}}),
         make_config(prediction=make_prediction("/p")),
     ):
         table = compile_table(config)
@@ -163,6 +164,10 @@ def fill(ledger: Ledger, config: object) -> None:
             decision = table.routes[0].decision(place.version, way)
             for status in range(100, 1000):
                 counts.record(make_outcome(decision, status=status))
+                for other in table.config.routes[0].candidates:  # in place of each
+                    fallback = table.routes[0].decision(other.name, Assignment.STICKY).fallback
+                    if fallback is not None and place.version == fallback.version:
+                        counts.record(make_outcome(fallback, status=status))
             for reason in Reason:
                 counts.record(make_outcome(decision, status=0, reason=reason))
             for number in range(40):

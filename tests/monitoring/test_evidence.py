@@ -27,6 +27,8 @@ def counts(draw: st.DrawFn) -> Counts:
         scores=row(draw(st.lists(NUMBERS, max_size=5))),
         labels=named(draw(words)),
         missing=named(draw(words)),
+        asked=(saved := draw(NUMBERS)) + draw(NUMBERS),
+        saved=saved,
     )
 
 
@@ -53,6 +55,12 @@ def test_more_bad_answers_than_requests_cannot_be(bad: int, gone: int) -> None:
         Counts(2, bad=bad, gone=gone)
 
 
+@pytest.mark.parametrize(("asked", "saved"), [(2, 3), (0, 1), (0, -1), (-1, -1)])
+def test_more_saved_than_asked_cannot_be(asked: int, saved: int) -> None:
+    with pytest.raises(BadEvidence, match="cannot be"):
+        Counts(2, asked=asked, saved=saved)
+
+
 # --- windows
 
 
@@ -64,12 +72,16 @@ def generation(
     candidate: str = "v2",
     bad: int = 1,
     since: float = 0.0,
+    at: str | None = None,
 ) -> dict[str, Any]:
-    """One generation of a route with two versions."""
+    """One generation of a route with two versions. ``at`` has a letter for each address."""
     versions = {
         stable: {"role": "stable", "weight": 10_000 - weight, "assigned": 90, "bad": 0},
         candidate: {"role": "candidate", "weight": weight, "assigned": 10, "bad": bad},
     }
+    if at is not None:
+        versions[stable]["addresses"] = ["s"]
+        versions[candidate]["addresses"] = sorted(at)
     return {"generation": name, "since": since, "routes": {"iris": versions}}
 
 
@@ -96,11 +108,14 @@ def test_everything_that_is_counted_is_read() -> None:
         "scores": [1, 0, 0],
         "labels": {"setosa": 5, "none": 0},
         "missing": {"absent": 2},
+        "asked": 30,
+        "saved": 7,
     }
 
     (window,) = windows_of([document(one)], "iris", "v2")
 
-    assert window.candidate == Counts(10, 1, 2, (0, 3, 4), (1,), (("setosa", 5),), (("absent", 2),))
+    row_of_v2 = Counts(10, 1, 2, (0, 3, 4), (1,), (("setosa", 5),), (("absent", 2),), 30, 7)
+    assert window.candidate == row_of_v2
 
 
 def test_a_third_version_does_not_change_the_share_between_two() -> None:
@@ -128,6 +143,65 @@ def test_a_weight_of_zero_ends_a_run() -> None:
     told = document(generation("g1", 1000, bad=9), generation("g2", 0), generation("g3", 1000))
 
     assert names(told) == ["g3"]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "run"),
+    [
+        (["a", "a", "a"], ["g0", "g1", "g2"]),
+        (["a", "b"], ["g1"]),
+        (["a", "ab", "ab"], ["g1", "g2"]),
+        (["ab", "a", "a"], ["g0", "g1", "g2"]),
+        (["ab", "a", "ab"], ["g2"]),  # what had left may be another model when it is back
+        (["a", "b", "b", "bc", "c"], ["g3", "g4"]),
+        ([None, "a"], ["g0", "g1"]),  # an older gateway does not tell
+        (["a", None, "b"], ["g0", "g1", "g2"]),
+    ],
+)
+def test_a_new_address_of_the_candidate_begins_a_run(
+    addresses: list[str | None], run: list[str]
+) -> None:
+    told = document(*(generation(f"g{i}", 1000, at=at) for i, at in enumerate(addresses)))
+
+    assert names(told) == run
+
+
+def test_addresses_that_are_none_are_no_evidence() -> None:
+    one = generation("g1", 1000)
+    one["routes"]["iris"]["v2"]["addresses"] = 1
+
+    with pytest.raises(BadEvidence, match="another shape"):
+        windows_of([document(one)], "iris", "v2")
+
+
+def test_another_address_of_stable_or_of_another_candidate_ends_no_run() -> None:
+    one, two = generation("g1", 1000, at="a"), generation("g2", 1000, at="a")
+    two["routes"]["iris"]["v1"]["addresses"] = ["t"]
+    for each, addresses in ((one, ["x"]), (two, ["y"])):
+        other = {"role": "candidate", "weight": 1000, "assigned": 0, "bad": 0}
+        each["routes"]["iris"]["v3"] = other | {"addresses": addresses}
+
+    assert names(document(one, two)) == ["g1", "g2"]
+    assert names(document(one, two), candidate="v3") == ["g2"]
+
+
+def test_what_stable_did_beside_another_model_of_the_candidate_is_the_past() -> None:
+    told = [document(generation("g1", 1000, at="a"), generation("g2", 1000, at="b"))]
+
+    assert past_of(told, "iris", "v2") == Counts(90)
+
+
+def test_where_users_stick_the_past_knows_of_no_draw_of_the_candidates() -> None:
+    """Stable's users were the same ones then: bets on them would know how they fare."""
+    rows = [
+        generation("g1", 0),
+        generation("g2", 1000, at="a"),
+        generation("g3", 1000, at="b"),
+    ]
+    for one in rows:
+        one["splits"] = {"iris": {"run": 1, "sticky": {"seen": 3, "slots": 8}}}
+
+    assert past_of([document(*rows)], "iris", "v2") == Counts(90)
 
 
 def test_another_run_of_the_gateway_ends_a_run() -> None:
