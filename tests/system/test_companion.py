@@ -169,7 +169,7 @@ def test_no_controller_outlives_a_killed_gateway(beside: Beside) -> None:
 def test_ctrl_c_in_a_terminal_ends_all_without_a_word_of_complaint(
     text: str, processes: str, tmp_path: Path
 ) -> None:
-    """A terminal interrupts everybody in the process group, not the gateway alone."""
+    """A terminal interrupts everybody in the process group, whatever they are in the midst of."""
     file, log = tmp_path / "routing.yaml", tmp_path / "log"
     file.write_text(text)
     free = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--processes", processes)
@@ -185,8 +185,10 @@ def test_ctrl_c_in_a_terminal_ends_all_without_a_word_of_complaint(
         eventually(lambda: lines(log, "verdict"), LONG)
         (started,) = lines(log, "the companion started")
 
+        group = os.getpgid(started["pid"])
         os.killpg(process.pid, signal.SIGINT)
 
+        assert group == started["pid"]  # it is told to end by the gateway alone
         assert process.wait(LONG) == 0
         assert not alive(started["pid"])
         assert lines(log, "the companion ended") == []
