@@ -26,7 +26,7 @@ from monitoring.docket import Docket, Judgement
 from monitoring.rollout.rules import Action
 from monitoring.sources import EvidenceSource, SourceError
 from monitoring.windows import Document
-from monitoring.witness import RECORDING, Witness
+from monitoring.witness import RECORDING, STANDING_BY, Witness
 
 TICK: Final = 1.0  # seconds
 SOON: Final = 0.05  # between two looks while gateways have not taken a rollback yet
@@ -66,7 +66,7 @@ class Controller:
 
     def tick(self) -> list[Judgement]:
         """Look once, and do what the verdicts call for. Errors are told of and change nothing."""
-        outcome, judgements = "standing_by", list[Judgement]()
+        outcome, judgements = STANDING_BY, list[Judgement]()
         if self._leads():
             outcome, judgements = self._look()
         else:

@@ -17,6 +17,7 @@ from monitoring.rollout.position import resting_phase
 
 JUDGING: Final = "judging"
 RECORDING: Final = "recording"
+STANDING_BY: Final = "standing_by"
 
 log = Log()
 
@@ -102,6 +103,8 @@ class Witness:
             self._metrics.known(config.routes)
             self._known = config.generation
         self._metrics.looked(list(_shown(config, judgements, chronicle)))
+        if outcome == STANDING_BY:  # who acts tells
+            return
         try:
             self._herald.follow(config.notify, chronicle, self._troubles)
         except OSError as error:
