@@ -36,6 +36,7 @@ class Record:
     key: Key
     generation: str
     kind: str  # the verdict's on the next weight
+    stand: str
     sentence: str
     evidence: float
     action: Action
@@ -60,6 +61,7 @@ class Record:
                 (str(row["route"]), str(row["version"])),
                 str(row["generation"]),
                 str(row["verdict"]),
+                str(row["stand"]),
                 str(row["sentence"]),
                 float(row["evidence"]),
                 Action(row["action"]),
@@ -91,6 +93,7 @@ class Record:
             "verdict": (self.kind, str(verdict.on(position.following or FULL_WEIGHT))),
             "sentence": (self.sentence, verdict.sentence),
             "evidence": (self.evidence, verdict.evidence),
+            "stand": (self.stand, str(position.stand)),
             "action": (str(self.action), str(action)),
         }
         return "; ".join(
@@ -129,7 +132,8 @@ def row_of(judgement: Judgement, *, kind: str, id: str, at: str, generation: str
         "failed": filed is not None and filed.failed,
         "watch": filed.watch.dumped() if filed else None,
         "question": filed.question.dumped() if filed else None,
-        "case": filed.case.dumped() if filed else None,
+        # Nobody can make again what was not made of the case.
+        "case": filed.case.dumped() if filed and verdict.allowances else None,
     }
 
 

@@ -33,7 +33,7 @@ class Witness:
     def judged(self, judgement: Judgement) -> None:
         """The verdict says something new."""
         route, version = judgement.key
-        self._metrics.verdict_changed(route, version, judgement.verdict)
+        self._metrics.verdict_changed(route, version, judgement.verdict, judgement.kind)
         log.info(
             "verdict",
             route=route,
@@ -127,4 +127,12 @@ def _shown(
                 continue
             position = one.position
             watched = one.filed.watch.seconds if one.filed else 0.0
-            yield Shown(*key, position.phase, position.step, watched, position.pause, one.verdict)
+            yield Shown(
+                *key,
+                position.phase,
+                position.step,
+                watched,
+                position.pause,
+                one.verdict,
+                one.kind,
+            )

@@ -84,7 +84,9 @@ def _line(event: Event) -> str:
     """One event on one line: when, who, what, why."""
     if isinstance(event, changes.Entry):
         return _change(event)
-    what = f"{event.get('verdict')} at {event.get('weight')} %, {event.get('action')}"
+    following = event.get("following")
+    for_what = f" for {following} %" if following and event.get("verdict") == "Successful" else ""
+    what = f"{event.get('verdict')}{for_what} at {event.get('weight')} %, {event.get('action')}"
     where = f"{event.get('route')} {event.get('version')}"
     parts = [event.get("at"), "verdict", where, what, event.get("sentence")]
     return shown("  ".join(str(part) for part in parts if part))
