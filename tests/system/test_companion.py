@@ -101,7 +101,9 @@ def test_a_failing_candidate_is_taken_out_by_serve_alone(
     history = json.loads(canary("history", "--file", str(beside.served.file), "--json").stdout)
 
     assert statuses == {200}  # stable answered in the candidate's place
-    assert ("controller", "rollback") in {(entry.get("by"), entry.get("action")) for entry in history}
+    assert ("controller", "rollback") in {
+        (entry.get("by"), entry.get("action")) for entry in history
+    }
 
 
 def test_a_killed_controller_has_a_successor_that_goes_on_for_it(beside: Beside) -> None:
