@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -25,10 +26,11 @@ from monitoring.docket import Docket, Judgement
 from monitoring.rollout.rules import Action
 from monitoring.sources import EvidenceSource, SourceError
 from monitoring.windows import Document
-from monitoring.witness import RECORDING, Witness
+from monitoring.witness import RECORDING, STANDING_BY, Witness
 
 TICK: Final = 1.0  # seconds
 SOON: Final = 0.05  # between two looks while gateways have not taken a rollback yet
+PREPARE: Final = 60.0  # seconds between two looks at the space that a rollback needs
 PATIENT_TICKS: Final = 5
 ACTOR: Final = "controller"
 
@@ -58,12 +60,13 @@ class Controller:
         self._docket: Docket | None = None
         self._config: RoutingConfig | None = None  # the last good file
         self._looked: float | None = None  # when the last look was that found evidence
+        self._prepare_at = -inf
         self._apart = 0  # looks for which a gateway has served another file
         self._unserved: dict[str, tuple[float, str]] = {}  # route: decided when, which generation
 
     def tick(self) -> list[Judgement]:
         """Look once, and do what the verdicts call for. Errors are told of and change nothing."""
-        outcome, judgements = "standing_by", list[Judgement]()
+        outcome, judgements = STANDING_BY, list[Judgement]()
         if self._leads():
             outcome, judgements = self._look()
         else:
@@ -90,6 +93,7 @@ class Controller:
             outcome = "no_evidence"
             if self._docket is None:
                 self._docket = Docket(self._chronicle.recall())
+            if now >= self._prepare_at:
                 self._prepare()
             documents = self._documents(self._config)
             elapsed = 0.0 if since is None else now - since
@@ -192,6 +196,7 @@ class Controller:
 
     def _prepare(self) -> None:
         """Keep space for a rollback on a full disk."""
+        self._prepare_at = self._monotonic() + PREPARE
         if why := editing.prepare(self._path):
             self._witness.cannot(why, "keeping space")
         else:
