@@ -63,9 +63,9 @@ class Chronicle:
         return any(row.get("row") in ("done", "late") for row in rows)
 
     @property
-    def unrecorded(self) -> int:
-        """How many changes were made that the history could not take yet."""
-        return len(self._late)
+    def owed(self) -> Sequence[history.Entry]:
+        """The changes that were made and that the history could not take yet."""
+        return tuple(self._late)
 
     def owe(self, entry: history.Entry) -> None:
         """A change was made and could not be written down."""
