@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from monitoring import history, journal
+from monitoring.acting import change_of
 from monitoring.docket import Filed, Judgement, Key
 from monitoring.record import VERDICT, WATCH, Record, Says, resumed, row_of, says_of
 from monitoring.rollout.rules import Action
@@ -33,6 +34,7 @@ class Chronicle:
         self._position = 0
         self._said: dict[Key, Says] = {}
         self._noted: dict[Key, float] = {}  # seconds watched as of the last row
+        self._about: dict[Key, str] = {}  # the generation it is about
         self._late: list[history.Entry] = []
         self._unwritten: dict[Key, journal.Row] = {}  # the verdicts that called for those
         self.told: set[str] = set()
@@ -48,6 +50,7 @@ class Chronicle:
             if record is not None:
                 records[record.key] = record
                 self._said[record.key] = record.says
+                self._about[record.key] = record.generation
             self._learn(row)
             key = _key(row)
             if row.get("row") == "intent" and row["id"] in done and key in records:
@@ -83,16 +86,19 @@ class Chronicle:
             del self._late[0]
 
     def note(self, judgement: Judgement, generation: str) -> bool:
-        """Write a row if there is something to say. True if it says something new."""
+        """Write a row if there is something to say; of what calls for an edit one for each file
+        that it is an edit of. True if it says something new.
+        """
         key = judgement.key
         says = says_of(judgement)
         seconds = judgement.filed.watch.seconds if judgement.filed else 0.0
         new = self._said.get(key) != says
         since = seconds - self._noted.get(key, 0.0)
         due = since < 0 or since >= min(max(LEAST_GAP, GAP * seconds), MOST_GAP)
-        if new or due:
+        another = change_of(judgement) is not None and self._about.get(key) != generation
+        if new or due or another:
             self.write(judgement, VERDICT if new else WATCH, generation)
-            self._said[key], self._noted[key] = says, seconds
+            self._said[key], self._noted[key], self._about[key] = says, seconds, generation
         return new
 
     def write(self, judgement: Judgement, kind: str, generation: str) -> None:
@@ -115,6 +121,7 @@ class Chronicle:
         """The run has ended."""
         self._said.pop(key, None)
         self._noted.pop(key, None)
+        self._about.pop(key, None)
 
     def _learn(self, row: Mapping[str, Any]) -> None:
         if row.get("row") == "told":
