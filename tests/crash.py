@@ -3,10 +3,13 @@
 A whole rollout on simulated gateways is watched once without a fault. Then each of its looks that
 write anything is run again in a forked process that is killed (SIGKILL) between two bytecodes of
 the modules that touch the disk, and another controller goes on from what lies there, to the end of
-the story. Boundaries between which nothing on the disk changes are one case, and only the disk
-survives a kill: without ``--all`` the first boundary of each case is tried; with it every one, and
-what lies on the disk after each kill is compared with what its case says. With ``--twice`` the next
-controller is killed, too, wherever the first one left a temporary file behind.
+the story.
+
+Boundaries between which nothing on the disk changes are one case, as only the disk survives a kill:
+the first boundary of each case is tried. With ``--every N`` all that lies on the disk is read at
+every boundary, which proves the cases, and the first, the last and every Nth boundary of each are
+tried; ``--all`` is ``--every 1``. With ``--twice`` the next controller is killed, too, wherever the
+first one left a temporary file behind.
 
 Exit code 1 if a file was not valid, if a weight was none of those that the undisturbed rollout went
 through, one after the other, if the history does not explain the file, if a decision does not come
@@ -220,6 +223,13 @@ class Case:
     print: str
     where: str
 
+    def tried(self, every: int) -> list[int]:
+        """The boundaries to be killed at."""
+        if not every:
+            return [self.first]
+        between = (one for one in range(self.first, self.last) if one % every == 0)
+        return sorted({self.first, *between, self.last})
+
 
 @dataclass
 class Report:
@@ -416,9 +426,7 @@ def ids(from_: int = 0) -> Callable[[], str]:
 # --- all of it
 
 
-def tried(
-    scene: Scene, plan: Plan, report: Report, *, after: int, exhaustive: bool, twice: bool
-) -> None:
+def tried(scene: Scene, plan: Plan, report: Report, *, after: int, every: int, twice: bool) -> None:
     """Every look to the end, killed where it writes once so many edits were made; and then the
     undisturbed look.
     """
@@ -428,14 +436,14 @@ def tried(
         saved, allowed = scene.saved(), plan.allowed(scene.file.read_bytes())
         scene.restore(saved)  # directories are listed in the same order from here on
         begun = allowed[0] in plan.texts[after:]
-        cases = cases_of(scene, thorough=exhaustive) if begun else []
+        cases = cases_of(scene, thorough=every > 0) if begun else []
         scene.restore(saved)
         if len(cases) > 1:
             report.looks += 1
             report.cases += len(cases)
             report.boundaries += cases[-1].last
             for case in cases:
-                try_case(scene, plan, case, saved, allowed, report, exhaustive, twice)
+                try_case(scene, plan, case, saved, allowed, report, every, twice)
         scene.tick()
         quiet = quiet + 1 if scene.over else 0
 
@@ -447,13 +455,12 @@ def try_case(
     saved: Saved,
     allowed: Sequence[bytes],
     report: Report,
-    exhaustive: bool,
+    every: int,
     twice: bool,
 ) -> None:
     """Kill, look at what is left, and go on from there: once for each different disk."""
-    every = range(case.first, case.last + 1)
     continued = set()
-    for boundary in every if exhaustive else every[:1]:
+    for boundary in case.tried(every):
         code = forked(lambda at=boundary: traced(scene.tick, kill_at(at)))
         report.kills += 1
         try:
@@ -482,14 +489,14 @@ def killed_again(scene: Scene, plan: Plan) -> Report:
     def again() -> None:
         found = Report()
         another(scene)
-        tried(scene, plan, found, after=0, exhaustive=False, twice=False)
+        tried(scene, plan, found, after=0, every=0, twice=False)
         place.write_text(json.dumps(asdict(found)))
 
     assert forked(again) == 0, "see above"
     return Report(**json.loads(place.read_text()))
 
 
-def told(story: str, *, after: int, exhaustive: bool, twice: bool) -> Report:
+def told(story: str, *, after: int, every: int, twice: bool) -> Report:
     """One story, from the beginning."""
     report = Report()
     with tempfile.TemporaryDirectory() as directory:
@@ -497,7 +504,7 @@ def told(story: str, *, after: int, exhaustive: bool, twice: bool) -> Report:
         plan = rehearsed(STORIES[story], Path(directory, "rehearsal"))
         history.new_id = ids()
         scene = Scene(STORIES[story], Path(directory, "scene"))
-        tried(scene, plan, report, after=after, exhaustive=exhaustive, twice=twice)
+        tried(scene, plan, report, after=after, every=every, twice=twice)
         assert scene.file.read_bytes() == plan.texts[-1]
     return report
 
@@ -507,7 +514,10 @@ def options() -> argparse.Namespace:
     parser.add_argument("--story", choices=STORIES, action="append", default=[])
     parser.add_argument("--after", type=int, default=0, help="only once so many edits were made")
     parser.add_argument("--twice", action="store_true", help="and the next controller, too")
-    parser.add_argument("--all", action="store_true", help="kill at every boundary: many minutes")
+    parser.add_argument("--every", type=int, default=0, help="and at every Nth boundary: minutes")
+    parser.add_argument(
+        "--all", action="store_const", dest="every", const=1, help="at every boundary: hours"
+    )
     return parser.parse_args()
 
 
@@ -517,7 +527,7 @@ def main() -> None:
     failed = False
     for name in asked.story or STORIES:
         began = monotonic()
-        report = told(name, after=asked.after, exhaustive=asked.all, twice=asked.twice)
+        report = told(name, after=asked.after, every=asked.every, twice=asked.twice)
         for failure in report.failures:
             print(f"{name}: {failure}", file=sys.stderr)
         failed = failed or bool(report.failures)
