@@ -184,3 +184,17 @@ def test_who_stands_by_tells_nothing(post: Post) -> None:
     post.leads = True
     standby.tick()
     assert [len(pigeon.told) for pigeon in post.pigeons] == [1, 0]
+
+
+def test_a_rollback_of_the_first_look_is_counted_after_steps_of_an_earlier_controller(
+    post: Post,
+) -> None:
+    post.until(lambda: post.weight == 25)
+    post.look()
+    post.versions["v2"] = BAD
+    post.start()
+    post.look(60)
+
+    assert post.weight == 0
+    assert post.value("canary_rollbacks_total") == 1
+    assert post.value("canary_weight_changes_total") == 1
