@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from monitoring import history, journal
 from monitoring.docket import Filed, Judgement, Key
-from monitoring.record import VERDICT, WATCH, Record, resumed, row_of
+from monitoring.record import VERDICT, WATCH, Record, Says, resumed, row_of, says_of
 
 LEAST_GAP: Final = 10.0  # seconds watched between two rows that only say how far one has come
 MOST_GAP: Final = 1800.0
@@ -30,7 +30,7 @@ class Chronicle:
         self.path = path
         self._clock = clock
         self._position = 0
-        self._said: dict[Key, tuple[str, str, str]] = {}
+        self._said: dict[Key, Says] = {}
         self._noted: dict[Key, float] = {}  # seconds watched as of the last row
         self._late: list[history.Entry] = []
         self.told: set[str] = set()
@@ -45,7 +45,7 @@ class Chronicle:
             record = Record.of(row)
             if record is not None:
                 records[record.key] = record
-                self._said[record.key] = record.kind, str(record.action), record.stand
+                self._said[record.key] = record.says
             self._learn(row)
             key = _key(row)
             if row.get("row") == "intent" and row["id"] in done and key in records:
@@ -80,7 +80,7 @@ class Chronicle:
     def note(self, judgement: Judgement, generation: str) -> bool:
         """Write a row if there is something to say. True if it says something new."""
         key = judgement.key
-        says = str(judgement.kind), str(judgement.action), str(judgement.position.stand)
+        says = says_of(judgement)
         seconds = judgement.filed.watch.seconds if judgement.filed else 0.0
         new = self._said.get(key) != says
         since = seconds - self._noted.get(key, 0.0)

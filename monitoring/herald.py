@@ -45,6 +45,7 @@ class Herald:
         self._reasons: dict[tuple[str, str], str] = {}
         self._since: dict[str, float] = {}
         self._urgent: set[str] = set()
+        self._warnings: list[Notice] = []
         self._alarmed: set[str] = set()  # troubles that people have heard of
         self._counted: set[str] = set()
         self._begun = False
@@ -61,6 +62,13 @@ class Herald:
         """A trouble that people hear of at once, and not only if it lasts."""
         self._urgent.add(about)
 
+    def warn(self, route: str, version: str, sentence: str) -> None:
+        """Something that people hear of with this look, though nothing is done about it."""
+        at = history.timestamp(self._clock())
+        self._warnings.append(
+            Notice(Event.ERROR, route, version, sentence, at, BY, history.new_id())
+        )
+
     def follow(
         self, webhooks: Sequence[Webhook], chronicle: Chronicle, troubles: Mapping[str, str]
     ) -> None:
@@ -69,6 +77,9 @@ class Herald:
         if chronicle.catch_up() or not self._begun:
             self._news(webhooks, chronicle)
         self._trouble(webhooks, troubles)
+        for notice in self._warnings:
+            self._tell(webhooks, notice)
+        self._warnings.clear()
 
     def _news(self, webhooks: Sequence[Webhook], chronicle: Chronicle) -> None:
         entries = [one for one in history.read(chronicle.path) if one.id]

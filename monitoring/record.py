@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 from gateway.config.quantities import percent_text
 from gateway.model import FULL_WEIGHT, OnFailure, OnSuccess, Rollout, Route, Step, Version
@@ -27,6 +27,16 @@ WATCH: Final = "watch"
 """The kind of a row that only says how far one has come."""
 
 
+Says: TypeAlias = tuple[str, str, str, int]
+"""What makes a row say something new: verdict, action, stand, and how many alerts there are."""
+
+
+def says_of(judgement: Judgement) -> Says:
+    """What the row of this judgement says."""
+    stand, alerts = str(judgement.position.stand), len(judgement.alerts)
+    return str(judgement.kind), str(judgement.action), stand, alerts
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A row, read back."""
@@ -40,8 +50,13 @@ class Record:
     sentence: str
     evidence: float
     action: Action
+    alerts: int
     rollout: Rollout | None
     filed: Filed
+
+    @property
+    def says(self) -> Says:
+        return self.kind, str(self.action), self.stand, self.alerts
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self | None:
@@ -65,6 +80,7 @@ class Record:
                 str(row["sentence"]),
                 float(row["evidence"]),
                 Action(row["action"]),
+                len(row["alerts"]),
                 _rollout_of(row["rollout"]),
                 filed,
             )
@@ -116,6 +132,7 @@ def row_of(judgement: Judgement, *, kind: str, id: str, at: str, generation: str
         "verdict": str(judgement.kind),
         "action": str(judgement.action),
         "sentence": verdict.sentence,
+        "alerts": list(judgement.alerts),
         "evidence": verdict.evidence,
         "limit": verdict.limit,
         "leading": verdict.leading,

@@ -9,7 +9,7 @@ from gateway.logs import Log
 from gateway.model import RoutingConfig
 from monitoring.acting import reason_of
 from monitoring.chronicle import Chronicle
-from monitoring.docket import Judgement
+from monitoring.docket import Judgement, Key
 from monitoring.editing import Changed
 from monitoring.herald import Herald
 from monitoring.metrics import Metrics, Shown
@@ -29,6 +29,7 @@ class Witness:
         self._metrics = metrics
         self._herald = herald
         self._troubles: dict[str, str] = {}
+        self._alerts: dict[Key, int] = {}
         self._known = ""
 
     def judged(self, judgement: Judgement) -> None:
@@ -103,12 +104,23 @@ class Witness:
             self._metrics.known(config.routes)
             self._known = config.generation
         self._metrics.looked(list(_shown(config, judgements, chronicle)))
+        self._alert(judgements)
         if outcome == STANDING_BY:  # who acts tells
             return
         try:
             self._herald.follow(config.notify, chronicle, self._troubles)
         except OSError as error:
             self.cannot(f"the history cannot be read or written: {error}", RECORDING)
+
+    def _alert(self, judgements: Sequence[Judgement]) -> None:
+        """Tell of alerts that were not there at the last look."""
+        for one in judgements:
+            route, version = one.key
+            if len(one.alerts) > self._alerts.get(one.key, 0):
+                for alert in one.alerts:
+                    log.warning("alert", route=route, version=version, why=alert)
+                    self._herald.warn(route, version, alert)
+        self._alerts = {one.key: len(one.alerts) for one in judgements}
 
 
 def _about(judgement: Judgement) -> str:

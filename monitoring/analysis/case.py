@@ -53,7 +53,8 @@ class Case:
     """``seen`` holds the counts of each source as of the last look, candidate and stable; ``past``
     are stable's requests before; ``due`` is how many of all requests should have been the
     candidate's, ``pending`` how many it has not answered yet. ``saved`` is no part of any strand:
-    each request is its own there, whichever gateway it came to.
+    each request is its own there, whichever gateway it came to. ``failed``: why it was once found
+    to fail, reason and sentence. The promise is about EVER, so that is not taken back.
     """
 
     gateways: int = 1
@@ -66,6 +67,7 @@ class Case:
     due: float = 0.0
     pending: int = 0
     saved: Saved = field(default_factory=Saved.begun)
+    failed: tuple[str, str] | None = None
 
     @classmethod
     def opened(cls, past: Counts = _NOTHING, gateways: int = 1) -> Case:
@@ -174,6 +176,7 @@ class Case:
             "due": self.due,
             "pending": self.pending,
             "saved": self.saved.dumped(),
+            "failed": self.failed,
         }
 
     @classmethod
@@ -193,6 +196,7 @@ class Case:
             document["due"],
             document["pending"],
             Saved.loaded(document["saved"]),
+            None if document["failed"] is None else tuple(document["failed"]),
         )
 
     def _part(self, strand: str) -> float:

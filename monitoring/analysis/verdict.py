@@ -180,6 +180,9 @@ def _decided(
     question: Question, case: Case, evidence: float, leading: str, logs: dict[str, float]
 ) -> tuple[Kind, tuple[str, ...], str]:
     """Guards first, then what cannot be trusted, then the evidence; "good" needs every proof."""
+    if case.failed is not None:
+        reason, sentence = case.failed
+        return Kind.FAILED, (reason,), sentence
     enough = -log(question.alpha)
     collapse = guards.collapse(case)
     if collapse is not None:

@@ -18,8 +18,9 @@ from monitoring.replay import replay as replayed
 Event: TypeAlias = changes.Entry | journal.Row
 """A change of the file, or the row of a verdict."""
 
-_TOLD = ("id", "at", "route", "version", "verdict", "action", "sentence", "evidence", "limit")
-_WHERE = ("generation", "weight", "following", "step", "steps", "stand", "numbers")
+_TOLD = ("id", "at", "route", "version", "verdict", "action", "sentence", "alerts")
+_WHERE = ("generation", "weight", "following", "step", "steps", "stand")
+_NUMBERS = ("evidence", "limit", "numbers")
 
 
 def history(
@@ -77,7 +78,7 @@ def _events(file: Path) -> Iterator[Event]:
 def _document(event: Event) -> dict[str, Any]:
     if isinstance(event, changes.Entry):
         return {"row": "change"} | asdict(event)
-    return {"row": VERDICT} | {name: event.get(name) for name in (*_TOLD, *_WHERE)}
+    return {"row": VERDICT} | {name: event.get(name) for name in (*_TOLD, *_WHERE, *_NUMBERS)}
 
 
 def _line(event: Event) -> str:
@@ -88,7 +89,8 @@ def _line(event: Event) -> str:
     for_what = f" for {following} %" if following and event.get("verdict") == "Successful" else ""
     what = f"{event.get('verdict')}{for_what} at {event.get('weight')} %, {event.get('action')}"
     where = f"{event.get('route')} {event.get('version')}"
-    parts = [event.get("at"), "verdict", where, what, event.get("sentence")]
+    alerts = [f"alert: {alert}" for alert in event.get("alerts") or ()]
+    parts = [event.get("at"), "verdict", where, what, event.get("sentence"), *alerts]
     return shown("  ".join(str(part) for part in parts if part))
 
 

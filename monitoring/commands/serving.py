@@ -68,7 +68,7 @@ def serve(
         bool, typer.Option("--no-controller", help="Start no controller beside the gateway.")
     ] = False,
     controller_metrics: Annotated[
-        str | None, typer.Option(help="Where the controller shows metrics of its own, HOST:PORT.")
+        str | None, typer.Option(help="As --metrics of the controller.")
     ] = None,
     json: JsonLogs = False,
 ) -> None:
@@ -92,6 +92,8 @@ def serve(
     options += ["--processes", str(processes), *(["--json"] if json else [])]
     if no_controller and controller_metrics is not None:
         raise typer.BadParameter("--controller-metrics with --no-controller; give one of them")
+    if controller_metrics not in (None, "none"):
+        address(controller_metrics)  # one that is none is wrong use here, not later
     if not no_controller:
         beside = _controller_of(file, admin_token_file, controller_metrics, json=json)
         options += ["--companion", dumps(beside)]
@@ -109,7 +111,7 @@ def _controller_of(
     """
     command = [sys.executable, "-P", "-m", "monitoring", "controller"]
     command += [] if admin_token_file is None else ["--admin-token-file", str(admin_token_file)]
-    command += [] if metrics is None else ["--metrics", str(address(metrics))]
+    command += [] if metrics is None else ["--metrics", metrics]
     return [*command, *(["--json"] if json else []), "--", str(file)]
 
 

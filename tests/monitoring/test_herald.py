@@ -14,6 +14,7 @@ from monitoring.notices import Notice
 from monitoring.postman import OnOutcome
 from tests.controllers import Pigeon, make_controller
 from tests.monitoring.test_ramp import BAD, TEXT, Stage, rewrite
+from tests.simulation import Behaviour
 
 NOTIFY = 'notify: [{webhook: "https://chat.example/hook"}]\n'
 
@@ -160,6 +161,37 @@ def test_a_rollback_that_cannot_be_made_is_told_at_once(post: Post) -> None:
     assert notice.sentence.startswith("rollback of iris v2: ")
     assert "as it stands is refused; write `weight: 0` when you mend it" in notice.sentence
     assert "it fails more often than stable" in notice.sentence
+
+
+def test_a_candidate_that_is_only_watched_is_told_of_once_when_it_fails(post: Post) -> None:
+    rewrite(post, "on_success: promote", "on_failure: alert")
+    post.versions["v2"] = BAD
+    for _ in range(60):
+        post.look()
+    (notice,) = post.told
+
+    assert (notice.event, notice.route, notice.version) == (Event.ERROR, "iris", "v2")
+    assert notice.sentence.startswith("it fails more often than stable: ")
+
+
+def test_answers_that_have_shifted_are_told_of_and_nothing_is_done(post: Post) -> None:
+    rewrite(
+        post,
+        "analysis: {",
+        "prediction: {label: /label}\n    analysis: {predictions: {max_shift: 1%}, ",
+    )
+    rewrite(post, "pause: 30s", "pause: forever")
+    post.versions["v1"] = Behaviour(label={"a": 0.5, "b": 0.5})
+    post.versions["v2"] = Behaviour(label={"a": 0.7, "b": 0.3})
+    post.until(lambda: bool(post.told), 600)
+    (notice,) = post.told
+
+    assert notice.event is Event.ERROR
+    assert notice.sentence.startswith("it answers differently: ")
+    assert post.weight == 5
+    *_, row = journal.rows(post.file, {"verdict"})
+    assert row["alerts"] == [notice.sentence]
+    assert row["action"] == "hold"
 
 
 def test_who_stands_by_tells_nothing(post: Post) -> None:

@@ -70,3 +70,12 @@ def test_metrics_nowhere_or_of_nobody_are_wrong_use(options: tuple[str, ...]) ->
     ended = CliRunner().invoke(app, ["serve", *options])
 
     assert ended.exit_code == 2
+
+
+def test_it_may_have_no_metrics(serve: Serve) -> None:
+    assert beside(serve("--controller-metrics", "none")) == [
+        "--metrics",
+        "none",
+        "--",
+        "routing.yaml",
+    ]
