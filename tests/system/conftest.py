@@ -108,8 +108,8 @@ class System:
         controller: bool = False,
         command: Sequence[str] = ("monitoring", "serve"),
     ) -> Served:
-        """``canary serve``, or a ``command`` like it, on a file of its own; alone, unless there is to
-        be a controller.
+        """``canary serve``, or a ``command`` like it, on a file of its own; alone, unless there is
+        to be a controller.
         """
         file = self.folder / "routing.yaml"
         file.write_text(text)
