@@ -14,6 +14,7 @@ from typing import Any, Final
 from monitoring import history, journal
 from monitoring.docket import Filed, Judgement, Key
 from monitoring.record import VERDICT, WATCH, Record, Says, resumed, row_of, says_of
+from monitoring.rollout.rules import Action
 
 LEAST_GAP: Final = 10.0  # seconds watched between two rows that only say how far one has come
 MOST_GAP: Final = 1800.0
@@ -33,6 +34,7 @@ class Chronicle:
         self._said: dict[Key, Says] = {}
         self._noted: dict[Key, float] = {}  # seconds watched as of the last row
         self._late: list[history.Entry] = []
+        self._unwritten: dict[Key, journal.Row] = {}  # the verdicts that called for those
         self.told: set[str] = set()
         self.last_action: dict[Key, str] = {}
 
@@ -63,16 +65,19 @@ class Chronicle:
         return any(row.get("row") in ("done", "late") for row in rows)
 
     @property
-    def unrecorded(self) -> int:
-        """How many changes were made that the history could not take yet."""
-        return len(self._late)
+    def owed(self) -> Sequence[history.Entry]:
+        """The changes that were made and that the history could not take yet."""
+        return tuple(self._late)
 
     def owe(self, entry: history.Entry) -> None:
         """A change was made and could not be written down."""
         self._late.append(entry)
 
     def settle(self) -> None:
-        """Write down what is owed."""
+        """Write down what is owed, and why it was done."""
+        for key, row in list(self._unwritten.items()):
+            journal.append(self.path, row)
+            del self._unwritten[key]
         while self._late:
             history.record_late(self.path, self._late[0], self._clock)
             del self._late[0]
@@ -94,7 +99,10 @@ class Chronicle:
         """A row of this judgement."""
         at = history.timestamp(self._clock())
         row = row_of(judgement, kind=kind, id=history.new_id(), at=at, generation=generation)
+        if judgement.action is Action.ROLLBACK:  # it is done all the same, and then it is owed
+            self._unwritten[judgement.key] = row
         journal.append(self.path, row)
+        self._unwritten.pop(judgement.key, None)
 
     def tell(self, ids: Sequence[str], outcome: str) -> None:
         """People were told of these changes, or nobody could be."""

@@ -26,7 +26,7 @@ from monitoring.docket import Docket, Judgement
 from monitoring.rollout.rules import Action
 from monitoring.sources import EvidenceSource, SourceError
 from monitoring.windows import Document
-from monitoring.witness import RECORDING, STANDING_BY, Witness
+from monitoring.witness import JUDGED, RECORDING, STANDING_BY, Witness
 
 TICK: Final = 1.0  # seconds
 SOON: Final = 0.05  # between two looks while gateways have not taken a rollback yet
@@ -105,7 +105,7 @@ class Controller:
         if usable:
             self._compare(self._config.generation, documents)
             self._do(self._docket, judgements, self._config.generation)
-            return "judged", judgements
+            return JUDGED, judgements
         for judgement in judgements:  # by what the gateways still serve
             if judgement.action is Action.ROLLBACK:
                 why = f"{self._path} as it stands is refused; write `weight: 0` when you mend it"

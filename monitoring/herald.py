@@ -72,14 +72,19 @@ class Herald:
     def follow(
         self, webhooks: Sequence[Webhook], chronicle: Chronicle, troubles: Mapping[str, str]
     ) -> None:
-        """Tell of what has changed since the last look, and of troubles. Raises OSError."""
-        self._conclude(chronicle)
-        if chronicle.catch_up() or not self._begun:
-            self._news(webhooks, chronicle)
-        self._trouble(webhooks, troubles)
-        for notice in self._warnings:
-            self._tell(webhooks, notice)
-        self._warnings.clear()
+        """Tell of what has changed since the last look, and of troubles. Raises OSError if the
+        history cannot be read or written; what is known without it is told all the same.
+        """
+        try:
+            self._conclude(chronicle)
+            if chronicle.catch_up() or not self._begun:
+                self._news(webhooks, chronicle)
+        finally:
+            self._announce(webhooks, chronicle, chronicle.owed)
+            self._trouble(webhooks, troubles)
+            for notice in self._warnings:
+                self._tell(webhooks, notice)
+            self._warnings.clear()
 
     def _news(self, webhooks: Sequence[Webhook], chronicle: Chronicle) -> None:
         entries = [one for one in history.read(chronicle.path) if one.id]
@@ -90,6 +95,11 @@ class Herald:
                 if entry.status is history.Status.DONE:
                     self._count(entry)
         self._begun = True
+        self._announce(webhooks, chronicle, entries)
+
+    def _announce(
+        self, webhooks: Sequence[Webhook], chronicle: Chronicle, entries: Sequence[history.Entry]
+    ) -> None:
         for notice in notices_of(entries, chronicle.told):
             asked = [one for one in webhooks if notice.event in one.events]
             if asked and self._clock() - _seconds(notice.at) < STALE:
@@ -107,7 +117,8 @@ class Herald:
 
     def _trouble(self, webhooks: Sequence[Webhook], troubles: Mapping[str, str]) -> None:
         now = self._clock()
-        self._since = {about: self._since.get(about, now) for about in troubles}
+        # A clock that was set back makes none of them last for a day.
+        self._since = {about: min(self._since.get(about, now), now) for about in troubles}
         self._alarmed &= troubles.keys()
         for about, why in troubles.items():
             lasts = now - self._since[about] >= LASTING or about in self._urgent

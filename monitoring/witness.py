@@ -18,6 +18,7 @@ from monitoring.rollout.position import resting_phase
 
 JUDGING: Final = "judging"
 RECORDING: Final = "recording"
+JUDGED: Final = "judged"
 STANDING_BY: Final = "standing_by"
 
 log = Log()
@@ -30,6 +31,8 @@ class Witness:
         self._metrics = metrics
         self._herald = herald
         self._troubles: dict[str, str] = {}
+        self._failed: set[str] = set()  # edits that could not be made
+        self._failing: set[str] = set()  # those of this look
         self._alerts: dict[Key, tuple[int, int]] = {}  # the candidate's requests; how many alerts
         self._known = ""
 
@@ -73,6 +76,7 @@ class Witness:
     def failed(self, judgement: Judgement, why: str) -> None:
         """An edit that is called for cannot be made. People hear of it at once."""
         about = _about(judgement)
+        self._failing.add(about)
         self.cannot(f"{why} (called for as {judgement.verdict.sentence})", about)
         self._herald.alarm(about)
 
@@ -98,7 +102,11 @@ class Witness:
     ) -> None:
         """A look has ended, as ``outcome`` says; ``config`` is the last good file."""
         self._metrics.look(outcome)
-        self._metrics.unrecorded(chronicle.unrecorded)
+        if judgements and outcome == JUDGED:
+            for about in self._failed - self._failing:  # nobody asks for them any more
+                self.can(about)
+            self._failed, self._failing = self._failing, set()
+        self._metrics.unrecorded(len(chronicle.owed))
         if config is None:
             return
         if config.generation != self._known:

@@ -43,7 +43,7 @@ def replay(file: File = DEFAULT_FILE, json: Json = False) -> None:
     """Make every verdict and decision of the history again from the evidence in it; exit 1 if one
     comes out differently.
     """
-    found = replayed(journal.rows(file, {VERDICT, WATCH, "intent"}))
+    found = replayed(journal.rows(file, {VERDICT, WATCH, "intent", "late"}))
     agrees = not found.disagreements
     if json:
         print_json({"ok": agrees} | asdict(found))
