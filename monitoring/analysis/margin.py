@@ -41,8 +41,8 @@ def closest(
     from_above = (p1 - delta) / ratio
     bottom = np.maximum(-delta / ratio, 0.0) + _TINY  # 0 < b and b < 1 must hold
     top = np.minimum((1 - delta) / ratio, 1.0) - _TINY
-    low = np.clip(np.minimum(p0, from_above), bottom, top)
-    high = np.clip(np.maximum(p0, from_above), bottom, top)
+    low = _within(np.minimum(p0, from_above), bottom, top)
+    high = _within(np.maximum(p0, from_above), bottom, top)
     # w ratio (b - p1) x (1 - x) + (1 - w) (x - p0) b (1 - b), by powers of x
     u, v = w * ratio, 1 - w
     still, moving = delta - delta * delta, ratio * (1 - 2 * delta)  # of b (1 - b)
@@ -50,11 +50,16 @@ def closest(
     square = (u * (ratio + p1 - delta) + v * (moving + ratio * ratio * p0)) / lead
     linear = (u * (delta - p1) + v * (still - p0 * moving)) / lead
     constant = -v * p0 * still / lead
-    x = np.clip(_middle_root(square, linear, constant), low, high)
+    x = _within(_middle_root(square, linear, constant), low, high)
     # The formula loses digits where two roots are close: one step of Newton brings them back.
     value = ((x + square) * x + linear) * x + constant
     slope = (3 * x + 2 * square) * x + linear  # below 0 between the other two roots' bends
-    return np.asarray(np.clip(x - value / np.minimum(slope, -_TINY), low, high))
+    return np.asarray(_within(x - value / np.minimum(slope, -_TINY), low, high))
+
+
+def _within(values: Array, low: float | Array, high: float | Array) -> Array:
+    """``np.clip``, which takes several times as long for a few numbers."""
+    return np.asarray(np.minimum(np.maximum(values, low), high))
 
 
 def _middle_root(square: Array, linear: Array, constant: Array) -> Array:
@@ -62,7 +67,7 @@ def _middle_root(square: Array, linear: Array, constant: Array) -> Array:
     centre = square / -3
     spread = np.maximum(centre * centre - linear / 3, _TINY * _TINY)
     twist = centre**3 - 0.5 * (centre * linear + constant)
-    angle = np.arccos(np.clip(twist / (spread * np.sqrt(spread)), -1.0, 1.0))
+    angle = np.arccos(_within(twist / (spread * np.sqrt(spread)), -1.0, 1.0))
     return np.asarray(centre + 2 * np.sqrt(spread) * np.cos((angle - 2 * np.pi) / 3))
 
 
@@ -108,13 +113,13 @@ def _worst(
     delta = np.asarray(increase)
     first, last = -delta / ratio, (1 - delta) / ratio
     if at_most:
-        corners = [np.maximum(first, 0.0), np.ones_like(first), np.clip(last, first, 1.0)]
+        corners = [np.maximum(first, 0.0), np.ones_like(first), _within(last, first, 1.0)]
     else:
-        corners = [np.zeros_like(first), np.minimum(last, 1.0), np.clip(first, 0.0, last)]
+        corners = [np.zeros_like(first), np.minimum(last, 1.0), _within(first, 0.0, last)]
     good, bad = (np.exp(bets.candidate[..., place]) for place in (0, 1))
     stable_good, stable_bad = (np.exp(bets.stable[..., place]) for place in (0, 1))
     x = np.array(corners).reshape(3, *(1,) * (good.ndim - delta.ndim), *delta.shape)
-    border = np.clip(ratio * x + delta, 0.0, 1.0)
+    border = _within(ratio * x + delta, 0.0, 1.0)
     beside = good if at_most else bad  # the candidate fails never, or always
     stable = (1 - share) * ((1 - x) * stable_good + x * stable_bad)
     means = share * np.maximum((1 - border) * good + border * bad, beside) + stable
