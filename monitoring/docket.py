@@ -181,17 +181,17 @@ class Docket:
         """What is known of the present run of a candidate, or the beginning of it."""
         now = Watch.begun(route, candidate.name)
         filed = self._filed.get((route.name, candidate.name))
-        past = past_of(documents, route.name, candidate.name)
-        fresh = Filed(question, Case.opened(past, len(documents)), now)
-        if (
+        over = (
             filed is None
             or not filed.question.asks_as(question)
             or not filed.watch.is_same_trial(now)
             or filed.is_over(windows, documents)
-        ):
-            return fresh
+        )
         rollout = route.rollout(candidate.name)
-        if filed.failed and not (rollout and rollout.paused):
-            # A person has seen the verdict and wants another one: of what comes from here on.
-            return replace(fresh, case=fresh.case.from_here(windows))
-        return replace(filed, question=question)
+        resumed = filed is not None and filed.failed and not (rollout and rollout.paused)
+        if filed is not None and not over and not resumed:
+            return replace(filed, question=question)
+        past = past_of(documents, route.name, candidate.name)
+        case = Case.opened(past, len(documents))
+        # Who resumes has seen the verdict and wants another one: of what comes from here on.
+        return Filed(question, case if over else case.from_here(windows), now)

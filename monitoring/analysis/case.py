@@ -90,6 +90,8 @@ class Case:
         mine = theirs = _NOTHING
         for window in windows:
             before = seen.get(window.source, (_NOTHING, _NOTHING))
+            if window.source in seen and before == (window.candidate, window.stable):
+                continue  # most windows of a run are over
             seen[window.source] = window.candidate, window.stable
             strand = window.source.partition("/")[0] if window.alone else TOGETHER
             new = replace(
