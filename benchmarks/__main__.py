@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import table, verdicts
 from benchmarks.cases import CASES, PEERS, Case, Target
-from benchmarks.python_peers import GATEWAY, offers_processes
+from benchmarks.python_peers import GATEWAY, offers
 from benchmarks.rounds import Measured, run_case
 from benchmarks.summary import summary
 
@@ -66,7 +66,7 @@ def _cases(options: argparse.Namespace) -> list[Case]:
 def _can_be_measured(target: Target) -> bool:
     if target.shape.processes == 1 or target.peer is not GATEWAY:
         return True
-    offered = offers_processes(target.checkout)
+    offered = offers(target.checkout, "--processes")
     if not offered:
         _say(f"left out: {target.name}: this gateway has no --processes")
     return offered

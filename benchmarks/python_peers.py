@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ def _gateway(site: Site) -> Command:
     path = site.write("routing.yaml", json.dumps(routing(site), indent=1))
     addresses = (f"127.0.0.1:{site.port}", f"127.0.0.1:{site.admin_port}")
     words = ["serve", str(path), "--listen", addresses[0], "--admin", addresses[1]]
+    if offers(site.checkout, "--no-controller"):  # it is no part of what a request costs
+        words.append("--no-controller")
     if site.shape.processes > 1:
         words += ["--processes", str(site.shape.processes)]
     if site.certificate:
@@ -52,15 +55,16 @@ def _gateway(site: Site) -> Command:
     return Command((canary, *words), {"PYTHONPATH": str(site.checkout)})
 
 
-def offers_processes(checkout: Path) -> bool:
-    """Whether the gateway of a checkout can be more than one process."""
+@cache
+def offers(checkout: Path, option: str) -> bool:
+    """Whether the gateway of a checkout knows an option."""
     canary = str(Path(sys.executable).parent / "canary")
     environment = {**os.environ, "PYTHONPATH": str(checkout), "COLUMNS": "200"}
     words = (canary, "serve", "--help")
     said = subprocess.run(
         words, cwd=checkout, env=environment, capture_output=True, text=True, check=False
     )
-    return "--processes" in said.stdout
+    return option in said.stdout
 
 
 def gateway_version(checkout: Path = ROOT) -> str:

@@ -17,6 +17,7 @@ import uvloop
 
 from gateway.app import Certificates, serve
 from gateway.certificate import Certificate
+from gateway.companion import Companion
 from gateway.credential import TokenError, find_token
 from gateway.errors import CertificateRefused, ConfigError
 from gateway.logs import adopt_others, configure_logs
@@ -31,6 +32,10 @@ def main(arguments: list[str]) -> int:
     configure_logs(json=options.json)
     adopt_others()
     addresses = (Address(*options.listen), Address(*options.admin))
+    companion = None
+    if options.companion is not None:
+        # Of what is ours it gets the token, too, which nobody else does.
+        companion = Companion(options.companion, os.environ)
     try:
         token = find_token(options.admin_token_file, os.environ)
         certificates = Certificates(
@@ -43,6 +48,7 @@ def main(arguments: list[str]) -> int:
             processes=options.processes,
             token=token,
             certificates=certificates,
+            companion=companion,
         )
         uvloop.run(running)
     except TokenError as error:
@@ -68,6 +74,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=1)
     for name in ("--tls-cert", "--tls-key", "--admin-tls-cert", "--admin-tls-key"):
         parser.add_argument(name, type=Path)
+    parser.add_argument("--companion", type=_command, metavar='["PROGRAM", "ARGUMENT", ...]')
     parser.add_argument("--json", action="store_true")
     return parser.parse_args(arguments)
 
@@ -83,6 +90,14 @@ def _certificate(port: str, certificate: Path | None, key: Path | None) -> Certi
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+def _command(text: str) -> list[str]:
+    """A program and its arguments as a JSON array. Raises ValueError."""
+    command = json.loads(text)
+    if not isinstance(command, list) or not command or not all(type(one) is str for one in command):
+        raise ValueError
+    return command
 
 
 def _complain(text: str, problems: list[str], code: int, *, as_json: bool) -> int:

@@ -6,7 +6,7 @@ Who may ask is decided in ``access``, before anything else happens.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -89,17 +89,23 @@ def create_admin(
     async def evidence(request: Request) -> Response:
         return _Json(evidence_json(report()))
 
+    routes = [
+        Route("/metrics", metrics),
+        Route("/-/healthy", healthy),
+        Route("/-/ready", ready),
+        Route("/-/reload", reload, methods=["POST"]),
+        Route("/api/status", status),
+        Route("/api/evidence", evidence),
+    ]
+    return guarded(routes, token)
+
+
+def guarded(routes: Sequence[Route], token: Token | None, *more: Middleware) -> Starlette:
+    """An application that serves these to whoever may pass, and says in JSON what it does not."""
     application = Starlette(
-        middleware=[Middleware(_Guarded, token=token)],
+        middleware=[Middleware(_Guarded, token=token), *more],
         exception_handlers={HTTPException: _not_served, Exception: _failed},
-        routes=[
-            Route("/metrics", metrics),
-            Route("/-/healthy", healthy),
-            Route("/-/ready", ready),
-            Route("/-/reload", reload, methods=["POST"]),
-            Route("/api/status", status),
-            Route("/api/evidence", evidence),
-        ],
+        routes=routes,
     )
     # It would redirect to wherever the Host field says.
     application.router.redirect_slashes = False

@@ -19,6 +19,7 @@ from gateway.admin import create_admin
 from gateway.admin_port import admin_server
 from gateway.allocator import keep_apart
 from gateway.certificate import Certificate
+from gateway.companion import Companion, url_from_here
 from gateway.config import parse, warnings
 from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token, TokenError
 from gateway.descriptors import raise_limit
@@ -119,17 +120,23 @@ async def serve(
     processes: int = 1,
     token: Token | None = None,
     certificates: Certificates = Certificates(),
+    companion: Companion | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, reload on SIGHUP."""
+    """Serve until SIGTERM or SIGINT, reload on SIGHUP; with a companion, if there is to be one."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     descriptors = raise_limit()
     keep_apart()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    async with create_gateway(
-        path, data, admin, processes=processes, token=token, certificates=certificates
-    ) as gateway:
+    async with contextlib.AsyncExitStack() as stack:
+        if companion is not None:
+            stack.push_async_callback(companion.gone)  # requests under way come first
+        gateway = await stack.enter_async_context(
+            create_gateway(
+                path, data, admin, processes=processes, token=token, certificates=certificates
+            )
+        )
         reloads: set[asyncio.Task[object]] = set()
 
         def reload() -> None:
@@ -150,7 +157,11 @@ async def serve(
             admin_token=token is not None,
             descriptors=descriptors,
         )
+        if companion is not None:
+            companion.start(url_from_here(_scheme(certificates.admin), admin, gateway.admin))
         await stop.wait()
+        if companion is not None:
+            companion.dismiss()
         log.info("draining", limit_seconds=DRAIN_LIMIT)
 
 

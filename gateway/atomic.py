@@ -23,7 +23,6 @@ import fcntl
 import os
 import re
 import signal
-import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +31,7 @@ from typing import Final
 
 from gateway.errors import StaleEdit
 from gateway.model import generation_of
+from gateway.neighbour import copy_owner, sync_directory
 
 NO_FILE: Final = "no file"
 """What :class:`StaleEdit` says it found where the file was gone."""
@@ -82,40 +82,6 @@ def recover(path: Path) -> None:
             _finish(temporary, path, found[1], found[2])
 
 
-def sync_directory(directory: Path) -> None:
-    """Make new names in a directory survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def open_shared(path: Path, flags: int, like: Path) -> int:
-    """Open a file that accompanies another, creating it with that one's mode and owner: whoever may
-    edit the one must be able to use the other.
-    """
-    try:
-        return os.open(path, flags)
-    except FileNotFoundError:
-        owner = like.stat()
-        descriptor = os.open(path, flags | os.O_CREAT, 0o600)
-        _copy_owner(descriptor, owner)
-        sync_directory(path.parent)
-        return descriptor
-
-
-def _copy_owner(descriptor: int, like: os.stat_result) -> None:
-    """Give an open file the mode and, as far as we may, the owner and group of another."""
-    for owner in (like.st_uid, -1):
-        try:
-            os.fchown(descriptor, owner, like.st_gid)
-        except PermissionError:
-            continue
-        break
-    os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
-
-
 def _part(path: Path) -> Path:
     """Where a text is while it is being written."""
     return path.with_name(f".{path.name}.part")
@@ -129,7 +95,7 @@ def _write_beside(path: Path, expected: bytes, new: bytes) -> Path:
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(new)
             file.flush()
-            _copy_owner(file.fileno(), path.stat())
+            copy_owner(file.fileno(), path.stat())
             os.fsync(file.fileno())
         # Only whole texts get the name that `recover` reads: no half-written one is ever mistaken
         # for somebody's save.

@@ -63,7 +63,8 @@ class Token:
 def find_token(file: Path | None, environment: MutableMapping[str, str]) -> Token | None:
     """The token of ``file``, else that of the environment, else None.
 
-    The variable is taken out of the environment: processes started from here have no use for it.
+    The variable is taken out of the environment: processes started from here have no use for it,
+    but for one (:mod:`gateway.companion`), which is given it for itself.
     Raises :class:`TokenError`.
     """
     value = environment.pop(TOKEN_VARIABLE, None)

@@ -11,28 +11,29 @@ encodes back to the same bytes, so what is not spliced does not change.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from difflib import unified_diff
-from typing import Final, NamedTuple, TypeAlias
-
-import yaml
+from typing import TypeAlias
 
 from gateway.config import parse
-from gateway.config.document import LOADER
 from gateway.config.quantities import percent_text
 from gateway.errors import ConfigError, EditRefused, UnknownName
 from gateway.model import FULL_WEIGHT, Route, RoutingConfig
-
-# What ends a line for YAML 1.1.
-_BREAK: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-_BLANK: Final = " \t\r\n\x85\u2028\u2029"
-_COMMENT: Final = re.compile("#[^\r\n\x85\u2028\u2029]*+")
-# The comma between two pairs of a flow mapping; possessive, or a comma in a comment would do.
-_COMMA: Final = re.compile(r"(?:\s|" + _COMMENT.pattern + r")*+(,)")
-_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+from gateway.splice import (
+    Node,
+    Splice,
+    added,
+    child,
+    compose,
+    has,
+    items,
+    key_of,
+    removed,
+    rewritten,
+    spliced,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +47,24 @@ class SetWeight:
 
 @dataclass(frozen=True, slots=True)
 class Promote:
-    """Make the version stable. It loses its own weight; the former stable is left with 0."""
+    """Make the version stable. It loses its own weight, and its rollout is paused no more; the
+    former stable is left with 0.
+    """
 
     route: str
     version: str
 
 
-Change: TypeAlias = SetWeight | Promote
+@dataclass(frozen=True, slots=True)
+class SetPaused:
+    """Keep the candidate's rollout where it is, or let it go on."""
+
+    route: str
+    version: str
+    paused: bool
 
 
-class _Splice(NamedTuple):
-    """Replace the characters from ``start`` up to ``end`` by ``text``."""
-
-    start: int
-    end: int
-    text: str = ""
+Change: TypeAlias = SetWeight | Promote | SetPaused
 
 
 def apply(content: bytes, change: Change) -> bytes:
@@ -73,12 +77,13 @@ def apply(content: bytes, change: Change) -> bytes:
     intended = _intended(before, change)
     if intended == before:
         return content
-    text = content.decode()
-    for splice in sorted(_splices(text, change), reverse=True):
-        text = text[: splice.start] + splice.text + text[splice.end :]
-    after = text.encode()
-    _verify(after, intended, change)
-    return after
+    text, route = content.decode(), before.route(change.route)
+    for tidy in (True, False):
+        after = spliced(text, _splices(text, change, route, tidy=tidy)).encode()
+        objection = _objection(after, intended, change)
+        if objection is None:
+            return after
+    raise EditRefused(objection)
 
 
 def diff(before: bytes, after: bytes, filename: str) -> str:
@@ -107,7 +112,10 @@ def _intended(config: RoutingConfig, change: Change) -> RoutingConfig:
         case SetWeight(_, version, weight):
             edited = _weighted(route, version, weight)
         case Promote(_, version):
-            edited = replace(_with_weight(route, version, 0), stable=version)
+            edited = _with_paused(_with_weight(route, version, 0), version, False)
+            edited = replace(edited, stable=version)
+        case SetPaused(_, version, paused):
+            edited = _set_paused(route, version, paused)
     routes = tuple(edited if each is route else each for each in config.routes)
     return replace(config, routes=routes)
 
@@ -139,29 +147,54 @@ def _with_weight(route: Route, name: str, weight: int) -> Route:
     return replace(route, versions=tuple(versions))
 
 
-def _verify(after: bytes, intended: RoutingConfig, change: Change) -> None:
-    """Raise unless the edited text means what was intended and nothing else."""
+def _set_paused(route: Route, version: str, paused: bool) -> Route:
+    """The route with a rollout paused or not, if there is one to pause."""
+    place = f"routes.{route.name}.rollout"
+    if route.rollout(version) is None:
+        raise EditRefused(
+            f"{place}: {version} has no rollout that could be paused; add one, or set its weight"
+        )
+    if paused and version == route.stable:
+        raise EditRefused(f"{place}: {version} is the stable version, its rollout is over")
+    return _with_paused(route, version, paused)
+
+
+def _with_paused(route: Route, name: str, paused: bool) -> Route:
+    rollouts = (replace(r, paused=paused) if r.candidate == name else r for r in route.rollouts)
+    return replace(route, rollouts=tuple(rollouts))
+
+
+def _is_paused(route: Route, name: str) -> bool:
+    rollout = route.rollout(name)
+    return rollout is not None and rollout.paused
+
+
+def _objection(after: bytes, intended: RoutingConfig, change: Change) -> str | None:
+    """Why the edited text will not do; None if it means what was intended and nothing else."""
     try:
         found = parse(after)
     except ConfigError as error:
+        if isinstance(change, SetPaused):
+            return _by_hand(change)  # no other key contradicts a pause: it is the layout
         problems = "; ".join(f"{each.path}: {each.message}" for each in error.problems)
-        raise EditRefused(
-            f"{_place(change)}: the edited file would be refused: {problems}"
-        ) from None
-    if replace(found, generation=intended.generation) != intended:
-        raise EditRefused(_by_hand(change))
+        return f"{_place(change)}: the edited file would be refused: {problems}"
+    as_intended = replace(found, generation=intended.generation) == intended
+    return None if as_intended else _by_hand(change)
 
 
 def _place(change: Change) -> str:
-    return f"routes.{change.route}.versions.{change.version}"
+    paused = isinstance(change, SetPaused)
+    return f"routes.{change.route}." + ("rollout" if paused else f"versions.{change.version}")
 
 
 def _by_hand(change: Change) -> str:
-    wanted = (
-        f"`weight: {percent_text(change.weight_bp)}`"
-        if isinstance(change, SetWeight)
-        else f"`stable: {change.version}`, and no weight for it,"
-    )
+    match change:
+        case SetWeight(_, _, weight):
+            wanted = f"`weight: {percent_text(weight)}`"
+        case Promote(_, version):
+            wanted = f"`stable: {version}`, and no weight for it,"
+        case SetPaused(_, _, paused):
+            wanted = f"`paused: {str(paused).lower()}` in the rollout of {change.version}"
     return (
         f"{_place(change)}: the file is laid out in a way that cannot be edited by machine without "
         f"touching more than it should; write {wanted} by hand"
@@ -171,113 +204,41 @@ def _by_hand(change: Change) -> str:
 # Where it stands: text to splices.
 
 
-def _splices(text: str, change: Change) -> Iterator[_Splice]:
-    """The places of the text to replace."""
-    route = _child(_child(yaml.compose(text, LOADER), "routes")[1], change.route)[1]
-    name, version = _child(_child(route, "versions")[1], change.version)
-    if not isinstance(version, yaml.MappingNode):
-        raise EditRefused(_by_hand(change))
-    index = next((i for i, (key, _) in enumerate(version.value) if key.value == "weight"), None)
-    match change:
-        case SetWeight(_, _, weight) if index is None:
-            yield _insertion(text, version, percent_text(weight))
-        case SetWeight(_, _, weight):
-            node = version.value[index][1]
-            unit = "%" if node.value.endswith("%") else ""
-            yield _rewritten(text, node, percent_text(weight) + unit, plain=True)
-        case Promote():
-            yield _rewritten(text, _child(route, "stable")[1], change.version, plain=not name.style)
-            if index is not None:
-                remove = _out_of_flow if version.flow_style else _out_of_block
-                yield from remove(text, version, index)
-
-
-def _child(node: yaml.Node | None, name: str) -> tuple[yaml.ScalarNode, yaml.Node]:
-    """The key and value nodes of one entry. The file was parsed: it is there."""
-    assert isinstance(node, yaml.MappingNode)
-    return next((key, value) for key, value in node.value if key.value == name)
-
-
-def _rewritten(text: str, node: yaml.Node, value: str, *, plain: bool) -> _Splice:
-    """Another value for a scalar, in the quotes it has; without any where that is the same."""
-    assert isinstance(node, yaml.ScalarNode)
-    if node.style == "'":
-        value = "'" + value.replace("'", "''") + "'"
-    elif node.style == '"' or not (plain or _is_plain(value)):
-        value = json.dumps(value, ensure_ascii=False)
-    return _Splice(node.start_mark.index, _end(text, node), value)
-
-
-def _is_plain(value: str) -> bool:
-    """Whether every YAML reader takes it for the same string without quotes, unlike ``on``."""
-    return bool(_PLAIN.fullmatch(value)) and yaml.safe_load(value) == value
-
-
-def _insertion(text: str, mapping: yaml.MappingNode, weight: str) -> _Splice:
-    """A new last entry: in a flow mapping on the same line, in a block mapping on its own."""
-    key, value = mapping.value[-1]
-    entry = f'"weight": {weight}' if key.style == '"' else f"weight: {weight}"
-    end = _end(text, value)
-    if mapping.flow_style:
-        return _Splice(end, end, f", {entry}")
-    line_end = _line_end(text, end)
-    newline = _BREAK.match(text, line_end) or _BREAK.search(text)
-    new_line = (newline[0] if newline else "\n") + " " * key.start_mark.column + entry
-    return _Splice(line_end, line_end, new_line)
-
-
-def _out_of_block(text: str, mapping: yaml.MappingNode, index: int) -> Iterator[_Splice]:
-    """Take an entry's lines away. A comment on them is the operator's: it stays, on its own."""
-    key, value = mapping.value[index]
-    start, end = key.start_mark.index, _end(text, value)
-    line_end = _line_end(text, end)
-    gaps = text[key.end_mark.index : value.start_mark.index], text[end:line_end]
-    comments = [comment for gap in gaps for comment in _COMMENT.findall(gap)]
-    newline = _BREAK.match(text, line_end)
-    line_start = start - key.start_mark.column
-    if comments:
-        indented = (newline[0] if newline else "\n") + " " * key.start_mark.column
-        yield _Splice(start, line_end, indented.join(comments))
-    elif newline:
-        yield _Splice(line_start, newline.end())
-    else:
-        # A file whose last line has no newline shall end without one afterwards, too.
-        before = 2 if text.endswith("\r\n", 0, line_start) else 1
-        yield _Splice(line_start - before, line_end)
-
-
-def _out_of_flow(text: str, mapping: yaml.MappingNode, index: int) -> Iterator[_Splice]:
-    """Take an entry away with one of the commas beside it, and the space that held it apart."""
-    pairs = mapping.value
-    start, end = pairs[index][0].start_mark.index, _end(text, pairs[index][1])
-    previous = _end(text, pairs[index - 1][1]) if index else mapping.start_mark.index + 1
-    last = index + 1 == len(pairs)
-    following = mapping.end_mark.index - 1 if last else pairs[index + 1][0].start_mark.index
-    comma_after = _COMMA.match(text, end, following)
-    if index and "#" not in text[previous:start]:
-        yield _Splice(text.index(",", previous), end)
-    elif not last and "#" not in text[end:following]:
-        yield _Splice(start, following)
-    else:
-        # Comments on both sides stay, and so does the comma before: YAML allows it at the end.
-        yield _Splice(start, end)
-        if comma_after:
-            yield _Splice(comma_after.start(1), comma_after.end(1))
-
-
-def _end(text: str, node: yaml.Node) -> int:
-    """Where the last character of a value stands; the composer marks a block where the next thing
-    begins.
+def _splices(text: str, change: Change, before: Route, *, tidy: bool) -> Iterator[Splice]:
+    """The places of the text to replace. ``tidy``: a key that says nothing any more is taken
+    away.
     """
-    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
-        last = node.value[-1]
-        return _end(text, last[1] if isinstance(last, tuple) else last)
-    return len(text[: node.end_mark.index].rstrip(_BLANK))
+    route = child(compose(text), "routes", change.route)
+    version = child(route, "versions", change.version)
+    match change:
+        case SetWeight(_, _, weight) if not has(version, "weight"):
+            yield added(text, version, "weight", percent_text(weight))
+        case SetWeight(_, _, weight):
+            node = child(version, "weight")
+            unit = "%" if node.value.endswith("%") else ""
+            yield rewritten(text, node, percent_text(weight) + unit, plain=True)
+        case Promote(_, name):
+            plain = not key_of(child(route, "versions"), name).style
+            yield rewritten(text, child(route, "stable"), name, plain=plain)
+            if has(version, "weight"):
+                yield from removed(text, version, "weight")
+            if _is_paused(before, name):
+                yield from _paused(text, route, name, False, tidy=tidy)
+        case SetPaused(_, name, paused):
+            yield from _paused(text, route, name, paused, tidy=tidy)
 
 
-def _line_end(text: str, index: int) -> int:
-    found = _BREAK.search(text, index)
-    return found.start() if found else len(text)
+def _paused(
+    text: str, route: Node, candidate: str, paused: bool, *, tidy: bool
+) -> Iterator[Splice]:
+    rollouts = items(child(route, "rollout"))
+    rollout = next(one for one in rollouts if child(one, "candidate").value == candidate)
+    if not has(rollout, "paused"):
+        yield added(text, rollout, "paused", "true")
+    elif tidy and not paused:
+        yield from removed(text, rollout, "paused")
+    else:
+        yield rewritten(text, child(rollout, "paused"), str(paused).lower(), plain=True)
 
 
 def _lines(content: bytes) -> list[str]:

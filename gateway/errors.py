@@ -58,7 +58,7 @@ class GatewayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong (or not acted on) in a file.
+    """One thing wrong in a file, or that is not as it says.
 
     ``line`` and ``column`` count from 1; ``path`` is dotted (``routes.iris.versions.v2.weight``),
     empty for the whole file; ``message`` says what was found, the rule, and what to do.

@@ -22,6 +22,7 @@ from typing import Final
 
 from gateway import segment
 from gateway.archive import Archive, Epoch
+from gateway.backoff import Backoff
 from gateway.control import Channel, Message, pack, pair, write
 from gateway.counts import VersionCounts
 from gateway.ledger import Ledger
@@ -36,19 +37,11 @@ from gateway.table import RoutingTable, compile_table
 # Seconds.
 ACKNOWLEDGE_LIMIT: Final = 3.0  # for a member that serves to take another file: it takes 1 ms
 START_LIMIT: Final = 30.0  # for a new process to serve
-STEADY: Final = 10.0  # who lived that long did not die of its start
-FIRST_PAUSE: Final = 0.1
-LONGEST_PAUSE: Final = 5.0
 _GRACE: Final = 5.0  # beyond the members' own limit, when they drain
 
+SUCCESSION: Final = Backoff(first=0.1, longest=5.0, steady=10.0)
+
 log = Log()
-
-
-def next_pause(lived: float, before: float) -> float:
-    """How long to wait before a successor is started. ``before`` was the last such pause."""
-    if lived >= STEADY:
-        return 0.0
-    return min(max(2 * before, FIRST_PAUSE), LONGEST_PAUSE)
 
 
 @dataclass(slots=True, eq=False)
@@ -178,7 +171,7 @@ class Group:
             member = self._spawn(restarts)
             code = await self._outlive(member)
             if not self.draining:
-                pause = next_pause(monotonic() - started, pause)
+                pause = SUCCESSION.after(monotonic() - started, pause)
                 restarts += 1
                 self.restarts += 1
                 pid = member.process.pid

@@ -203,7 +203,7 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where to tell people, and of what; parsed, not acted on yet."""
+    """Where to tell people, and of what."""
 
     url: str
     events: tuple[Event, ...]

@@ -125,10 +125,10 @@ class Reloader:
         self._warn(remarks)
 
     def _warn(self, remarks: tuple[Problem, ...]) -> None:
-        """Nobody shall believe that a key does something which nothing acts on yet."""
+        """Nobody shall believe that a key does something which nothing acts on, or can."""
         self.status.warnings = remarks
         for remark in remarks:
-            log.warning("not acted on yet", remark=remark.render(self.path.name))
+            log.warning("not as it says", remark=remark.render(self.path.name))
 
     def _refuse(self, generation: str, problems: tuple[Problem, ...]) -> None:
         if generation == self._seen:

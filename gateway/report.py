@@ -28,7 +28,7 @@ Key = tuple[str, ...]
 @dataclass(slots=True)
 class ReloadStatus:
     """What became of the files seen so far. ``problems`` are those of the file as it stands,
-    ``warnings`` name the keys of the one in force that are not acted on yet.
+    ``warnings`` name the keys of the one in force that nothing acts on, or can.
     """
 
     successful: bool = True

@@ -18,6 +18,7 @@ from gateway import atomic
 from gateway.edit import Change, apply
 from gateway.errors import EditFailed, StaleEdit
 from gateway.model import generation_of
+from gateway.neighbour import open_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def locked(path: Path) -> Iterator[Path]:
     """
     target = resolve(path)
     lock = target.with_name(f".{target.name}.lock")
-    descriptor = atomic.open_shared(lock, os.O_RDONLY, target)
+    descriptor = open_lock(lock, target)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield target
@@ -125,7 +126,7 @@ def _explained(path: Path) -> Iterator[None]:
         raise EditFailed(f"{path}: there is no such file; name the routing.yaml to edit") from None
     except OSError as error:
         raise EditFailed(
-            f"{error.filename or path}: {error.strerror}; an edit writes a new file beside "
-            f"{path.name} and renames it, so the directory needs space and must be writable for "
-            "this user; nothing was changed"
+            f"{error.filename or path}: {error.strerror}; an edit writes its row of the "
+            f"history, and a new file beside {path.name} that it renames, so the directory needs "
+            "space and must be writable for this user; nothing was changed"
         ) from error

@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from gateway.errors import ConfigError, EditRefused, GatewayError
-from monitoring.commands import changing, reading, serving, status, verdict
+from monitoring.commands import changing, past, reading, serving, status, verdict
 from monitoring.commands import demo as demonstration
 from monitoring.sources import SourceError
 
@@ -43,7 +43,8 @@ app.command()(reading.explain)
 app.command("set-weight")(changing.set_weight)
 app.command()(changing.rollback)
 app.command()(changing.promote)
-app.command()(reading.history)
+app.command()(past.history)
+app.command()(past.replay)
 
 
 def main() -> None:

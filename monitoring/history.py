@@ -9,9 +9,6 @@ edited by hand, and the history says so, too: it always explains the present.
 
 from __future__ import annotations
 
-import errno
-import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -19,13 +16,33 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, Final
+from typing import Final
 
-from gateway import atomic, routing_file
+from gateway import routing_file
 from gateway.errors import StaleEdit
+from monitoring.journal import Row, append, history_path, rows, tail
+
+__all__ = [
+    "BY_HAND",
+    "Clock",
+    "Entry",
+    "Row",
+    "Status",
+    "append",
+    "history_path",
+    "new_id",
+    "read",
+    "recorded",
+    "rows",
+    "tail",
+    "timestamp",
+]
 
 BY_HAND: Final = "edited by hand"
 """The action of an entry nobody wrote: the file changed without this tool."""
+
+_CHANGES: Final = frozenset({"intent", "done", "conflict"})
+"""The kinds of rows that tell of changes; others lie between them and mean nothing here."""
 
 Clock = Callable[[], float]
 """Seconds since the epoch, as ``time.time``."""
@@ -73,12 +90,6 @@ def timestamp(seconds: float) -> str:
     return moment.replace("+00:00", "Z")
 
 
-def history_path(path: Path) -> Path:
-    """Where the history of a routing file lies."""
-    target = routing_file.resolve(path)
-    return target.with_name(f"{target.stem}.history.jsonl")
-
-
 @contextmanager
 def recorded(path: Path, entry: Entry, clock: Clock) -> Iterator[None]:
     """Write the entry ahead of what happens inside, and afterwards what became of it.
@@ -109,34 +120,22 @@ def read(path: Path, current_generation: str | None = None) -> list[Entry]:
     """All changes up to the present file, oldest first.
 
     Without the present generation it is looked up here, together with the rows and while no edit
-    is under way. Rows nobody can read are left out: a crash may have torn one. Raises OSError if
-    there is no such routing file.
+    is under way. Raises OSError if there is no such routing file.
     """
+    end = None
     if current_generation is None:
-        if not history_path(path).exists():
+        file = history_path(path)
+        if not file.exists():
             return []
+        # Rows up to here and the file as it is now belong together; they are read without keeping
+        # edits waiting.
         with routing_file.locked(path):
-            return read(path, routing_file.read(path).generation)
-    entries = _judged(rows(path), current_generation)
+            current_generation, end = routing_file.read(path).generation, file.stat().st_size
+    entries = _judged(list(rows(path, _CHANGES, until=end)), current_generation)
     return _with_edits_by_hand(entries, current_generation, path)
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    """All rows that can be read, oldest first; each has an ``id``."""
-    try:
-        lines = history_path(path).read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return []
-    found = []
-    for line in lines:
-        with suppress(ValueError):
-            row = json.loads(line)
-            if isinstance(row, dict) and isinstance(row.get("id"), str):
-                found.append(row)
-    return found
-
-
-def _judged(rows: list[dict[str, Any]], current: str) -> list[Entry]:
+def _judged(rows: list[Row], current: str) -> list[Entry]:
     """The intents, each with what became of it."""
     names = {each.name for each in fields(Entry)} - {"status"}
     intents = [
@@ -177,24 +176,3 @@ def _with_edits_by_hand(entries: list[Entry], current: str, path: Path) -> list[
 
 def _by_hand(before: str, after: str, at: str) -> Entry:
     return Entry("", at, "", BY_HAND, before_hash=before, after_hash=after)
-
-
-def append(path: Path, row: Mapping[str, object], *, sync: bool = False) -> None:
-    """One row, in one write; with ``sync`` on disk when it returns. A torn row before it gets the
-    line end it lacks. Raises OSError.
-    """
-    file = history_path(path)
-    text = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
-    # What is no Unicode (a reason from a strange terminal) becomes the escape JSON has for it.
-    line = text.encode("utf-8", "backslashreplace") + b"\n"
-    descriptor = atomic.open_shared(file, os.O_RDWR | os.O_APPEND, routing_file.resolve(path))
-    try:
-        size = os.fstat(descriptor).st_size
-        if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            line = b"\n" + line
-        if os.write(descriptor, line) != len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
-        if sync:
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -31,8 +31,10 @@ class SourceError(Exception):
 class EvidenceSource(Protocol):
     """The seam: tests put fixed documents behind it."""
 
-    def evidence(self) -> Sequence[Mapping[str, Any]]:
-        """A document of each gateway."""
+    def evidence(self) -> Sequence[Mapping[str, Any] | None]:
+        """A document of each gateway; None for one that says nothing, if another one does. Raises
+        :class:`SourceError` if none does.
+        """
 
 
 class GatewaySource:
@@ -136,6 +138,7 @@ class GatewaySources:
         self.addresses = tuple(one for one in named if one)
         if not self.addresses:
             raise SourceError("no gateway is named; give the address of an admin port")
+        self.silent: tuple[str, ...] = ()
         self._sources: dict[str, GatewaySource] = {}
         with ExitStack() as stack:
             for address in self.addresses:
@@ -153,20 +156,28 @@ class GatewaySources:
         """Close the connections."""
         self._opened.close()
 
-    def evidence(self) -> list[Mapping[str, Any]]:
-        """What ``GET /api/evidence`` says at each, in the order they were named.
-
-        They are asked at the same time. What some of them counted is no evidence: if one says
-        nothing, :class:`SourceError` names it.
+    def evidence(self) -> list[Mapping[str, Any] | None]:
+        """What ``GET /api/evidence`` says at each, in the order they were named; None for one that
+        says nothing, whose reason is in ``silent``. They are asked at the same time. Raises
+        :class:`SourceError` if none says anything.
         """
-        return self._ask(GatewaySource.evidence)
+        found = list(self._threads.map(_evidence_of, self._sources.values()))
+        reasons = [one for one in found if isinstance(one, SourceError)]
+        self.silent = tuple(str(one) for one in reasons)
+        if len(reasons) == len(found):
+            raise SourceError("; ".join(self.silent))
+        return [None if isinstance(one, SourceError) else one for one in found]
 
     def status(self) -> list[Mapping[str, Any]]:
         """What ``GET /api/status`` says at each. Raises :class:`SourceError`."""
-        return self._ask(GatewaySource.status)
+        return list(self._threads.map(GatewaySource.status, self._sources.values()))
 
-    def _ask(self, what: Callable[[GatewaySource], Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        return list(self._threads.map(what, self._sources.values()))
+
+def _evidence_of(source: GatewaySource) -> Mapping[str, Any] | SourceError:
+    try:
+        return source.evidence()
+    except SourceError as error:
+        return error
 
 
 def _verified_by(url: str) -> SSLContext | bool:

@@ -14,7 +14,9 @@ _MOST: Final = 2**53  # requests; more than anybody counts, and exact as a float
 Document = Mapping[str, Any]
 
 
-def windows_of(documents: Sequence[Document], route: str, candidate: str) -> tuple[Window, ...]:
+def windows_of(
+    documents: Sequence[Document | None], route: str, candidate: str
+) -> tuple[Window, ...]:
     """The windows of the present run of a candidate, oldest first.
 
     A run reaches back over the generations in which the candidate had a weight and stable was the
@@ -25,6 +27,8 @@ def windows_of(documents: Sequence[Document], route: str, candidate: str) -> tup
     found: list[tuple[float, Window]] = []
     with _shape():
         for gateway, document in enumerate(documents):
+            if document is None:
+                continue
             for generation in reversed(list(_run(document, route, candidate))):
                 window = _window(gateway, generation, route, candidate)
                 if window is not None:
@@ -32,7 +36,7 @@ def windows_of(documents: Sequence[Document], route: str, candidate: str) -> tup
     return tuple(window for _, window in sorted(found, key=lambda one: one[0]))
 
 
-def past_of(documents: Sequence[Document], route: str, candidate: str) -> Counts:
+def past_of(documents: Sequence[Document | None], route: str, candidate: str) -> Counts:
     """Stable's requests in the generations before the run: what shapes the first bets.
 
     Where users stick, none of those in which the candidate had some: stable's users were the same
@@ -41,6 +45,8 @@ def past_of(documents: Sequence[Document], route: str, candidate: str) -> Counts
     total = Counts()
     with _shape():
         for document in documents:
+            if document is None:
+                continue
             run = len(list(_run(document, route, candidate)))
             before = list(document["generations"])[: len(document["generations"]) - run]
             newest = document["generations"][-1:]

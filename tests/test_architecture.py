@@ -16,19 +16,39 @@ PACKAGES = ("gateway", "monitoring", "model_workers")
 # What chooses: values in, values out.
 PURE = {
     "gateway": {
-        *("config", "config.addresses", "config.document", "config.parsing", "config.quantities"),
-        *("access", "archive", "backlog", "budget", "chunks", "config.rules", "config.scalars"),
-        *("config.schema", "counts", "edit", "ejection", "errors", "gathering", "grid", "headers"),
-        *("heads", "ledger", "model", "observe", "offlimits", "predictions", "readiness"),
-        *("recovery", "report", "request", "room", "run", "split", "status", "stream", "table"),
+        *("config", "config.addresses", "config.document", "config.judgement", "config.parsing"),
+        *("config.quantities", "config.remarks", "config.rules", "config.scalars"),
+        *("config.schema", "config.shape", "access", "archive", "backlog", "backoff"),
+        *(
+            "budget",
+            "chunks",
+            "counts",
+            "edit",
+            "ejection",
+            "errors",
+            "gathering",
+            "grid",
+            "headers",
+            "heads",
+        ),
+        *("ledger", "model", "observe", "offlimits", "predictions", "readiness", "recovery"),
+        *("report", "request", "room", "run", "splice", "split", "status", "stream", "table"),
         *("target", "uploads"),
     },
     "monitoring": {
         *("analysis.betting", "analysis.case", "analysis.effects", "analysis.errors"),
-        *("analysis.guards", "analysis.interval", "analysis.latency", "analysis.margin"),
-        *("analysis.mixture", "analysis.predictions", "analysis.question", "analysis.signals"),
-        *("analysis.saved", "analysis.split", "analysis.strand", "analysis.track"),
-        *("analysis.verdict", "analysis.words", "docket", "evidence", "explanation", "windows"),
+        *("analysis.guards", "analysis.interval", "analysis.latency", "analysis.lenience"),
+        *("analysis.margin", "analysis.mixture", "analysis.predictions", "analysis.question"),
+        *(
+            "analysis.saved",
+            "analysis.signals",
+            "analysis.split",
+            "analysis.strand",
+            "analysis.track",
+        ),
+        *("analysis.verdict", "analysis.words", "acting", "docket", "evidence", "explanation"),
+        *("record", "replay", "rollout", "rollout.diagram", "rollout.position", "rollout.rules"),
+        *("rollout.watch", "windows"),
     },
 }
 WORLD = {
@@ -40,22 +60,31 @@ WORLD = {
 # Where a library may be imported; it is named here only if it has a place of its own.
 PLACES = {
     "httptools": {"gateway.reader", "gateway.upstream"},
-    "httpx2": {"monitoring.sources", "monitoring.demo.load", "monitoring.demo.stage"},
+    "httpx2": {
+        *("monitoring.delivery", "monitoring.postman", "monitoring.sources"),
+        *("monitoring.demo.load", "monitoring.demo.stage"),
+    },
     "msgspec": {
         *("gateway.control", "gateway.observe", "gateway.predictions", "model_workers.*"),
     },
-    "prometheus_client": {"gateway.admin", "gateway.app", "gateway.metrics"},
-    "pydantic": {"gateway.config.parsing", "gateway.config.scalars", "gateway.config.schema"},
+    "prometheus_client": {
+        *("gateway.admin", "gateway.app", "gateway.metrics"),
+        *("monitoring.metrics", "monitoring.tally"),
+    },
+    "pydantic": {
+        *("gateway.config.judgement", "gateway.config.parsing", "gateway.config.scalars"),
+        *("gateway.config.schema", "gateway.config.shape"),
+    },
     "rich": {"monitoring.commands.*"},
     "sklearn": {"model_workers.*"},
     "skops": {"model_workers.*"},
     "ssl": {"gateway.certificate", "gateway.tls"},
-    "starlette": {"gateway.admin", "model_workers.*"},
+    "starlette": {"gateway.admin", "model_workers.*", "monitoring.metrics_port"},
     "typer": {"monitoring.cli", "monitoring.commands.*"},
     "uvicorn": {"gateway.admin_port", "model_workers.*"},
     "uvloop": {"gateway.__main__", "gateway.member"},
     "xxhash": {"gateway.split"},
-    "yaml": {"gateway.config.document", "gateway.edit"},
+    "yaml": {"gateway.config.document", "gateway.splice"},
 }
 
 

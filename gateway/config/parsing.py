@@ -15,9 +15,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway import model
-from gateway.config import schema
+from gateway.config import judgement, schema
 from gateway.config.document import Data, Document, Path, kind, read
 from gateway.config.quantities import nearest, quoted
+from gateway.config.remarks import remarks
 from gateway.config.rules import findings
 from gateway.errors import ConfigError, Problem
 from gateway.model import RoutingConfig, generation_of
@@ -26,11 +27,7 @@ MAX_PROBLEMS: Final = 100  # nobody reads on; a foreign file may have one in eve
 
 # Keys that are accepted and checked, and the rest of the sentence about them. A key that is acted
 # on is deleted here.
-_NOT_YET: Final[dict[Path, str]] = {
-    ("routes", "*", "mirror"): "",
-    ("routes", "*", "rollout"): "",
-    ("notify",): "",
-}
+_NOT_YET: Final[dict[Path, str]] = {("routes", "*", "mirror"): ""}
 
 # Where the prediction stands in the answers of a protocol: label, score.
 _PRESETS: Final[dict[schema.Protocol | None, tuple[str | None, str | None]]] = {
@@ -56,21 +53,21 @@ def parse(content: bytes, unusable: Unusable | None = None) -> RoutingConfig:
         problems = _authorities(document, unusable)
         if problems:
             raise ConfigError(_in_order(problems))
-    return RoutingConfig(
-        routes=tuple(_route(name, route) for name, route in routing.routes.items()),
-        notify=tuple(model.Webhook(each.webhook, tuple(each.events)) for each in routing.notify),
-        generation=generation_of(content),
-    )
+    return _config(routing, content)
 
 
 def warnings(content: bytes) -> tuple[Problem, ...]:
-    """What a valid file asks for that is not acted on yet. Raises as :func:`parse` does."""
-    document, _ = _checked(content)
+    """What a valid file asks for that is not acted on yet, or cannot come. Raises as :func:`parse`
+    does.
+    """
+    document, routing = _checked(content)
     found = [
         document.problem(path, f"'{path[-1]}' is checked but not acted on yet{rest}", at_key=True)
         for pattern, rest in _NOT_YET.items()
         for path in _matching(document.data, pattern)
     ]
+    for path, message in remarks(_config(routing, content)):
+        found.append(document.problem(_written(path, document.data), message, at_key=True))
     return tuple(sorted(found, key=_place))
 
 
@@ -85,7 +82,7 @@ def _checked(content: bytes) -> tuple[Document, schema.Routing]:
         routing = schema.Routing.model_validate(document.data)
     except ValidationError as error:
         for details in error.errors(include_url=False):
-            if details["loc"] not in document.holes:
+            if _written(details["loc"], document.data) not in document.holes:
                 problems.append(_explained(details, document))
     problems += [
         document.problem(*found)
@@ -112,7 +109,8 @@ def _authorities(document: Document, unusable: Unusable) -> list[Problem]:
 
 def _explained(details: ErrorDetails, document: Document) -> Problem:
     """An error of the models in the words of the file."""
-    path, context = details["loc"], details.get("ctx", {})
+    inner, context = details["loc"], details.get("ctx", {})
+    path = _written(inner, document.data)
     match details["type"]:
         case "value_error":
             # The models' way of saying that a free key itself is wrong.
@@ -120,12 +118,12 @@ def _explained(details: ErrorDetails, document: Document) -> Problem:
             where = path[:-1] if is_key else path
             return document.problem(where, str(context["error"]), at_key=is_key)
         case "missing":
-            what = _keys_at(path[:-1])[str(path[-1])].rstrip(".")
+            what = _keys_at(inner[:-1])[str(path[-1])].rstrip(".")
             message = f"key '{path[-1]}' is missing; write {what[0].lower()}{what[1:]}"
             return document.problem(path[:-1], message, at_key=True)
         case "extra_forbidden":
             key = str(path[-1])
-            message = f"unknown key {quoted(key)}; {nearest(key, list(_keys_at(path[:-1])))}"
+            message = f"unknown key {quoted(key)}; {nearest(key, list(_keys_at(inner[:-1])))}"
             return document.problem(path, message, at_key=True)
         case "too_short":
             return document.problem(path, "this is empty; write at least one entry")
@@ -136,9 +134,23 @@ def _explained(details: ErrorDetails, document: Document) -> Problem:
             message = f"{kind(details['input'])} stands here; write a list, '- ' before each entry"
             return document.problem(path, message)
         case _:  # dict_type, model_type
-            keys = ", ".join(_keys_at(path))
+            keys = ", ".join(_keys_at(inner))
             wanted = f"a mapping of the keys {keys}" if keys else "a mapping of names"
             return document.problem(path, f"{kind(details['input'])} stands here; write {wanted}")
+
+
+def _written(path: Path, data: Data) -> Path:
+    """A path of the models as the file has it: what stands alone there is a list of one here."""
+    found: list[str | int] = []
+    for step in path:
+        if isinstance(data, list) and isinstance(step, int):
+            data = data[step]
+        elif isinstance(step, int):
+            continue
+        else:
+            data = data.get(step) if isinstance(data, dict) else None
+        found.append(step)
+    return tuple(found)
 
 
 def _keys_at(path: Path) -> dict[str, str]:
@@ -179,6 +191,14 @@ def _matching(data: Data, pattern: Path, path: Path = ()) -> Iterator[Path]:
 # What is right: shapes to values.
 
 
+def _config(shape: schema.Routing, content: bytes) -> RoutingConfig:
+    return RoutingConfig(
+        routes=tuple(_route(name, route) for name, route in shape.routes.items()),
+        notify=tuple(model.Webhook(each.webhook, tuple(each.events)) for each in shape.notify),
+        generation=generation_of(content),
+    )
+
+
 def _route(name: str, shape: schema.Route) -> model.Route:
     protocol = shape.prediction.protocol if shape.prediction else None
     idempotent = protocol is not schema.Protocol.OPENAI  # a generation asked twice costs twice
@@ -195,7 +215,7 @@ def _route(name: str, shape: schema.Route) -> model.Route:
         limits=model.Limits(shape.limits.body, shape.limits.in_flight),
         prediction=_prediction(shape.prediction) if shape.prediction else None,
         mirror=_mirror(shape.mirror) if shape.mirror else None,
-        rollouts=(_rollout(shape.rollout),) if shape.rollout else (),
+        rollouts=tuple(map(_rollout, shape.rollout)),
         analysis=_analysis(shape.analysis) if shape.analysis else None,
     )
 
@@ -228,12 +248,17 @@ def _mirror(shape: schema.Mirror) -> model.Mirror:
     return model.Mirror(shape.to, shape.percent, shape.compare)
 
 
-def _rollout(shape: schema.Rollout) -> model.Rollout:
-    steps = tuple(model.Step(step.weight, step.pause) for step in shape.steps)
-    return model.Rollout(shape.candidate, steps, shape.on_failure, shape.on_success)
+def _rollout(shape: judgement.Rollout) -> model.Rollout:
+    return model.Rollout(
+        candidate=shape.candidate,
+        steps=tuple(model.Step(step.weight, step.pause) for step in shape.steps),
+        on_failure=shape.on_failure,
+        on_success=shape.on_success,
+        paused=shape.paused,
+    )
 
 
-def _analysis(shape: schema.Analysis) -> model.Analysis:
+def _analysis(shape: judgement.Analysis) -> model.Analysis:
     predictions = shape.predictions
     return model.Analysis(
         max_false_rollback=shape.max_false_rollback,

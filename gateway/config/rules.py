@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final, NamedTuple, TypeAlias
 
-from gateway.config.document import Data, Path
+from gateway.config.document import Data, Path, dotted
 from gateway.config.quantities import nearest, percent, percent_text, quoted
 from gateway.config.schema import MAX_ROUTES
 from gateway.model import FULL_WEIGHT
@@ -18,20 +18,15 @@ from gateway.table import path_matches
 
 Finding: TypeAlias = "tuple[Path, str]"
 
-# Keys that name a version, and whether stable will do: a promotion makes the candidate of a rollout
-# stable, and then the rollout is over.
-_REFERENCES: Final = (
-    (("stable",), True),
-    (("mirror", "to"), False),
-    (("rollout", "candidate"), True),
-)
+# Keys that name a version, and whether stable will do.
+_REFERENCES: Final = ((("stable",), True), (("mirror", "to"), False))
 
 
 def findings(data: Data) -> Iterator[Finding]:
     """Everything that contradicts itself, with the path of the key to change."""
     routes = _mapping(data, "routes")
     for name, route in routes.items():
-        for rule in (_shares, _references, _addresses, _match, _sticky, _prediction, _rollout):
+        for rule in (_shares, _references, _addresses, _match, _sticky, _prediction, _rollouts):
             for path, message in rule(_mapping(route)):
                 yield ("routes", name, *path), message
     yield from _unreachable(routes)
@@ -56,16 +51,19 @@ def _shares(route: dict[str, Data]) -> Iterator[Finding]:
 
 
 def _references(route: dict[str, Data]) -> Iterator[Finding]:
-    versions, stable = _mapping(route, "versions"), _text(route, "stable")
+    stable = _text(route, "stable")
     for path, may_be_stable in _REFERENCES:
         name = _text(route, *path)
-        if name is None or not versions:
-            continue
-        if name not in versions:
-            hint = nearest(name, list(versions))
-            yield path, f"this route has no version {quoted(name)}; {hint}"
-        elif name == stable and not may_be_stable:
+        yield from _known(route, name, path)
+        if name and name == stable and not may_be_stable:
             yield path, f"{quoted(name)} is the stable version; name a candidate, or remove this"
+
+
+def _known(route: dict[str, Data], name: str | None, path: Path) -> Iterator[Finding]:
+    versions = _mapping(route, "versions")
+    if name is not None and versions and name not in versions:
+        hint = nearest(name, list(versions))
+        yield path, f"this route has no version {quoted(name)}; {hint}"
 
 
 def _addresses(route: dict[str, Data]) -> Iterator[Finding]:
@@ -118,14 +116,29 @@ def _prediction(route: dict[str, Data]) -> Iterator[Finding]:
         yield ("prediction",), message
 
 
-def _rollout(route: dict[str, Data]) -> Iterator[Finding]:
-    steps = _at(route, "rollout", "steps")
+def _rollouts(route: dict[str, Data]) -> Iterator[Finding]:
+    """The candidate may be stable: a promotion makes it that, and then the rollout is over."""
+    rollout = route.get("rollout")
+    entries = enumerate(rollout) if isinstance(rollout, list) else [(None, rollout)]
+    first: dict[str, Path] = {}
+    for index, entry in entries:
+        path: Path = ("rollout",) if index is None else ("rollout", index)
+        name = _text(entry, "candidate")
+        yield from _known(route, name, (*path, "candidate"))
+        if name is not None and first.setdefault(name, path) != path:
+            there = dotted(first[name])
+            message = f"{quoted(name)} has a rollout already, {there}; keep one of them"
+            yield (*path, "candidate"), message
+        yield from _steps(_at(entry, "steps"), (*path, "steps"))
+
+
+def _steps(steps: Data, path: Path) -> Iterator[Finding]:
     weights = [_text(step, "weight") for step in steps] if isinstance(steps, list) else []
     for index, (before, weight) in enumerate(pairwise(weights), 1):
         lower, higher = _points(before), _points(weight)
         if weight is not None and lower is not None and higher is not None and higher <= lower:
             message = f"{quoted(weight)} is not more than {before}, the step before; write more"
-            yield ("rollout", "steps", index, "weight"), message
+            yield (*path, index, "weight"), message
 
 
 class _Conditions(NamedTuple):

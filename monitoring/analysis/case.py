@@ -74,6 +74,10 @@ class Case:
         """
         return cls(gateways, past)
 
+    def from_here(self, windows: Sequence[Window]) -> Case:
+        """The same, for which what the windows hold so far counts for nothing."""
+        return replace(self, seen={one.source: (one.candidate, one.stable) for one in windows})
+
     def grown(self, question: Question, windows: Sequence[Window]) -> Case:
         """After a look at the windows as they stand, oldest first.
 

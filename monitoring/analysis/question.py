@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Final
 
 from gateway.grid import LATENCY_BOUNDS
 from gateway.model import FULL_WEIGHT, Analysis, Prediction, Route, ShiftAction
+from monitoring.analysis.lenience import Lenient, lenient
 from monitoring.analysis.signals import Errors, Labels, Latency, Limit, Scores, Signal, Split
 
 _SPLIT: Final = Split()
+_SIGNALS: Final[dict[str, Any]] = {
+    one.__name__: one for one in (Errors, Labels, Latency, Lenient, Limit, Scores)
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """``alpha`` is the chance that a healthy candidate is ever failed, in (0, 1). ``signals`` lead
-    to a failure; ``alerts`` are watched and told of, each with the same chance of a false alarm.
+    to a failure; ``alerts`` are watched and told of, each with the same chance of a false alarm;
+    ``steps`` are the proofs that a candidate needs before it gets the weights of its rollout.
     ``saved``: what stable answers in its place speaks against it, too.
     """
 
@@ -26,15 +32,61 @@ class Question:
     signals: tuple[Signal, ...]
     alerts: tuple[Signal, ...] = ()
     split: Signal = _SPLIT
+    steps: tuple[Lenient, ...] = ()
     saved: bool = False
 
     @property
     def every(self) -> tuple[Signal, ...]:
-        return (*self.signals, *self.alerts, self.split)
+        return (*self.signals, *self.alerts, self.split, *self.steps)
+
+    @property
+    def rails(self) -> tuple[Signal, ...]:
+        """What has to be proven good."""
+        return tuple(signal for signal in self.signals if signal.rail)
+
+    def proofs(self, up_to: int) -> tuple[Signal, ...]:
+        """What has to be proven before the candidate gets ``up_to`` basis points."""
+        found = tuple(each for each in self.steps if each.up_to == up_to)
+        return found or self.rails
+
+    def asks_as(self, other: Question) -> bool:
+        """Whether the evidence for the one is evidence for the other. Steps only add proofs."""
+        return replace(self, steps=()) == replace(other, steps=())
+
+    def dumped(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "alpha": self.alpha,
+            "min_bad": self.min_bad,
+            "declared": self.declared,
+            "signals": [_dumped(one) for one in self.signals],
+            "alerts": [_dumped(one) for one in self.alerts],
+            "steps": [_dumped(one) for one in self.steps],
+        }
+
+    @classmethod
+    def loaded(cls, document: Mapping[str, Any]) -> Question:
+        """The opposite of :meth:`dumped`. Raises KeyError for a signal nobody knows."""
+        return cls(
+            float(document["alpha"]),
+            int(document["min_bad"]),
+            bool(document["declared"]),
+            tuple(_loaded(one) for one in document["signals"]),
+            tuple(_loaded(one) for one in document["alerts"]),
+            steps=tuple(_loaded(one) for one in document["steps"]),
+        )
 
 
-def question_of(route: Route, analysis: Analysis) -> Question:
+def question_of(route: Route, analysis: Analysis, candidate: str = "") -> Question:
     """Errors are always compared; latency and predictions where a tolerance is given."""
+    question = _question(route, analysis)
+    rollout = route.rollout(candidate)
+    weights = {step.weight for step in rollout.steps} - {FULL_WEIGHT} if rollout else set()
+    steps = (lenient(rail, weight) for weight in sorted(weights) for rail in question.rails)
+    return replace(question, steps=tuple(steps))
+
+
+def _question(route: Route, analysis: Analysis) -> Question:
     declared = bool(route.prediction and route.prediction.labels)
     signals: list[Signal] = [Errors(_share(analysis.errors_max_increase), declared)]
     if analysis.latency_max_increase is not None:
@@ -68,6 +120,25 @@ def _of_predictions(prediction: Prediction, shift: float) -> list[Signal]:
     if prediction.score is not None:
         found.append(Scores(shift, "scores"))
     return found
+
+
+def _dumped(signal: Any) -> dict[str, Any]:
+    """A signal as JSON, under the name of its class."""
+    values = {field.name: getattr(signal, field.name) for field in fields(signal)}
+    return {"is": type(signal).__name__} | {
+        name: _dumped(value) if is_dataclass(value) else value for name, value in values.items()
+    }
+
+
+def _loaded(document: Mapping[str, Any]) -> Any:
+    values = {
+        name: _loaded(value) if isinstance(value, Mapping) else value
+        for name, value in document.items()
+        if name != "is"
+    }
+    if isinstance(values.get("declared"), list):
+        values["declared"] = tuple(values["declared"])
+    return _SIGNALS[document["is"]](**values)
 
 
 def _share(basis_points: int | None) -> float:

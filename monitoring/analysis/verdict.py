@@ -7,13 +7,15 @@ rolls back, neither ever promotes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil, exp, log
+from math import ceil, exp, inf, log
 from typing import Final
 
 import numpy as np
 
+from gateway.model import FULL_WEIGHT
 from monitoring.analysis import guards, words
 from monitoring.analysis.case import Case
 from monitoring.analysis.effects import Effects, effects
@@ -50,6 +52,19 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """Whether a candidate may get ``weight`` basis points; full weight is a promotion.
+
+    ``wanting`` are the signals that have not proven it yet, with a word why. ``remaining``
+    estimates how many more requests of both versions that takes; None: it cannot be said.
+    """
+
+    weight: int
+    wanting: tuple[str, ...] = ()
+    remaining: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """``evidence`` reaches ``limit`` in a healthy candidate with a chance of at most ``1 / limit``,
     however often one looks. ``leading`` is the signal that speaks loudest. ``remaining`` estimates
@@ -67,11 +82,27 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
     alerts: tuple[str, ...] = ()
     remaining: int | None = None
+    allowances: tuple[Allowance, ...] = ()
+
+    def on(self, weight: int) -> Kind:
+        """The answer to "may it get so many basis points?"."""
+        found = self.allowance(weight)
+        proven = found is not None and not found.wanting
+        return Kind.SUCCESSFUL if self.kind is Kind.INCONCLUSIVE and proven else self.kind
+
+    def allowance(self, weight: int) -> Allowance | None:
+        """What is known of that weight; None: nothing."""
+        return next((one for one in self.allowances if one.weight == weight), None)
 
 
 def error(why: str, limit: float) -> Verdict:
     """The evidence cannot be had or trusted."""
     return Verdict(Kind.ERROR, why, 1.0, limit, "", Counts(), Counts(), (why,))
+
+
+def unjudged(why: str) -> Verdict:
+    """Nothing is asked, so nothing is known."""
+    return Verdict(Kind.INCONCLUSIVE, why, 1.0, inf, "", Counts(), Counts(), (why,))
 
 
 def judge(question: Question, case: Case) -> Verdict:
@@ -91,7 +122,9 @@ def judge(question: Question, case: Case) -> Verdict:
         if logs[signal.name] >= log(limit)
     )
     kind, reasons, sentence = _decided(question, case, evidence, leading, logs)
-    remaining = _remaining(question, case) if kind is Kind.INCONCLUSIVE else None
+    weights = sorted({each.up_to for each in question.steps} | {FULL_WEIGHT})
+    allowances = tuple(_allowance(question, case, weight) for weight in weights)
+    remaining = allowances[-1].remaining if kind is Kind.INCONCLUSIVE else None
     factor = exp(min(evidence, _MOST))
     if kind is Kind.INCONCLUSIVE:
         sentence = words.unproven(question, case, factor, remaining)
@@ -107,6 +140,7 @@ def judge(question: Question, case: Case) -> Verdict:
         findings,
         alerts,
         remaining,
+        allowances,
     )
 
 
@@ -165,19 +199,23 @@ def _decided(
         return Kind.FAILED, (SAVED,), words.compared(SAVED, question, case)
     if uneven:
         return Kind.ERROR, ("split",), words.uneven(case.candidate, case.stable)
-    unproven = _unproven(question, case)
+    unproven = _wanting(question, case, question.rails)
     if not unproven:
         return Kind.SUCCESSFUL, ("proven",), words.proven(question, case)
     return Kind.INCONCLUSIVE, unproven, ""
 
 
-def _unproven(question: Question, case: Case) -> tuple[str, ...]:
+def _allowance(question: Question, case: Case, weight: int) -> Allowance:
+    proofs = question.proofs(weight)
+    wanting = _wanting(question, case, proofs)
+    return Allowance(weight, wanting, _remaining(question, case, proofs) if wanting else 0)
+
+
+def _wanting(question: Question, case: Case, proofs: Iterable[Signal]) -> tuple[str, ...]:
     """The signals that have not proven the candidate good yet, with a word why."""
     enough = -log(question.alpha)
     missing = []
-    for signal in question.signals:
-        if not signal.rail:
-            continue
+    for signal in proofs:
         proof = case.log_proof(signal.name)
         if signal.proof_log_prior() is None:
             missing.append(f"{signal.name}: nothing is tolerated, so nothing can be proven")
@@ -216,14 +254,12 @@ def _finding(question: Question, case: Case, signal: Signal, log_evidence: float
     )
 
 
-def _remaining(question: Question, case: Case) -> int | None:
+def _remaining(question: Question, case: Case, proofs: Iterable[Signal]) -> int | None:
     """Requests until the slowest proof is expected, at the speed at which it has grown so far."""
     enough = -log(question.alpha)
     slowest = 0
     requests = case.candidate.assigned + case.stable.assigned
-    for signal in question.signals:
-        if not signal.rail:
-            continue
+    for signal in proofs:
         proof = case.log_proof(signal.name)
         if proof is None or proof <= 0 or not requests:
             return None

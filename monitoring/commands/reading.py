@@ -13,7 +13,6 @@ from gateway.config import parse, warnings
 from gateway.config.schema import json_schema
 from gateway.errors import ConfigError
 from gateway.tls import unusable_authority
-from monitoring import history as history_file
 from monitoring.commands.options import (
     DEFAULT_FILE,
     File,
@@ -21,7 +20,6 @@ from monitoring.commands.options import (
     Json,
     content_of,
     print_json,
-    shown,
 )
 from monitoring.explanation import explain as explanation
 
@@ -73,33 +71,3 @@ def explain(
         print_json(asdict(answer))
     else:
         typer.echo(answer.sentence)
-
-
-def history(
-    file: File = DEFAULT_FILE,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The newest so many.")] = 20,
-    json: Json = False,
-) -> None:
-    """Who changed the traffic, when and why; the newest last."""
-    entries = history_file.read(file)[-limit:]
-    if json:
-        print_json([asdict(entry) for entry in entries])
-        return
-    if not entries:
-        typer.echo(f"no change of {file} is recorded yet")
-    for entry in entries:
-        typer.echo(_line(entry))
-
-
-def _line(entry: history_file.Entry) -> str:
-    """One change on one line: when, who, what, why."""
-    changes = [
-        f"{version} {entry.before.get(version, 0):g} -> {share:g} %"
-        for version, share in entry.after.items()
-        if entry.before.get(version) != share
-    ]
-    parts = [entry.at, entry.by, entry.action, entry.route, ", ".join(changes)]
-    line = "  ".join(part for part in parts if part)
-    if entry.status is not history_file.Status.DONE:
-        line += f"  [{entry.status}: nothing was changed]"
-    return shown(f"{line}  {entry.reason}" if entry.reason else line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -51,9 +52,14 @@ def serve(
         Path | None, typer.Option(help="The same for the admin port.")
     ] = None,
     admin_tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
+    no_controller: Annotated[
+        bool, typer.Option("--no-controller", help="Start no controller beside the gateway.")
+    ] = False,
     json: JsonLogs = False,
 ) -> None:
-    """Serve clients according to the routing file until SIGTERM; reload it when it changes."""
+    """Serve clients according to the routing file until SIGTERM; reload it when it changes. The
+    controller runs beside it and ends with it.
+    """
     if not 1 <= processes <= MOST_PROCESSES:
         raise typer.BadParameter(f"--processes {processes}; write 1 to {MOST_PROCESSES}")
     # The command line weighs as much as the gateway. This process becomes one that has none; it
@@ -68,10 +74,22 @@ def serve(
     }
     for name, path in files.items():
         options += [] if path is None else [name, str(path)]
-    options += ["--processes", str(processes), *(["--json"] if json else []), "--", str(file)]
+    options += ["--processes", str(processes), *(["--json"] if json else [])]
+    if not no_controller:
+        options += ["--companion", dumps(_controller_of(file, admin_token_file, json=json))]
+    options += ["--", str(file)]
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-P", "-m", "gateway", *options])
+
+
+def _controller_of(file: Path, admin_token_file: Path | None, *, json: bool) -> list[str]:
+    """The command of a controller beside the gateway, which tells it by CANARY_ADMIN where to ask,
+    and hands on a token of the environment.
+    """
+    command = [sys.executable, "-P", "-m", "monitoring", "controller"]
+    command += [] if admin_token_file is None else ["--admin-token-file", str(admin_token_file)]
+    return [*command, *(["--json"] if json else []), "--", str(file)]
 
 
 def controller(

@@ -55,16 +55,12 @@ def set_up(file: Path) -> Iterator[Stage]:
                 "gateway", "monitoring", "serve", str(copy), "--listen", listen, "--admin", admin_at
             )
             children.wait_for("gateway", lambda: listens(data) and listens(admin))
-            gateway_url = f"http://{admin_at}"
-            children.start(
-                "controller", "monitoring", "controller", str(copy), "--gateway", gateway_url
-            )
             workers = {
                 (route.name, version.name): version.endpoints[0].url
                 for route in config.routes
                 for version in route.versions
             }
-            yield Stage(copy, copy.read_bytes(), f"http://{listen}", gateway_url, workers)
+            yield Stage(copy, copy.read_bytes(), f"http://{listen}", f"http://{admin_at}", workers)
     finally:
         rmtree(folder, ignore_errors=True)
 

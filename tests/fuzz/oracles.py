@@ -24,7 +24,7 @@ import msgspec
 from gateway import reader, upstream
 from gateway.backlog import Backlog
 from gateway.config import parse, warnings
-from gateway.edit import Change, Promote, SetWeight, apply
+from gateway.edit import Change, Promote, SetPaused, SetWeight, apply
 from gateway.errors import ConfigError, EditRefused, Reason
 from gateway.gathering import Gathering
 from gateway.headers import HOP_BY_HOP, ReplyHead
@@ -360,8 +360,12 @@ def config(data: bytes) -> None:
     draw = Random(zlib.crc32(data))
     route = draw.choice(found.routes)
     version = draw.choice(route.versions).name
-    if version == route.stable or draw.random() < 0.3:
-        change: Change = Promote(route.name, version)
+    rollout = route.rollout(version)
+    if rollout is not None and draw.random() < 0.5:
+        paused = version != route.stable and not rollout.paused
+        change: Change = SetPaused(route.name, version, paused)
+    elif version == route.stable or draw.random() < 0.3:
+        change = Promote(route.name, version)
     else:
         room = FULL_WEIGHT - sum(one.weight for one in route.candidates if one.name != version)
         change = SetWeight(route.name, version, draw.randint(0, room))
@@ -391,9 +395,18 @@ def _plain(one: RoutingConfig) -> RoutingConfig:
 
 def _intended(before: RoutingConfig, change: Change) -> RoutingConfig:
     weight = change.weight_bp if isinstance(change, SetWeight) else 0
+    paused = isinstance(change, SetPaused) and change.paused
 
     def edited(route: Route) -> Route:
         if route.name != change.route:
+            return route
+        if not isinstance(change, SetWeight):
+            rollouts = (
+                replace(one, paused=paused) if one.candidate == change.version else one
+                for one in route.rollouts
+            )
+            route = replace(route, rollouts=tuple(rollouts))
+        if isinstance(change, SetPaused):
             return route
         stable = route.stable if isinstance(change, SetWeight) else change.version
         versions = (
@@ -406,7 +419,9 @@ def _intended(before: RoutingConfig, change: Change) -> RoutingConfig:
 
 
 def _differ_in_one_place(before: str, after: str, change: Change) -> None:
-    """A weight is one stretch of the text; so is a promotion's, from `stable` to the weight."""
+    """A weight is one stretch of the text, and so is a pause; a promotion's is from `stable` to the
+    weight or the pause.
+    """
     room = min(len(before), len(after))
     start = next((i for i in range(room) if before[i] != after[i]), room)
     room -= start
@@ -415,6 +430,8 @@ def _differ_in_one_place(before: str, after: str, change: Change) -> None:
     if isinstance(change, SetWeight):
         assert len(old) <= 80, (old, new)  # digits, which may be written as escapes
         assert len("".join(new.split())) <= 20, (old, new)  # digits, or a new entry
+    elif isinstance(change, SetPaused) and change.paused:
+        assert len("".join(new.split())) <= 20, (old, new)
     assert before.count("#") == after.count("#")
 
 

@@ -6,11 +6,11 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.config import parse
-from gateway.edit import Change, Promote, SetWeight, apply, diff
+from gateway.edit import Change, Promote, SetPaused, SetWeight, apply, diff
 from gateway.errors import ConfigError, EditRefused, UnknownName
 from gateway.model import FULL_WEIGHT, RoutingConfig
 
@@ -253,6 +253,180 @@ def test_promotion_takes_the_weight_away_and_keeps_comments(
     assert apply(text, Promote("iris", "v2")) == expected
 
 
+# Name, rollout before, rollout while paused: first there and back, then only there, then only back.
+THERE_AND_BACK: list[tuple[str, str, str]] = [
+    (
+        "flow",
+        "    rollout: {candidate: v2}   # slowly\n",
+        "    rollout: {candidate: v2, paused: true}   # slowly\n",
+    ),
+    (
+        "flow, comma at the end",
+        "    rollout: { candidate: v2, on_failure: alert, }\n",
+        "    rollout: { candidate: v2, on_failure: alert, paused: true, }\n",
+    ),
+    (
+        "flow, in a list over lines",
+        "    rollout: [{candidate: v3},\n      {candidate: v2,  # b, c\n      on_success: hold}]\n",
+        "    rollout: [{candidate: v3},\n      {candidate: v2,  # b, c\n"
+        "      on_success: hold, paused: true}]\n",
+    ),
+    (
+        "block",
+        "    rollout:\n      # as agreed\n      candidate: v2\n    # end\n",
+        "    rollout:\n      # as agreed\n      candidate: v2\n      paused: true\n    # end\n",
+    ),
+    (
+        "block, after its steps",
+        "    rollout:\n      candidate: v2\n      steps:\n      - {weight: 1, pause: 1m}   # a\n"
+        "      - weight: 5\n        pause: 1h   # last\n\n    timeout: 1s\n",
+        "    rollout:\n      candidate: v2\n      steps:\n      - {weight: 1, pause: 1m}   # a\n"
+        "      - weight: 5\n        pause: 1h   # last\n      paused: true\n\n    timeout: 1s\n",
+    ),
+    (
+        "block, at the end of a file without newline",
+        "    rollout:\n      candidate: v2",
+        "    rollout:\n      candidate: v2\n      paused: true",
+    ),
+    (
+        "block, in a list",
+        "    rollout:\n    - candidate: v3\n      paused: false\n    -  candidate: v2\n"
+        "    # no more\n",
+        "    rollout:\n    - candidate: v3\n      paused: false\n    -  candidate: v2\n"
+        "       paused: true\n    # no more\n",
+    ),
+    (
+        "JSON within",
+        '    rollout: [{"candidate": "v2"}]\n',
+        '    rollout: [{"candidate": "v2", "paused": true}]\n',
+    ),
+]
+THERE: list[tuple[str, str, str]] = [
+    (
+        "written as false",
+        "    rollout: {paused: false, candidate: v2}\n",
+        "    rollout: {paused: true, candidate: v2}\n",
+    ),
+    (
+        "written as false, in quotes",
+        "    rollout:\n      paused: 'false'   # so far\n      candidate: v2\n",
+        "    rollout:\n      paused: 'true'   # so far\n      candidate: v2\n",
+    ),
+]
+BACK: list[tuple[str, str, str]] = [
+    (
+        "flow, first",
+        "    rollout: [{paused: true, candidate: v2}]\n",
+        "    rollout: [{candidate: v2}]\n",
+    ),
+    (
+        "block, with a comment",
+        "    rollout:\n      candidate: v2\n      paused: true   # until Monday\n    timeout: 1s\n",
+        "    rollout:\n      candidate: v2\n      # until Monday\n    timeout: 1s\n",
+    ),
+    (
+        "block, behind the dash",
+        "    rollout:\n    - paused: true\n\n      candidate: v2\n",
+        "    rollout:\n    - candidate: v2\n",
+    ),
+    (
+        "block, behind the dash, with a comment",
+        "    rollout:\n    - paused: true  # a\n      candidate: v2\n",
+        "    rollout:\n    - # a\n      candidate: v2\n",
+    ),
+    (
+        "block, behind the dash, before a comment",
+        "    rollout:\n    - paused: true\n      # b\n      candidate: v2\n",
+        "    rollout:\n    - \n      # b\n      candidate: v2\n",
+    ),
+    (
+        "where nothing can be taken away",
+        "    rollout:\n    - ? paused\n      : true\n      candidate: v2\n",
+        "    rollout:\n    - ? paused\n      : false\n      candidate: v2\n",
+    ),
+]
+
+
+def rolled(rollout: str, newline: str) -> bytes:
+    """A file with these lines as its rollouts, after a v2 and a v3."""
+    versions = "".join(f"      v{i}: {{url: http://127.0.0.1:810{i}}}\n" for i in (2, 3))
+    return (around(versions) + rollout).replace("\n", newline).encode()
+
+
+@pytest.mark.parametrize(
+    ("running", "paused"),
+    [row[1:] for row in THERE_AND_BACK],
+    ids=[row[0] for row in THERE_AND_BACK],
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
+def test_a_rollout_is_paused_by_a_key_of_its_own_and_the_way_back_restores_every_byte(
+    running: str, paused: str, newline: str
+) -> None:
+    there = apply(rolled(running, newline), SetPaused("iris", "v2", True))
+
+    assert there == rolled(paused, newline)
+    assert apply(there, SetPaused("iris", "v2", True)) == there
+    assert apply(there, SetPaused("iris", "v2", False)) == rolled(running, newline)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "paused"),
+    [(*row[1:], True) for row in THERE] + [(*row[1:], False) for row in BACK],
+    ids=[row[0] for row in THERE + BACK],
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
+def test_what_is_said_of_a_pause_already_is_rewritten_or_taken_away_and_comments_stay(
+    before: str, after: str, paused: bool, newline: str
+) -> None:
+    change = SetPaused("iris", "v2", paused)
+
+    assert apply(rolled(before, newline), change) == rolled(after, newline)
+
+
+@pytest.mark.parametrize("rollout", ["{candidate: v2}", "{candidate: v2, paused: false}"])
+def test_what_is_not_paused_goes_on_without_a_changed_byte(rollout: str) -> None:
+    text = rolled(f"    rollout: {rollout}\n", "\n")
+
+    assert apply(text, SetPaused("iris", "v2", False)) == text
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_a_pause_needs_a_rollout(paused: bool) -> None:
+    text = rolled("    rollout: {candidate: v3}\n", "\n")
+
+    with pytest.raises(
+        EditRefused, match=r"routes\.iris\.rollout: v2 has no rollout that could be"
+    ):
+        apply(text, SetPaused("iris", "v2", paused))
+
+
+def test_a_rollout_that_is_over_is_not_paused_but_may_be_let_go() -> None:
+    text = rolled("    rollout: {candidate: v1, paused: true}\n", "\n")
+
+    with pytest.raises(EditRefused, match="v1 is the stable version, its rollout is over"):
+        apply(text, SetPaused("iris", "v1", True))
+    assert apply(text, SetPaused("iris", "v1", False)) == text.replace(b", paused: true", b"")
+
+
+def test_a_rollout_without_brackets_in_a_list_is_refused_rather_than_mangled() -> None:
+    text = rolled("    rollout: [candidate: v2]\n", "\n")
+
+    with pytest.raises(EditRefused, match="write `paused: true` in the rollout of v2 by hand"):
+        apply(text, SetPaused("iris", "v2", True))
+
+
+@pytest.mark.parametrize(
+    "rollout", ["{candidate: v2%s}", "[{candidate: v3, paused: true}, {candidate: v2%s}]"]
+)
+def test_a_promotion_ends_the_pause_of_the_promoted_version_and_of_no_other(rollout: str) -> None:
+    before = rolled(f"    rollout: {rollout % ', paused: true'}\n", "\n")
+
+    after = apply(before, Promote("iris", "v2"))
+
+    expected = rolled(f"    rollout: {rollout % ''}\n", "\n")
+    assert after == expected.replace(b"stable: v1", b"stable: v2")
+
+
 @pytest.mark.parametrize("quote", ["", "'", '"'])
 def test_promotion_keeps_the_quotes_of_stable(quote: str) -> None:
     text = around(
@@ -384,6 +558,31 @@ def block_versions(draw: st.DrawFn, name: str, port: int, weighted: bool) -> str
 
 
 @st.composite
+def rollouts(draw: st.DrawFn) -> str:
+    """None, one alone, or a list of one or two, each in braces or not; paused, not, or silent."""
+    candidates = draw(st.sampled_from([[], ["v2"], ["v3"], ["v2", "v3"], ["v3", "v2"]]))
+    if not candidates:
+        return ""
+    listed = len(candidates) > 1 or draw(st.booleans())
+    text = f"    rollout:{draw(comments)}\n"
+    for candidate in candidates:
+        said = draw(st.sampled_from(["", "paused: true", "paused: 'true'", "paused: false"]))
+        more = draw(
+            st.sampled_from([[], ["steps: [{weight: 1, pause: 1m}]"], ["on_success: hold"]])
+        )
+        keys = draw(st.permutations([f"candidate: {candidate}", *([said] if said else []), *more]))
+        indent = "      - " if listed else "      "
+        if draw(st.booleans()):
+            gap = draw(st.sampled_from([", ", ",", " , # x, y\n           "]))
+            text += f"{indent}{{{gap.join(keys)}}}{draw(comments)}\n"
+        else:
+            between = draw(st.sampled_from(["", "\n", "        # z\n"])) + " " * len(indent)
+            text += indent + between.join(f"{one}{draw(comments)}\n" for one in keys)
+        text += draw(blank_lines)
+    return text
+
+
+@st.composite
 def routing_files(draw: st.DrawFn) -> str:
     parts = [draw(blank_lines), "routes:", draw(comments), "\n"]
     for number, route in enumerate(draw(st.sampled_from([["a"], ["a", "b"]]))):
@@ -392,13 +591,15 @@ def routing_files(draw: st.DrawFn) -> str:
         first = draw(st.booleans())
         parts += [f"  {route}:{draw(comments)}\n", draw(blank_lines), stable if first else ""]
         parts += [f"    match: {{path: /{route}}}\n"]
+        rollout, above = draw(rollouts()), draw(st.booleans())
+        parts += [rollout if above else ""]
         parts += [f"    versions:{draw(comments)}\n"]
         for index in range(1, 4):
             layout = draw(st.sampled_from([flow_versions, block_versions]))
             weighted = index > 1 and draw(st.booleans())
             parts.append(draw(layout(f"v{index}", 8000 + 100 * number + 10 * index, weighted)))
             parts.append(draw(blank_lines))
-        parts.append("" if first else stable)
+        parts += ["" if above else rollout, "" if first else stable]
     text = "".join(parts)
     if draw(st.booleans()):
         text = text.rstrip("\n")
@@ -413,12 +614,17 @@ changes = st.one_of(
         st.integers(0, 5000),
     ),
     st.builds(Promote, st.just("a"), st.sampled_from(["v1", "v2", "v3"])),
+    st.builds(SetPaused, st.just("a"), st.sampled_from(["v2", "v3"]), st.booleans()),
 )
 
 
 @given(routing_files(), changes)
 def test_whatever_the_layout_only_the_change_is_made(text: str, change: Change) -> None:
     before = text.encode()
+    if isinstance(change, SetPaused) and parse(before).route("a").rollout(change.version) is None:
+        with pytest.raises(EditRefused, match="has no rollout"):
+            apply(before, change)
+        return
     after = apply(before, change)
     assert without_generation(parse(after)) == changed(parse(before), change)
     assert apply(after, change) == after
@@ -441,18 +647,38 @@ def test_a_new_weight_replaces_digits_by_digits_and_the_way_back_restores_every_
     assert apply(there, SetWeight("a", "v2", first)) == given
 
 
+@given(routing_files())
+def test_a_pause_that_stood_nowhere_leaves_no_trace(text: str) -> None:
+    found = parse(text.encode()).route("a").rollouts
+    assume(found)
+    there, back = (SetPaused("a", found[0].candidate, paused) for paused in (True, False))
+    silent = apply(apply(text.encode(), there), back)
+    assert apply(apply(silent, there), back) == silent
+
+
 def changed(config: RoutingConfig, change: Change) -> RoutingConfig:
     """The change made to the values, written down anew."""
     route = config.route("a")
-    weight = change.weight_bp if isinstance(change, SetWeight) else 0
-    edited = replace(
-        route,
-        stable=change.version if isinstance(change, Promote) else route.stable,
-        versions=tuple(
-            replace(version, weight=weight) if version.name == change.version else version
-            for version in route.versions
-        ),
-    )
+    edited = route
+    if not isinstance(change, SetPaused):
+        weight = change.weight_bp if isinstance(change, SetWeight) else 0
+        edited = replace(
+            route,
+            stable=change.version if isinstance(change, Promote) else route.stable,
+            versions=tuple(
+                replace(version, weight=weight) if version.name == change.version else version
+                for version in route.versions
+            ),
+        )
+    if not isinstance(change, SetWeight):
+        paused = isinstance(change, SetPaused) and change.paused
+        edited = replace(
+            edited,
+            rollouts=tuple(
+                replace(rollout, paused=paused) if rollout.candidate == change.version else rollout
+                for rollout in route.rollouts
+            ),
+        )
     routes = tuple(edited if each == route else each for each in config.routes)
     return without_generation(replace(config, routes=routes))
 
@@ -467,8 +693,11 @@ def pieces(text: str) -> list[str]:
 
 
 def skeleton(text: str) -> str:
-    """A file without what a change may touch: comments, space, commas, weights, the stable name."""
+    """A file without what a change may touch: comments, space, commas, weights, pauses, the stable
+    name.
+    """
     bare = re.sub(r"[\s,]", "", re.sub(r"#.*", "", text))
+    bare = re.sub(r"paused:'?(true|false)'?", "", bare)
     return re.sub(r"(stable:[\"']?)v\d", r"\1", re.sub(r"weight:[\d.%]+", "", bare))
 
 

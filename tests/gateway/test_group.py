@@ -7,30 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gateway.config import parse
 from gateway.control import Channel, Message, pack, pair, unpack
-from gateway.group import FIRST_PAUSE, LONGEST_PAUSE, STEADY, next_pause
 from gateway.port import Address
 
 EXAMPLE = Path(__file__).parents[2] / "routing.yaml"
-
-
-def test_who_lived_long_is_replaced_at_once_and_who_dies_young_ever_later() -> None:
-    pauses = [next_pause(0.1, 0.0)]
-    for _ in range(9):
-        pauses.append(next_pause(0.1, pauses[-1]))
-
-    assert next_pause(STEADY, LONGEST_PAUSE) == 0
-    assert pauses[:3] == [FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE]
-    assert pauses[-1] == LONGEST_PAUSE
-
-
-@given(st.floats(0, 1e6), st.floats(0, LONGEST_PAUSE))
-def test_a_pause_is_never_endless(lived: float, before: float) -> None:
-    assert 0 <= next_pause(lived, before) <= LONGEST_PAUSE
 
 
 def test_a_file_reaches_a_member_as_it_was_parsed() -> None:

@@ -280,8 +280,13 @@ def test_the_controller_asks_the_admin_port_of_the_gateway() -> None:
     assert f"--gateway=http://gateway:{admin_port()}" in SERVICES["controller"]["command"]
 
 
+def test_there_is_one_controller() -> None:
+    assert "--no-controller" in SERVICES["gateway"]["command"]
+
+
 def test_gateway_ports_are_published_as_they_are_listened_on() -> None:
-    listened = {argument.rpartition(":")[2] for argument in SERVICES["gateway"]["command"][2:]}
+    addresses = (one for one in SERVICES["gateway"]["command"] if "=" in one)
+    listened = {address.rpartition(":")[2] for address in addresses}
 
     assert {port.rpartition(":")[2] for port in SERVICES["gateway"]["ports"]} == listened
 

@@ -14,6 +14,7 @@ from gateway.model import generation_of
 from monitoring import history
 from monitoring.analysis.verdict import Kind
 from monitoring.controller import Controller
+from monitoring.rollout.rules import Action
 from monitoring.sources import SourceError
 
 TEXT = """\
@@ -152,9 +153,9 @@ def test_a_gateway_that_goes_on_serving_another_file_is_told_of(
     controller.tick()
 
     assert soon == ""
-    assert later.count("no judgement") == 1
+    assert later.count("in trouble") == 1
     assert f"the gateway serves {elsewhere['generation']}" in later
-    assert "judging again" in capsys.readouterr().err
+    assert "out of trouble" in capsys.readouterr().err
 
 
 def test_a_route_without_analysis_is_not_judged(file: Path) -> None:
@@ -210,7 +211,7 @@ def test_numbers_that_are_none_are_told_of_and_change_nothing(
     assert file.read_text() == TEXT
     assert capsys.readouterr().err.count("Error") == 1
     source.document = good
-    assert controller.tick()[0].calls_for_rollback
+    assert controller.tick()[0].action is Action.ROLLBACK
 
 
 def test_no_traffic_is_inconclusive_however_long(file: Path) -> None:

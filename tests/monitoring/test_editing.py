@@ -163,6 +163,84 @@ def test_through_a_link_file_and_history_are_the_targets(path: Path) -> None:
     assert len(history.read(path)) == 1
 
 
+ERRORS = [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO]
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, path: Path, step: str, code: int) -> None:
+    """Let one step of the writing of the history fail, and nothing else."""
+    history_file = str(history_path(path))
+    of_history: set[int] = set()
+    of_directory: set[int] = set()
+    real_open = os.open
+
+    def failing(name: str, concerns: Callable[[int], bool]) -> None:
+        real = getattr(os, name)
+
+        def call(descriptor: int, *arguments: object) -> object:
+            if concerns(descriptor):
+                raise OSError(code, os.strerror(code))
+            return real(descriptor, *arguments)
+
+        monkeypatch.setattr(os, name, call)
+
+    def opened(file: Path, flags: int, *mode: int) -> int:
+        if str(file) == history_file and step == "open":
+            raise OSError(code, os.strerror(code), str(file))
+        descriptor = real_open(file, flags, *mode)
+        for opens, which in ((history_file, of_history), (str(path.parent), of_directory)):
+            which.discard(descriptor)
+            if str(file) == opens:
+                which.add(descriptor)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", opened)
+    if step == "short write":
+        real_write = os.write
+
+        def write(descriptor: int, data: bytes) -> int:
+            torn = data[:40] if descriptor in of_history else data
+            return real_write(descriptor, torn)
+
+        monkeypatch.setattr(os, "write", write)
+    elif step in ("write", "fsync"):
+        failing(step, of_history.__contains__)
+    elif step == "sync of the directory":
+        failing("fsync", of_directory.__contains__)
+
+
+STEPS = ["open", "write", "short write", "fsync", "sync of the directory"]
+
+
+@pytest.mark.parametrize("code", ERRORS, ids=errno.errorcode.__getitem__)
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    ("what", "action"),
+    [(SetWeight("iris", "v2", 2000), "set-weight"), (Promote("iris", "v2"), "promote")],
+)
+def test_what_cannot_be_recorded_is_not_done(
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    what: Change,
+    action: str,
+    step: str,
+    code: int,
+) -> None:
+    with monkeypatch.context() as patch:
+        refuse(patch, path, step, code)
+        with pytest.raises(EditFailed) as caught:
+            make_change(path, what, action=str(action))
+    message = str(caught.value)
+    assert os.strerror(errno.ENOSPC if step == "short write" else code) in message
+    assert message.startswith(str(history_path(path)))
+    assert "nothing was changed" in message
+    assert path.read_text() == TEXT
+    assert names(path.parent) <= {"routing.yaml", ".routing.yaml.lock", "routing.history.jsonl"}
+    assert all(entry.status is Status.INTERRUPTED for entry in history.read(path))
+    make_change(path, what)
+    assert [entry.status for entry in history.read(path)][-1] is Status.DONE
+    assert history.read(path)[-1].after_hash == generation_of(path.read_bytes())
+
+
 CALLS = [
     *((os, name) for name in ("open", "write", "pread", "fsync", "fchmod", "fchown")),
     *((os, name) for name in ("rename", "unlink", "stat")),

@@ -172,17 +172,24 @@ def test_they_are_asked_at_the_same_time() -> None:
 
 
 @pytest.mark.parametrize("broken", [b"[]", b"no"])
-def test_one_that_says_nothing_is_named_and_what_the_others_say_is_no_evidence(
+def test_one_that_says_nothing_is_named_and_what_the_others_say_is_passed_on(
     broken: bytes,
 ) -> None:
     def answer(request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(200, content=broken if request.url.host == "b" else b"{}")
 
-    with (
-        sources(answer, "a:1,b:1,c:1") as three,
-        pytest.raises(SourceError, match=r"http://b:1/api/evidence gave no answer"),
-    ):
-        three.evidence()
+    with sources(answer, "a:1,b:1,c:1") as three:
+        assert three.evidence() == [{}, None, {}]
+        (why,) = three.silent
+        assert "http://b:1/api/evidence gave no answer" in why
+
+
+def test_where_none_says_anything_that_is_an_error() -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(500)
+
+    with sources(answer, "a:1,b:1") as both, pytest.raises(SourceError, match="a:1.*; .*b:1"):
+        both.evidence()
 
 
 @pytest.mark.parametrize("twice", ["a:1,a:1", "a:1,http://a:1/", "a:1,b:1,A:1"])

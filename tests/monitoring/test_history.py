@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -181,6 +183,45 @@ def test_rows_of_other_hands_and_later_versions_are_passed_over(path: Path) -> N
     history_path(path).write_bytes(b"\n".join(rows) + b"\n")
     write(path, make_entry(), content="b")
     assert story(path) == [("a-b", Status.DONE)]
+
+
+def test_rows_that_are_no_changes_lie_between_the_changes_and_mean_nothing(path: Path) -> None:
+    """Even one that is about a change, by its id."""
+
+    def others(about: str) -> None:
+        for kind in ("watch", "verdict", "told", "of a later version"):
+            row = {"row": kind, "id": about, "at": timestamp(NOON), "before_hash": "x"}
+            history.append(path, row)
+
+    others("a-b")
+    write(path, make_entry(), content="b", ends=Crash())
+    others("a-b")
+    write(path, make_entry("b", "x"), ends=StaleEdit("b", "x"))
+    others("b-x")
+    write(path, make_entry("b", "c"), content="c")
+    others("b-c")
+    assert story(path) == [
+        ("a-b", Status.DONE),
+        ("b-x", Status.CONFLICT),
+        ("b-c", Status.DONE),
+    ]
+
+
+def test_a_change_made_while_the_history_is_read_is_no_edit_by_hand(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows are read without keeping edits waiting, so one may come in between."""
+    write(path, make_entry(), content="b")
+    real = history.rows
+
+    def rows(*arguments: Any, **options: Any) -> Iterator[history.Row]:
+        monkeypatch.undo()
+        write(path, make_entry("b", "c"), content="c")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(history, "rows", rows)
+    assert story(path) == [("a-b", Status.DONE)]
+    assert story(path) == [("a-b", Status.DONE), ("b-c", Status.DONE)]
 
 
 def test_a_history_that_cannot_be_written_prevents_the_change(

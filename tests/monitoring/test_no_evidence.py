@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.model import generation_of
+from monitoring import history
 from monitoring.analysis.verdict import Kind
 from monitoring.controller import Controller
 from monitoring.sources import GatewaySources
@@ -103,7 +104,7 @@ def check_nothing_is_done(file: Path, source: GatewaySources) -> None:
         told = controller.tick()
         assert {one.verdict.kind for one in told} <= {Kind.INCONCLUSIVE, Kind.ERROR}
     assert file.read_text() == TEXT
-    assert not file.with_name("routing.history.jsonl").exists()
+    assert history.read(file) == []
 
 
 @pytest.mark.parametrize("answer", ANSWERS)

@@ -23,12 +23,12 @@ from typing import Any
 
 import pytest
 
-from gateway import atomic, routing_file
+from gateway import atomic, neighbour, routing_file
 from gateway.config import parse
 from gateway.edit import SetWeight
 from gateway.errors import ConfigError, StaleEdit
 from gateway.model import generation_of
-from monitoring import editing, history
+from monitoring import editing, history, journal
 from monitoring.history import BY_HAND, Entry, Status
 
 TEXT = """\
@@ -318,7 +318,9 @@ def check_history(entries: list[Entry], present: str) -> None:
     assert known == present
 
 
-TRACED = {module.__file__ for module in (atomic, routing_file, editing, history)}
+TRACED = {
+    module.__file__ for module in (atomic, neighbour, routing_file, editing, history, journal)
+}
 
 
 def crash_at(line: int, path: Path) -> None:

@@ -101,13 +101,14 @@ class System:
         eventually(lambda: answers(f"{url}/ready"), f"{model} {version} is ready")
         return url
 
-    def gateway(self, text: str, *more: str) -> Served:
-        """``canary serve`` on a file of its own."""
+    def gateway(self, text: str, *more: str, controller: bool = False) -> Served:
+        """``canary serve`` on a file of its own; alone, unless there is to be a controller."""
         file = self.folder / "routing.yaml"
         file.write_text(text)
         log = self.folder / f"{len(self.running)}.log"
         free = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
-        process = self.start("monitoring", "serve", str(file), *free, *more)
+        alone = () if controller else ("--no-controller",)
+        process = self.start("monitoring", "serve", str(file), *free, *alone, *more)
 
         def said() -> Any:
             """Where it listens; a port found free beforehand may be gone by then."""

@@ -202,6 +202,31 @@ def test_what_differs_from_the_defaults_is_kept() -> None:
     )
 
 
+def test_each_candidate_may_have_a_rollout_of_its_own_with_or_without_steps() -> None:
+    text = """\
+rollout:
+- {candidate: v2, steps: [{weight: 1, pause: 10m}], paused: true}
+- candidate: v1
+  on_failure: alert
+  paused: false
+"""
+    found = only_route(route(text))
+
+    assert found.rollouts == (
+        Rollout("v2", (Step(100, 600.0),), paused=True),
+        Rollout("v1", (), OnFailure.ALERT),
+    )
+    assert found.rollout("v1") == found.rollouts[1]
+    assert found.rollout("v3") is None
+
+
+def test_a_list_of_one_rollout_is_the_same_as_the_rollout_alone() -> None:
+    alone = only_route(route("rollout: {candidate: v2}"))
+
+    assert alone == only_route(route("rollout: [{candidate: v2}]"))
+    assert alone.rollouts == (Rollout("v2"),)
+
+
 def test_an_empty_analysis_and_a_webhook_without_events_have_their_defaults() -> None:
     found = parse((route("analysis: {}") + "notify: [{webhook: http://a}]\n").encode())
     assert found.routes[0].analysis == Analysis()
@@ -478,6 +503,35 @@ def test_a_version(version: str, found: str) -> None:
             "rollout: {candidate: v2, steps: [{weight: 1, pause: 1m}], on_failure: promote}",
             "rollout.on_failure: 'promote' is unknown here",
         ),
+        (
+            "rollout: {candidate: v2, paused: yes}",
+            "rollout.paused: 'yes' is neither true nor false",
+        ),
+        ("rollout: {candidate: v2, pause: true}", "rollout.pause: unknown key 'pause'"),
+        ("rollout: {}", "rollout: key 'candidate' is missing"),
+        ("rollout: {candidate: v7}", "rollout.candidate: this route has no version 'v7'"),
+        ("rollout: v2", "rollout: a single value stands here"),
+        ("rollout: []", "rollout: this is empty"),
+        ("rollout: [v2]", "rollout[0]: a single value stands here"),
+        ("rollout: [[]]", "rollout[0]: a list stands here"),
+        ("rollout: [{steps: [{weight: 1, pause: 1m}]}]", "rollout[0]: key 'candidate' is missing"),
+        (
+            "rollout: [{candidate: v1}, {candidate: v7}]",
+            "rollout[1].candidate: this route has no version 'v7'",
+        ),
+        (
+            "rollout: [{candidate: v2}, {candidate: v1}, {candidate: v2}]",
+            "rollout[2].candidate: 'v2' has a rollout already, rollout[0]",
+        ),
+        (
+            "rollout: [{candidate: v1}, {candidate: v2, steps: [{weight: ten, pause: 1m}]}]",
+            "rollout[1].steps[0].weight: 'ten' is not a percentage",
+        ),
+        (
+            "rollout: [{candidate: v2, steps: [{weight: 5, pause: 1m}, {weight: 5, pause: 1m}]}]",
+            "rollout[0].steps[1].weight: '5' is not more than 5, the step before",
+        ),
+        ("rollout: [{candidate: v2, step: []}]", "rollout[0].step: unknown key 'step'"),
         ("analysis: {max_false_rollback: 0}", "analysis.max_false_rollback: '0' is out of range"),
         (
             "analysis: {max_false_rollback: 51%}",
@@ -619,15 +673,88 @@ def test_a_foreign_file_gets_a_list_that_ends() -> None:
     assert found[-1] == "routing.yaml:99:1: and 151 more problems below; correct these first"
 
 
-# What is taken, but not acted on.
+# What is taken, but is not as it says.
 
 
 def test_warnings_name_the_keys_that_do_nothing_yet() -> None:
     assert [each.render("routing.yaml") for each in warnings(FULL.encode())] == [
         "routing.yaml:19:5: routes.iris.mirror: 'mirror' is checked but not acted on yet",
-        "routing.yaml:20:5: routes.iris.rollout: 'rollout' is checked but not acted on yet",
-        "routing.yaml:34:1: notify: 'notify' is checked but not acted on yet",
     ]
+
+
+RAMP = "steps: [{weight: 1, pause: 1m}, {weight: 50.5, pause: forever}]"
+JUDGED = "analysis: {errors: {max_increase: 0.1%}}"
+NOT_JUDGED = "nothing is judged, so no step is ever taken; add `analysis` to the route"
+NEVER = "nothing is tolerated, so nothing can be proven: it never advances by itself"
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        (f"rollout: {{candidate: v2, {RAMP}}}", [f"6:30: rollout.steps: {NOT_JUDGED}"]),
+        (
+            f"rollout: [{{candidate: v2}}, {{candidate: v3, {RAMP}}}]\n",
+            [f"6:48: rollout[1].steps: {NOT_JUDGED}"],
+        ),
+        (
+            f"rollout: {{candidate: v2, {RAMP}}}\nanalysis: {{}}",
+            [
+                f"7:5: analysis.errors.max_increase: {NEVER}; add `errors: {{max_increase: 0.1%}}`,"
+                " say"
+            ],
+        ),
+        (
+            f"rollout: {{candidate: v2, {RAMP}}}\nanalysis:\n  errors: {{limit: 5%}}",
+            [
+                f"8:7: analysis.errors.max_increase: {NEVER}; add `errors: {{max_increase: 0.1%}}`,"
+                " say"
+            ],
+        ),
+        (
+            f"rollout: {{candidate: v2, {RAMP}}}\nanalysis:\n  errors: {{max_increase: 0}}\n"
+            "  latency: {max_increase: 0.00%}\n  predictions: {max_shift: 0, action: rollback}",
+            [
+                f"8:16: analysis.errors.max_increase: {NEVER}; write 0.1%, say",
+                f"9:17: analysis.latency.max_increase: {NEVER}; write 1%, say",
+                f"10:21: analysis.predictions.max_shift: {NEVER}; write 2%, say",
+            ],
+        ),
+        (
+            f"{JUDGED}\nrollout:\n- {{candidate: v2, {RAMP}}}\n- {{candidate: v3, {RAMP}}}",
+            [
+                "7:5: rollout: the last steps add up to 101 (v2 50.5 + v3 50.5); weights must not "
+                "be more than 100 together, so not all of these steps can be taken: lower some"
+            ],
+        ),
+    ],
+)
+def test_a_rollout_that_cannot_come_to_its_end_is_warned_of(more: str, found: list[str]) -> None:
+    text = route(more, ", v3: {url: http://c}").encode()
+
+    assert [each.render("").replace("routes.iris.", "")[1:] for each in warnings(text)] == found
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        f"rollout: {{candidate: v2, {RAMP}}}\n{JUDGED}",
+        f"rollout: {{candidate: v1, {RAMP}}}",
+        f"rollout: {{candidate: v1, {RAMP}}}\nanalysis: {{}}",
+        "rollout: {candidate: v2, on_failure: alert}",
+        "rollout: {candidate: v2}\nanalysis: {}",
+        f"rollout: [{{candidate: v1, {RAMP}}}, {{candidate: v2, {RAMP}}}]\n{JUDGED}",
+        f"rollout: {{candidate: v2, {RAMP}}}\n"
+        "analysis: {errors: {max_increase: 0.01%}, predictions: {max_shift: 0}}",
+        f"rollout: [{{candidate: v2, {RAMP}}},\n"
+        f"  {{candidate: v3, steps: [{{weight: 49.5, pause: 1s}}]}}]\n{JUDGED}",
+    ],
+    ids=[
+        *("judged", "over", "over, with an analysis", "watched", "watched and judged"),
+        *("one is over", "a shift that only alerts", "100 together"),
+    ],
+)
+def test_a_rollout_that_can_is_not_warned_of(more: str) -> None:
+    assert warnings(route(more, ", v3: {url: http://c}").encode()) == ()
 
 
 def test_there_is_nothing_to_warn_of_in_what_is_acted_on() -> None:
@@ -694,7 +821,15 @@ trees = st.recursive(
                 [
                     *("routes", "iris", "v1", "versions", "stable", "match", "header", "path"),
                     *("url", "urls", "weight", "sticky", "prediction", "rollout", "steps"),
-                    *("candidate", "mirror", "analysis", "errors", "max_increase", "notify"),
+                    *(
+                        "candidate",
+                        "paused",
+                        "mirror",
+                        "analysis",
+                        "errors",
+                        "max_increase",
+                        "notify",
+                    ),
                     "[key]",
                 ]
             ),

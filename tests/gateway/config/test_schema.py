@@ -42,6 +42,7 @@ routes:
       steps: [{weight: 1, pause: 10m}, {weight: 50%, pause: forever}]
       on_failure: alert
       on_success: hold
+      paused: true
     analysis:
       max_false_rollback: 1%
       errors: {max_increase: 0.1%}
@@ -52,6 +53,8 @@ routes:
     stable: v1
     versions: {v1: {url: "http://a"}}
     sticky: {header: X-User-Id}
+    rollout:
+      - {candidate: v1, steps: [{weight: 2.5, pause: 1d}]}
 notify:
   - {webhook: "https://chat.example/hook?x=y", events: [error]}
   - {webhook: "http://localhost:9"}
@@ -126,8 +129,13 @@ def test_what_the_gateway_takes_the_schema_takes_however_yaml_types_it(text: str
         ("protocol: v2", "protocol: v3"),
         ("path: /predict,", "path: predict,"),
         ("X-Tenant: 42", "'X Tenant': 42"),
-        ("steps: [", "steps: [{weight: 0, pause: 1m}, "),
-        ("steps: [", "steps: [{weight: 1}, "),
+        ("steps: [{weight: 1,", "steps: [{weight: 0, pause: 1m}, {weight: 1,"),
+        ("steps: [{weight: 1,", "steps: [{weight: 1}, {weight: 1,"),
+        ("steps: [{weight: 2.5, pause: 1d}]", "steps: []"),
+        ("- {candidate: v1, steps:", "- {steps:"),
+        ("- {candidate: v1, steps:", "- v1\n      - {candidate: v1, step:"),
+        ("- {candidate: v1, steps: [{weight: 2.5, pause: 1d}]}", "[]"),
+        ("paused: true", "paused: 1"),
         ("max_false_rollback: 1%", "max_false_rollback: 60"),
         ("min_bad: 5", "min_bad: 0"),
         ("events: [error]", "events: [errors]"),

@@ -1,0 +1,107 @@
+"""What the controller writes into the history beside its edits, and what it learns from there.
+
+Verdicts are written when they say something new, and how far one has come every so often: after a
+kill at most a tenth of the time watched is lost, never evidence, which the gateways still hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from monitoring import history, journal
+from monitoring.docket import Filed, Judgement, Key
+from monitoring.record import VERDICT, WATCH, Record, resumed, row_of
+
+LEAST_GAP: Final = 10.0  # seconds watched between two rows that only say how far one has come
+MOST_GAP: Final = 1800.0
+GAP: Final = 0.1  # of what was watched so far
+
+_ENDS: Final = frozenset({"rollback", "promote", "start"})
+"""Actions after which what was known of a candidate is about another run."""
+
+
+class Chronicle:
+    """Of one routing file. Everything here may raise OSError."""
+
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+        self._path = path
+        self._clock = clock
+        self._position = 0
+        self._said: dict[Key, tuple[str, str]] = {}
+        self._noted: dict[Key, float] = {}  # seconds watched as of the last row
+        self.told: set[str] = set()
+        self.last_action: dict[Key, str] = {}
+
+    def recall(self) -> dict[Key, Filed]:
+        """What an earlier controller knew of the candidates, from all rows so far."""
+        records: dict[Key, Record] = {}
+        rows, self._position = journal.tail(self._path, 0)
+        done = {row["id"] for row in rows if row.get("row") in ("done", "late")}
+        for row in rows:
+            record = Record.of(row)
+            if record is not None:
+                records[record.key] = record
+                self._said[record.key] = record.kind, str(record.action)
+            self._learn(row)
+            key = _key(row)
+            if row.get("row") == "intent" and row["id"] in done and key in records:
+                if row.get("action") in _ENDS:
+                    del records[key]
+                elif row.get("action") == "resume":
+                    records[key] = resumed(records[key])
+        return {key: record.filed for key, record in records.items()}
+
+    def catch_up(self) -> bool:
+        """Read what was added since. Says whether there was a change among it."""
+        rows, self._position = journal.tail(self._path, self._position)
+        for row in rows:
+            self._learn(row)
+        return any(row.get("row") in ("done", "late") for row in rows)
+
+    def news(self) -> list[history.Entry]:
+        """The changes that nobody was told of yet."""
+        return [one for one in history.read(self._path) if one.id and one.id not in self.told]
+
+    def note(self, judgement: Judgement, generation: str) -> bool:
+        """Write a row if there is something to say. True if it says something new."""
+        key, says = judgement.key, (str(judgement.kind), str(judgement.action))
+        seconds = judgement.filed.watch.seconds if judgement.filed else 0.0
+        new = self._said.get(key) != says
+        since = seconds - self._noted.get(key, 0.0)
+        due = since < 0 or since >= min(max(LEAST_GAP, GAP * seconds), MOST_GAP)
+        if new or due:
+            self.write(judgement, VERDICT if new else WATCH, generation)
+            self._said[key], self._noted[key] = says, seconds
+        return new
+
+    def write(self, judgement: Judgement, kind: str, generation: str) -> None:
+        """A row of this judgement."""
+        at = history.timestamp(self._clock())
+        row = row_of(judgement, kind=kind, id=history.new_id(), at=at, generation=generation)
+        journal.append(self._path, row)
+
+    def tell(self, ids: Sequence[str], outcome: str) -> None:
+        """People were told of these changes, or nobody could be."""
+        self.told.update(ids)
+        for one in ids:
+            row = {"row": "told", "id": one, "at": history.timestamp(self._clock())}
+            journal.append(self._path, row | {"outcome": outcome})
+
+    def forget(self, key: Key) -> None:
+        """The run has ended."""
+        self._said.pop(key, None)
+        self._noted.pop(key, None)
+
+    def _learn(self, row: Mapping[str, Any]) -> None:
+        if row.get("row") == "told":
+            self.told.add(str(row["id"]))
+        elif row.get("row") == "intent":
+            with suppress(KeyError):
+                self.last_action[_key(row)] = str(row["action"])
+
+
+def _key(row: Mapping[str, Any]) -> Key:
+    return str(row.get("route")), str(row.get("version"))

@@ -1,0 +1,103 @@
+"""``history`` and ``replay``: who changed the traffic and why, and whether it holds water."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+from monitoring import history as changes
+from monitoring import journal
+from monitoring.commands.options import DEFAULT_FILE, File, Json, print_json, shown
+from monitoring.record import VERDICT, WATCH
+from monitoring.replay import replay as replayed
+
+Event: TypeAlias = changes.Entry | journal.Row
+"""A change of the file, or the row of a verdict."""
+
+_TOLD = ("id", "at", "route", "version", "verdict", "action", "sentence", "evidence", "limit")
+_WHERE = ("generation", "weight", "following", "step", "steps", "stand", "numbers")
+
+
+def history(
+    file: File = DEFAULT_FILE,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The newest so many.")] = 20,
+    json: Json = False,
+) -> None:
+    """Who changed the traffic, when and why, and what the verdicts were; the newest last."""
+    events = list(_events(file))[-limit:]
+    if json:
+        print_json([_document(event) for event in events])
+        return
+    if not events:
+        typer.echo(f"no change of {file} is recorded yet")
+    for event in events:
+        typer.echo(_line(event))
+
+
+def replay(file: File = DEFAULT_FILE, json: Json = False) -> None:
+    """Make every verdict and decision of the history again from the evidence in it; exit 1 if one
+    comes out differently.
+    """
+    found = replayed(journal.rows(file, {VERDICT, WATCH, "intent"}))
+    agrees = not found.disagreements
+    if json:
+        print_json({"ok": agrees} | asdict(found))
+    else:
+        for one in found.disagreements:
+            typer.echo(shown(one))
+        how = "all agree" if agrees else f"{len(found.disagreements)} do not agree"
+        typer.echo(
+            f"{found.verdicts} verdicts, {found.looks} looks between them and "
+            f"{found.edits} edits of the controller made again: {how}"
+        )
+    if not agrees:
+        raise typer.Exit(1)
+
+
+def _events(file: Path) -> Iterator[Event]:
+    """Changes and verdicts in the order in which they happened."""
+    after: dict[str, list[journal.Row]] = {"": []}
+    latest = ""
+    for row in journal.rows(file, {VERDICT, "intent"}):
+        if row["row"] == "intent":
+            latest = str(row["id"])
+            after[latest] = []
+        else:
+            after[latest].append(row)
+    yield from after[""]
+    for entry in changes.read(file):
+        yield entry
+        yield from after.get(entry.id, ()) if entry.id else ()
+
+
+def _document(event: Event) -> dict[str, Any]:
+    if isinstance(event, changes.Entry):
+        return {"row": "change"} | asdict(event)
+    return {"row": VERDICT} | {name: event.get(name) for name in (*_TOLD, *_WHERE)}
+
+
+def _line(event: Event) -> str:
+    """One event on one line: when, who, what, why."""
+    if isinstance(event, changes.Entry):
+        return _change(event)
+    what = f"{event.get('verdict')} at {event.get('weight')} %, {event.get('action')}"
+    where = f"{event.get('route')} {event.get('version')}"
+    parts = [event.get("at"), "verdict", where, what, event.get("sentence")]
+    return shown("  ".join(str(part) for part in parts if part))
+
+
+def _change(entry: changes.Entry) -> str:
+    shares = [
+        f"{version} {entry.before.get(version, 0):g} -> {share:g} %"
+        for version, share in entry.after.items()
+        if entry.before.get(version) != share
+    ]
+    parts = [entry.at, entry.by, entry.action, entry.route, ", ".join(shares)]
+    line = "  ".join(part for part in parts if part)
+    if entry.status is not changes.Status.DONE:
+        line += f"  [{entry.status}: nothing was changed]"
+    return shown(f"{line}  {entry.reason}" if entry.reason else line)

@@ -1,0 +1,61 @@
+"""Every decision of the past made again from what was written down of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitoring.docket import Key
+from monitoring.record import VERDICT, WATCH, Record
+
+CONTROLLER = "controller"
+
+
+@dataclass(slots=True)
+class Replay:
+    """How many verdicts, looks in between and edits of the controller were looked at, and what did
+    not come out the same: a sentence each, with the row's id.
+    """
+
+    verdicts: int = 0
+    looks: int = 0
+    edits: int = 0
+    disagreements: list[str] = field(default_factory=list)
+
+
+def replay(rows: Iterable[Mapping[str, Any]]) -> Replay:
+    """Judge each recorded case again, choose again, and see whether each edit of the controller
+    follows from the verdict before it.
+    """
+    found = Replay()
+    latest: dict[Key, Record] = {}
+    for row in rows:
+        if row.get("row") in (VERDICT, WATCH) and row.get("case"):
+            record = Record.of(row)
+            if row["row"] == VERDICT:
+                found.verdicts += 1
+            else:
+                found.looks += 1
+            if record is None:
+                found.disagreements.append(f"{row.get('id')}: this version cannot read it")
+                continue
+            latest[record.key] = record
+            if why := record.disagreement():
+                found.disagreements.append(f"{record.id}: {why}")
+        elif row.get("row") == "intent" and row.get("by") == CONTROLLER:
+            found.edits += 1
+            key = str(row.get("route")), str(row.get("version"))
+            if why := _unexplained(row, latest.get(key)):
+                found.disagreements.append(f"{row.get('id')}: {why}")
+    return found
+
+
+def _unexplained(row: Mapping[str, Any], record: Record | None) -> str:
+    """Why an edit does not follow from the verdict before it; empty if it does."""
+    action = row.get("action")
+    if record is None:
+        return f"{action} without a verdict before it"
+    if str(record.action) != action:
+        return f"{action} where the verdict before it called for {record.action}"
+    return ""
