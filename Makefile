@@ -22,7 +22,7 @@ install: .venv/installed
 	touch $@
 
 demo: install
-	$(BIN)/canary demo
+	$(BIN)/canary demo $(if $(STORY),--story $(STORY))
 
 test: install
 	tests/install-packages

@@ -29,6 +29,7 @@ from pathlib import Path
 from time import sleep
 from typing import Final
 
+from gateway import reserve
 from gateway.errors import StaleEdit
 from gateway.model import generation_of
 from gateway.neighbour import copy_owner, sync_directory
@@ -39,6 +40,9 @@ NO_FILE: Final = "no file"
 _AT_FDCWD: Final = -100
 _NOREPLACE: Final = 1
 _EXCHANGE: Final = 2
+_RESERVED: Final = ".reserve"
+"""The suffix of a temporary file that was the reserve."""
+
 # How often, and how far apart in seconds, a text that an editor has open is looked at again before
 # it is taken as it is: a handle that is never closed must not keep a rollback from happening.
 _LOOKS: Final = 500
@@ -47,14 +51,20 @@ _PAUSE: Final = 0.001
 _renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
 
 
-def replace_if(path: Path, expected: bytes, new: bytes) -> None:
+def replace_if(path: Path, expected: bytes, new: bytes, *, use_reserve: bool = False) -> None:
     """Put ``new`` in the place of ``expected``, keeping mode and owner, on disk when it returns.
+    With ``use_reserve`` on a full disk, too, where there is a :mod:`reserve <gateway.reserve>`.
 
     Raises :class:`StaleEdit` if the file holds anything else, up to the very last moment, and
     OSError where the file system refuses; the file is as it was, then.
     """
     try:
-        temporary = _write_beside(path, expected, new)
+        try:
+            temporary = _write_beside(path, expected, new)
+        except OSError as error:
+            if not use_reserve or error.errno not in reserve.FULL:
+                raise
+            temporary = _write_into_reserve(path, expected, new, error)
         try:
             _swap_in(temporary, path, expected, new)
             # It is done, whatever becomes of this: a power cut could still bring the old text
@@ -74,9 +84,12 @@ def recover(path: Path) -> None:
     Its temporary file goes away, unless it is a person's save that had come out of the swap: that
     is put back or, if the file has been saved again since, kept as ``<name>.saved-<generation>``.
     """
-    with suppress(OSError):
-        _part(path).unlink(missing_ok=True)
-    leftover = re.compile(re.escape(f".{path.name}.") + r"([0-9a-f]{12})-([0-9a-f]{12})\.tmp")
+    for half in (_part(path), reserve.half_made(path)):
+        with suppress(OSError):
+            half.unlink(missing_ok=True)
+    leftover = re.compile(
+        re.escape(f".{path.name}.") + r"([0-9a-f]{12})-([0-9a-f]{12})\.(tmp|reserve)"
+    )
     for temporary in list(path.parent.iterdir()):
         if found := leftover.fullmatch(temporary.name):
             _finish(temporary, path, found[1], found[2])
@@ -85,6 +98,14 @@ def recover(path: Path) -> None:
 def _part(path: Path) -> Path:
     """Where a text is while it is being written."""
     return path.with_name(f".{path.name}.part")
+
+
+def _whole(path: Path, expected: bytes, new: bytes, suffix: str) -> Path:
+    """Where it is afterwards. Only whole texts get the name that `recover` reads: no half-written
+    one is ever mistaken for somebody's save.
+    """
+    names = f"{generation_of(expected)}-{generation_of(new)}"
+    return path.with_name(f".{path.name}.{names}{suffix}")
 
 
 def _write_beside(path: Path, expected: bytes, new: bytes) -> Path:
@@ -97,13 +118,18 @@ def _write_beside(path: Path, expected: bytes, new: bytes) -> Path:
             file.flush()
             copy_owner(file.fileno(), path.stat())
             os.fsync(file.fileno())
-        # Only whole texts get the name that `recover` reads: no half-written one is ever mistaken
-        # for somebody's save.
-        names = f"{generation_of(expected)}-{generation_of(new)}"
-        return part.rename(path.with_name(f".{path.name}.{names}.tmp"))
+        return part.rename(_whole(path, expected, new, ".tmp"))
     except OSError:
         part.unlink(missing_ok=True)
         raise
+
+
+def _write_into_reserve(path: Path, expected: bytes, new: bytes, full: OSError) -> Path:
+    """The same without a new block. Raises the error that led here, if there is no reserve."""
+    try:
+        return reserve.fill(path, new).rename(_whole(path, expected, new, _RESERVED))
+    except FileNotFoundError:
+        raise full from None
 
 
 def _swap_in(temporary: Path, path: Path, expected: bytes, new: bytes) -> None:
@@ -146,7 +172,8 @@ def _put_back(temporary: Path, path: Path, placed: bytes) -> None:
 
 
 def _finish(temporary: Path, path: Path, expected: str, new: str) -> None:
-    """Do away with a temporary file, but with no text that only a person can have written.
+    """Do away with a temporary file, but with no text that only a person can have written. One that
+    was the reserve is it again.
 
     What cannot be done now, for want of space or rights, the next edit tries again.
     """
@@ -157,9 +184,22 @@ def _finish(temporary: Path, path: Path, expected: str, new: str) -> None:
                 _put_back(temporary, path, present)
         out = generation_of(temporary.read_bytes())
         if out in (expected, new):
-            temporary.unlink()
+            if not (temporary.suffix == _RESERVED and _give_back(temporary, path)):
+                temporary.unlink()
         else:
             temporary.rename(path.with_name(f"{path.name}.saved-{out}"))
+
+
+def _give_back(temporary: Path, path: Path) -> bool:
+    """Make it the reserve, to be written into by the next edit; unless that could be noticed:
+    another name for it, or somebody who has it open.
+    """
+    with temporary.open("rb") as file:
+        alone = os.fstat(file.fileno()).st_nlink == 1 and lease(file.fileno(), fcntl.F_WRLCK)
+        if alone and not reserve.place(path).exists():
+            temporary.rename(reserve.place(path))
+            return True
+    return False
 
 
 def _at_rest(path: Path, hoped: bytes) -> bytes:
@@ -178,9 +218,9 @@ def _at_rest(path: Path, hoped: bytes) -> bytes:
     return content
 
 
-def lease(descriptor: int) -> bool | None:
-    """Ask to be told of writers: True if there is none now, False if there is; None where the
-    system cannot say (no such leases, or not our file).
+def lease(descriptor: int, kind: int = fcntl.F_RDLCK) -> bool | None:
+    """Ask to be told of writers (``F_WRLCK``: of anybody else who opens the file): True if there is
+    none now, False if there is; None where the system cannot say (no such leases, or not our file).
     """
     if sys.platform != "linux":
         return None
@@ -188,7 +228,7 @@ def lease(descriptor: int) -> bool | None:
         # The signal for "somebody wants to write" would by default end the process; this one is
         # ignored, as we look ourselves.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, kind)
     except OSError as error:
         return False if error.errno == errno.EAGAIN else None
     return True

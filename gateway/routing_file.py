@@ -67,8 +67,10 @@ def edit(
     *,
     if_generation: str | None = None,
     around_write: Around | None = None,
+    use_reserve: bool = False,
 ) -> EditResult:
-    """Make the change if the file still has the generation the decision was based on (None: any).
+    """Make the change if the file still has the generation the decision was based on (None: any);
+    with ``use_reserve`` on a full disk, too (see :mod:`gateway.reserve`).
 
     Raises :class:`StaleEdit` if it has not, or if somebody saves it meanwhile; the errors of
     :func:`gateway.edit.apply`; :class:`EditFailed` if the file system refuses. In all these cases
@@ -83,7 +85,8 @@ def edit(
             if resolve(path) != target:
                 # The link was swapped, as GitOps and Kubernetes do: the file is another one now.
                 raise StaleEdit(result.before.generation, read(path).generation)
-            atomic.replace_if(target, result.before.content, result.after.content)
+            before, after = result.before.content, result.after.content
+            atomic.replace_if(target, before, after, use_reserve=use_reserve)
         return result
 
 

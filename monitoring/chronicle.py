@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from monitoring import history, journal
 from monitoring.docket import Filed, Judgement, Key
-from monitoring.record import VERDICT, WATCH, Record, resumed, row_of
+from monitoring.record import VERDICT, WATCH, Record, Says, resumed, row_of, says_of
 
 LEAST_GAP: Final = 10.0  # seconds watched between two rows that only say how far one has come
 MOST_GAP: Final = 1800.0
@@ -27,24 +27,25 @@ class Chronicle:
     """Of one routing file. Everything here may raise OSError."""
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
-        self._path = path
+        self.path = path
         self._clock = clock
         self._position = 0
-        self._said: dict[Key, tuple[str, str]] = {}
+        self._said: dict[Key, Says] = {}
         self._noted: dict[Key, float] = {}  # seconds watched as of the last row
+        self._late: list[history.Entry] = []
         self.told: set[str] = set()
         self.last_action: dict[Key, str] = {}
 
     def recall(self) -> dict[Key, Filed]:
         """What an earlier controller knew of the candidates, from all rows so far."""
         records: dict[Key, Record] = {}
-        rows, self._position = journal.tail(self._path, 0)
+        rows, self._position = journal.tail(self.path, 0)
         done = {row["id"] for row in rows if row.get("row") in ("done", "late")}
         for row in rows:
             record = Record.of(row)
             if record is not None:
                 records[record.key] = record
-                self._said[record.key] = record.kind, str(record.action)
+                self._said[record.key] = record.says
             self._learn(row)
             key = _key(row)
             if row.get("row") == "intent" and row["id"] in done and key in records:
@@ -56,18 +57,30 @@ class Chronicle:
 
     def catch_up(self) -> bool:
         """Read what was added since. Says whether there was a change among it."""
-        rows, self._position = journal.tail(self._path, self._position)
+        rows, self._position = journal.tail(self.path, self._position)
         for row in rows:
             self._learn(row)
         return any(row.get("row") in ("done", "late") for row in rows)
 
-    def news(self) -> list[history.Entry]:
-        """The changes that nobody was told of yet."""
-        return [one for one in history.read(self._path) if one.id and one.id not in self.told]
+    @property
+    def unrecorded(self) -> int:
+        """How many changes were made that the history could not take yet."""
+        return len(self._late)
+
+    def owe(self, entry: history.Entry) -> None:
+        """A change was made and could not be written down."""
+        self._late.append(entry)
+
+    def settle(self) -> None:
+        """Write down what is owed."""
+        while self._late:
+            history.record_late(self.path, self._late[0], self._clock)
+            del self._late[0]
 
     def note(self, judgement: Judgement, generation: str) -> bool:
         """Write a row if there is something to say. True if it says something new."""
-        key, says = judgement.key, (str(judgement.kind), str(judgement.action))
+        key = judgement.key
+        says = says_of(judgement)
         seconds = judgement.filed.watch.seconds if judgement.filed else 0.0
         new = self._said.get(key) != says
         since = seconds - self._noted.get(key, 0.0)
@@ -81,14 +94,14 @@ class Chronicle:
         """A row of this judgement."""
         at = history.timestamp(self._clock())
         row = row_of(judgement, kind=kind, id=history.new_id(), at=at, generation=generation)
-        journal.append(self._path, row)
+        journal.append(self.path, row)
 
     def tell(self, ids: Sequence[str], outcome: str) -> None:
         """People were told of these changes, or nobody could be."""
         self.told.update(ids)
         for one in ids:
             row = {"row": "told", "id": one, "at": history.timestamp(self._clock())}
-            journal.append(self._path, row | {"outcome": outcome})
+            journal.append(self.path, row | {"outcome": outcome})
 
     def forget(self, key: Key) -> None:
         """The run has ended."""

@@ -30,6 +30,13 @@ class Filed:
     watch: Watch
     failed: bool = False  # and paused for it: who resumes asks for another verdict
 
+    def after(self, verdict: Verdict) -> Filed:
+        """What is remembered of a verdict: that it was a failure."""
+        if verdict.kind is not Kind.FAILED:
+            return self
+        failed = verdict.reasons[0], verdict.sentence
+        return replace(self, case=replace(self.case, failed=failed))
+
     def is_over(self, windows: Sequence[Window], gateways: int, began: bool) -> bool:
         """Whether the run it is about has ended and another one has begun, or gateways came or
         went.
@@ -60,6 +67,14 @@ class Judgement:
     @property
     def key(self) -> Key:
         return self.route.name, self.candidate.name
+
+    @property
+    def alerts(self) -> tuple[str, ...]:
+        """What people are to hear of though nothing is done: a failure where the file asks for an
+        alert, and answers that have shifted.
+        """
+        failed = (self.verdict.sentence,) if self.action is Action.ALERT else ()
+        return (*failed, *self.verdict.alerts)
 
     @property
     def kind(self) -> Kind:
@@ -125,7 +140,8 @@ class Docket:
         position = position_of(route, candidate.name, filed.watch.seconds)
         paused = position.stand is Stand.PAUSED
         filed = replace(filed, failed=paused and verdict.kind is Kind.FAILED)
-        self._filed[route.name, candidate.name] = filed
+        # The row of a failure holds what it was made of, and not that it was one.
+        self._filed[route.name, candidate.name] = filed.after(verdict)
         kind = verdict.on(position.following or FULL_WEIGHT)
         action = choose(position.stand, kind, rollout)
         return Judgement(route, candidate, verdict, position, action, filed)

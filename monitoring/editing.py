@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import time
 
-from gateway import routing_file
+from gateway import reserve, routing_file
 from gateway.config import parse
-from gateway.edit import Change, diff
+from gateway.edit import Change, SetWeight, diff
 from gateway.routing_file import EditResult
 from monitoring import history
 
@@ -21,7 +21,7 @@ class Changed:
 
     ``before`` and ``after`` are the shares of the route's versions in percent, stable included;
     ``generation`` is the file's afterwards. ``noop``: the file said so already, nothing was
-    written.
+    written. ``unrecorded``: what the history could not take, for :func:`history.record_late`.
     """
 
     diff: str
@@ -30,6 +30,27 @@ class Changed:
     before_generation: str
     generation: str
     noop: bool
+    unrecorded: history.Entry | None = None
+
+
+def is_rollback(change: Change) -> bool:
+    """Whether a change takes a candidate out: what may happen unrecorded rather than not at all."""
+    return isinstance(change, SetWeight) and change.weight_bp == 0
+
+
+def prepare(path: Path) -> str:
+    """Keep in place what a rollback needs on a full disk; to be called at the start and after each
+    change. Gives why that cannot be, as a sentence, else an empty text.
+    """
+    try:
+        with routing_file.locked(path) as target:
+            reserve.prepare(target)
+    except OSError as error:
+        return (
+            f"{error.filename or path}: {error.strerror}; no space can be kept for a rollback on "
+            "a full disk: free some, or make the directory writable for this user"
+        )
+    return ""
 
 
 def change(
@@ -41,6 +62,7 @@ def change(
     action: str,
     if_generation: str | None = None,
     dry_run: bool = False,
+    even_unrecorded: bool = False,
     clock: history.Clock = time,
 ) -> Changed:
     """Change the file and record who did it and why; with ``dry_run`` only say what would change.
@@ -48,7 +70,13 @@ def change(
     ``by`` is the actor (``cli:alice``, ``controller``, ``console``), ``action`` the word of the
     command (``set-weight``, ``rollback``, ``promote``). ``if_generation`` is the file the decision
     was based on; None takes it as it is. Errors are those of :func:`gateway.routing_file.edit`.
+
+    What cannot be recorded is not done. Only a rollback is, with ``even_unrecorded``, which also
+    lets it use the space that :func:`prepare` keeps; ValueError for any other change.
     """
+    if even_unrecorded and not is_rollback(change):
+        raise ValueError(f"only a rollback may go unrecorded, not {change}")
+    unrecorded: list[history.Entry] = []
 
     def recorded(result: EditResult) -> AbstractContextManager[None]:
         changed = _changed(path, change, result)
@@ -66,13 +94,57 @@ def change(
             after_hash=changed.generation,
             diff=changed.diff,
         )
+        if even_unrecorded:
+            return _recorded_if_possible(result, entry, clock, unrecorded)
         return history.recorded(result.path, entry, clock)
 
     if dry_run:
         result = routing_file.preview(path, change, if_generation=if_generation)
     else:
-        result = routing_file.edit(path, change, if_generation=if_generation, around_write=recorded)
-    return _changed(path, change, result)
+        result = routing_file.edit(
+            path,
+            change,
+            if_generation=if_generation,
+            around_write=recorded,
+            use_reserve=even_unrecorded,
+        )
+    return replace(_changed(path, change, result), unrecorded=next(iter(unrecorded), None))
+
+
+@contextmanager
+def _recorded_if_possible(
+    result: EditResult,
+    entry: history.Entry,
+    clock: history.Clock,
+    unrecorded: list[history.Entry],
+) -> Iterator[None]:
+    """Write ahead, or else afterwards, when the change may have made room; what cannot be written
+    even then is put into the list.
+    """
+    with ExitStack() as stack:
+        ahead = False
+        with suppress(OSError):
+            _write_ahead(stack, result, entry, clock)
+            ahead = True
+        yield
+    if not ahead:
+        try:
+            history.record_late(result.path, entry, clock)
+        except OSError:
+            unrecorded.append(entry)
+
+
+def _write_ahead(
+    stack: ExitStack, result: EditResult, entry: history.Entry, clock: history.Clock
+) -> None:
+    """On a full disk in the space that the reserve does not need itself. Raises OSError."""
+    try:
+        stack.enter_context(history.recorded(result.path, entry, clock))
+    except OSError as error:
+        needed = len(result.after.content)
+        if error.errno not in reserve.FULL or not reserve.shrink(result.path, needed):
+            raise
+        stack.enter_context(history.recorded(result.path, entry, clock))
 
 
 def _changed(path: Path, change: Change, result: EditResult) -> Changed:

@@ -5,21 +5,25 @@ disk before the file is renamed, a ``done`` row follows. Where a crash left the 
 content hashes tell what happened: every row says which text it found and which it meant to leave,
 so the next row, or the file itself, shows whether it came to be. Text that no row left there was
 edited by hand, and the history says so, too: it always explains the present.
+
+What cannot be recorded is not done, save for a rollback. Such a one gets a ``late`` row when there
+is room again, and is told where it happened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from secrets import token_hex
-from typing import Final
+from time import time
 
 from gateway import routing_file
 from gateway.errors import StaleEdit
+from monitoring import chain
+from monitoring.chain import BY_HAND, Entry, Status
 from monitoring.journal import Row, append, history_path, rows, tail
 
 __all__ = [
@@ -32,52 +36,15 @@ __all__ = [
     "history_path",
     "new_id",
     "read",
+    "record_late",
     "recorded",
     "rows",
     "tail",
     "timestamp",
 ]
 
-BY_HAND: Final = "edited by hand"
-"""The action of an entry nobody wrote: the file changed without this tool."""
-
-_CHANGES: Final = frozenset({"intent", "done", "conflict"})
-"""The kinds of rows that tell of changes; others lie between them and mean nothing here."""
-
 Clock = Callable[[], float]
 """Seconds since the epoch, as ``time.time``."""
-
-
-class Status(StrEnum):
-    """What became of a change."""
-
-    DONE = "done"
-    INTERRUPTED = "interrupted"  # the process ended before the file was replaced
-    CONFLICT = "conflict"  # somebody saved the file at the last moment: nothing was written
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One change of the file.
-
-    ``before`` and ``after`` are the shares of the route's versions in percent, stable included.
-    An edit by hand is only known afterwards: it has the hashes on both sides, and an ``at`` before
-    which it happened.
-    """
-
-    id: str
-    at: str  # ISO 8601, UTC
-    by: str
-    action: str
-    route: str = ""
-    version: str = ""
-    reason: str = ""
-    before: Mapping[str, float] = field(default_factory=dict)
-    after: Mapping[str, float] = field(default_factory=dict)
-    before_hash: str = ""
-    after_hash: str = ""
-    diff: str = ""
-    status: Status = Status.DONE
 
 
 def new_id() -> str:
@@ -96,9 +63,7 @@ def recorded(path: Path, entry: Entry, clock: Clock) -> Iterator[None]:
 
     To be used under the lock of the routing file. Raises OSError if the entry cannot be written.
     """
-    row = {"row": "intent", **asdict(entry)}
-    del row["status"]
-    append(path, row, sync=True)
+    append(path, {"row": "intent", **_ahead(entry)}, sync=True)
     outcome = "done"
     try:
         yield
@@ -116,6 +81,21 @@ def recorded(path: Path, entry: Entry, clock: Clock) -> Iterator[None]:
                 append(path, {"row": outcome, "id": entry.id, "at": timestamp(clock())})
 
 
+def record_late(path: Path, entry: Entry, clock: Clock = time) -> None:
+    """Record a change that was made unrecorded: one row, which :func:`read` puts at its place.
+    More than once does no harm. Raises OSError.
+    """
+    row = {"row": "late", **_ahead(entry), "recorded": timestamp(clock())}
+    append(path, row, sync=True)
+
+
+def _ahead(entry: Entry) -> dict[str, object]:
+    """What is known of an entry before it is known what becomes of it."""
+    row = asdict(entry)
+    del row["status"]
+    return row
+
+
 def read(path: Path, current_generation: str | None = None) -> list[Entry]:
     """All changes up to the present file, oldest first.
 
@@ -131,48 +111,9 @@ def read(path: Path, current_generation: str | None = None) -> list[Entry]:
         # edits waiting.
         with routing_file.locked(path):
             current_generation, end = routing_file.read(path).generation, file.stat().st_size
-    entries = _judged(list(rows(path, _CHANGES, until=end)), current_generation)
-    return _with_edits_by_hand(entries, current_generation, path)
+    entries = chain.chained(list(rows(path, chain.KINDS, until=end)), current_generation)
+    return chain.with_edits_by_hand(entries, current_generation, lambda: _saved(path))
 
 
-def _judged(rows: list[Row], current: str) -> list[Entry]:
-    """The intents, each with what became of it."""
-    names = {each.name for each in fields(Entry)} - {"status"}
-    intents = [
-        Entry(**{name: row[name] for name in names})
-        for row in rows
-        if row.get("row") == "intent" and names <= row.keys()
-    ]
-    outcomes = {row["id"]: row.get("row") for row in rows if row.get("row") != "intent"}
-    seen_next = [*(entry.before_hash for entry in intents), current][1:]
-    return [
-        replace(entry, status=_status(outcomes.get(entry.id), entry.after_hash == seen))
-        for entry, seen in zip(intents, seen_next, strict=True)
-    ]
-
-
-def _status(outcome: object, seen_afterwards: bool) -> Status:
-    if outcome == "conflict":
-        return Status.CONFLICT
-    return Status.DONE if outcome == "done" or seen_afterwards else Status.INTERRUPTED
-
-
-def _with_edits_by_hand(entries: list[Entry], current: str, path: Path) -> list[Entry]:
-    """Fill in what happened to the file between the entries, and after the last."""
-    if not entries:
-        return []
-    explained: list[Entry] = []
-    known = entries[0].before_hash
-    for entry in entries:
-        if entry.before_hash != known:
-            explained.append(_by_hand(known, entry.before_hash, entry.at))
-        explained.append(entry)
-        known = entry.after_hash if entry.status is Status.DONE else entry.before_hash
-    if current != known:
-        saved = routing_file.resolve(path).stat().st_mtime
-        explained.append(_by_hand(known, current, timestamp(saved)))
-    return explained
-
-
-def _by_hand(before: str, after: str, at: str) -> Entry:
-    return Entry("", at, "", BY_HAND, before_hash=before, after_hash=after)
+def _saved(path: Path) -> str:
+    return timestamp(routing_file.resolve(path).stat().st_mtime)

@@ -130,6 +130,7 @@ def _row(line: bytes, kinds: Collection[str] | None) -> Row | None:
     with suppress(ValueError):
         row = json.loads(line)
         if isinstance(row, dict) and isinstance(row.get("id"), str):
-            wanted = kinds is None or row.get("row") in kinds
+            named = row.get("row")
+            wanted = kinds is None or (isinstance(named, str) and named in kinds)
             return row if wanted else None
     return None

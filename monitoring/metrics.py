@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 
 from gateway.model import Event, Route
 from monitoring.analysis.question import question_of
+from monitoring.analysis.saved import SAVED
 from monitoring.analysis.verdict import Kind, Verdict
 from monitoring.postman import Outcome
 from monitoring.rollout.position import Phase
@@ -32,7 +33,9 @@ FRESH: Final = 10.0  # seconds since the last look for which a controller counts
 NONE: Final = "none"
 OPERATOR: Final = "operator"  # the reason of a rollback that a person made
 OTHER: Final = "other"  # a word that no closed set holds
-_SIGNALS: Final = ("errors", "error limit", "latency", "latency limit", "labels", "scores")
+_SIGNALS: Final = (
+    *("errors", "error limit", "latency", "latency limit", "labels", "scores", SAVED),
+)
 _REASONS: Final[Mapping[str, tuple[str, ...]]] = {
     Kind.SUCCESSFUL: (NONE,),
     Kind.FAILED: (*_SIGNALS, "collapse"),
@@ -54,7 +57,8 @@ _Pair: TypeAlias = tuple[str, str]  # route and version
 @dataclass(frozen=True, slots=True)
 class Shown:
     """Where one candidate stands. ``step`` counts from 1, 0 is none; ``watched`` and ``pause`` are
-    seconds, the latter infinite where a person decides; ``verdict`` is None where nobody judges.
+    seconds, the latter infinite where a person decides; ``verdict`` is None where nobody judges,
+    and ``kind`` its answer about the next weight, if that is another than its own.
     """
 
     route: str
@@ -64,6 +68,12 @@ class Shown:
     watched: float = 0.0
     pause: float = 0.0
     verdict: Verdict | None = None
+    kind: Kind | None = None
+
+    @property
+    def judged(self) -> Kind | None:
+        """The verdict in a word."""
+        return self.kind or (self.verdict.kind if self.verdict else None)
 
 
 def reason_of(verdict: Verdict) -> str:
@@ -156,9 +166,12 @@ class Metrics(Collector):
             self._looks.add(outcome if outcome in _LOOKS else OTHER)
             self._last_look = self._clock()
 
-    def verdict_changed(self, route: str, version: str, verdict: Verdict) -> None:
+    def verdict_changed(
+        self, route: str, version: str, verdict: Verdict, kind: Kind | None = None
+    ) -> None:
+        """It is another one than at the last look; ``kind`` as in :class:`Shown`."""
         with self._lock:
-            self._verdicts.add(route, version, str(verdict.kind), reason_of(verdict))
+            self._verdicts.add(route, version, str(kind or verdict.kind), reason_of(verdict))
 
     def changed(self, actor: str, kind: str) -> None:
         """The file was changed by ``controller``, or else by a person; ``kind`` is the word of the
@@ -254,7 +267,7 @@ class Metrics(Collector):
             row = self._shown.get(pair)
             verdict = row.verdict if row else None
             for kind in Kind:
-                stands.add_metric([*pair, kind], bool(verdict and verdict.kind is kind))
+                stands.add_metric([*pair, kind], bool(row and row.judged is kind))
             found = {one.signal: one.evidence for one in verdict.findings} if verdict else {}
             for check, limit in self._limits.get(pair, {}).items():
                 value.add_metric([*pair, check], found.get(check, 0))
@@ -267,7 +280,8 @@ def _limits(route: Route) -> dict[str, float]:
     if route.analysis is None:
         return {}
     question = question_of(route, route.analysis)
-    return {signal.name: 1 / question.alpha for signal in question.every}
+    names = [*(signal.name for signal in question.every), *([SAVED] if question.saved else [])]
+    return dict.fromkeys(names, 1 / question.alpha)
 
 
 def _gauge(name: str, documentation: str, *more: str) -> GaugeMetricFamily:

@@ -19,9 +19,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from gateway.access import is_loopback
 from gateway.admin import guarded
 from gateway.admin_port import AdminServer, admin_server
-from gateway.credential import Token
+from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token
 from gateway.port import Address
 from monitoring.metrics import Metrics
 
@@ -35,8 +36,15 @@ def serve(
 ) -> Iterator[Address]:
     """Serve for as long as the context lasts; where, if the port was 0.
 
-    Without a token it may be on loopback only. Raises OSError if the port is taken.
+    Raises OSError if the port is taken; PermissionError if others than this machine could ask, and
+    would need no token for it.
     """
+    if token is None and not is_loopback(address.host):
+        raise PermissionError(
+            f"the controller's metrics on {address} can be reached from other machines and need a "
+            f"token: give --admin-token-file ({FILE_VARIABLE}) or {TOKEN_VARIABLE}, "
+            "or keep them on 127.0.0.1"
+        )
     with _bound(address) as sock:
         server = admin_server(guarded(_routes(metrics), token, Middleware(GZipMiddleware)))
         thread = threading.Thread(

@@ -31,6 +31,10 @@ class SourceError(Exception):
 class EvidenceSource(Protocol):
     """The seam: tests put fixed documents behind it."""
 
+    @property
+    def silent(self) -> Sequence[str]:
+        """Of those who said nothing the last time, why."""
+
     def evidence(self) -> Sequence[Mapping[str, Any] | None]:
         """A document of each gateway; None for one that says nothing, if another one does. Raises
         :class:`SourceError` if none does.
@@ -138,7 +142,7 @@ class GatewaySources:
         self.addresses = tuple(one for one in named if one)
         if not self.addresses:
             raise SourceError("no gateway is named; give the address of an admin port")
-        self.silent: tuple[str, ...] = ()
+        self._silent: tuple[str, ...] = ()
         self._sources: dict[str, GatewaySource] = {}
         with ExitStack() as stack:
             for address in self.addresses:
@@ -156,6 +160,10 @@ class GatewaySources:
         """Close the connections."""
         self._opened.close()
 
+    @property
+    def silent(self) -> Sequence[str]:
+        return self._silent
+
     def evidence(self) -> list[Mapping[str, Any] | None]:
         """What ``GET /api/evidence`` says at each, in the order they were named; None for one that
         says nothing, whose reason is in ``silent``. They are asked at the same time. Raises
@@ -163,9 +171,9 @@ class GatewaySources:
         """
         found = list(self._threads.map(_evidence_of, self._sources.values()))
         reasons = [one for one in found if isinstance(one, SourceError)]
-        self.silent = tuple(str(one) for one in reasons)
+        self._silent = tuple(str(one) for one in reasons)
         if len(reasons) == len(found):
-            raise SourceError("; ".join(self.silent))
+            raise SourceError("; ".join(self._silent))
         return [None if isinstance(one, SourceError) else one for one in found]
 
     def status(self) -> list[Mapping[str, Any]]:

@@ -1,15 +1,23 @@
-"""Whom the controller tells what it sees and does: the log, its metrics, people."""
+"""Whom the controller tells what it sees and does: the log, its metrics, and people."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from gateway.logs import Log
 from gateway.model import RoutingConfig
 from monitoring.acting import reason_of
 from monitoring.chronicle import Chronicle
-from monitoring.docket import Judgement
+from monitoring.docket import Judgement, Key
 from monitoring.editing import Changed
+from monitoring.herald import Herald
+from monitoring.metrics import Metrics, Shown
+from monitoring.rollout.position import resting_phase
+
+JUDGING: Final = "judging"
+RECORDING: Final = "recording"
+STANDING_BY: Final = "standing_by"
 
 log = Log()
 
@@ -17,20 +25,21 @@ log = Log()
 class Witness:
     """Told of everything; changes nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics, herald: Herald) -> None:
+        self._metrics = metrics
+        self._herald = herald
         self._troubles: dict[str, str] = {}
-
-    def looked(
-        self, config: RoutingConfig, judgements: Sequence[Judgement], chronicle: Chronicle
-    ) -> None:
-        """A look has ended, whatever it found."""
+        self._alerts: dict[Key, int] = {}
+        self._known = ""
 
     def judged(self, judgement: Judgement) -> None:
         """The verdict says something new."""
+        route, version = judgement.key
+        self._metrics.verdict_changed(route, version, judgement.verdict, judgement.kind)
         log.info(
             "verdict",
-            route=judgement.route.name,
-            version=judgement.candidate.name,
+            route=route,
+            version=version,
             verdict=judgement.kind,
             action=judgement.action,
             why=judgement.verdict.sentence,
@@ -39,7 +48,8 @@ class Witness:
     def acted(self, judgement: Judgement, changed: Changed) -> None:
         """The file was edited."""
         route, version = judgement.key
-        self.can(about=f"{judgement.action} of {' '.join(judgement.key)}")
+        self.can(_about(judgement))
+        self._herald.decided(judgement)
         log.warning(
             "file edited",
             action=judgement.action,
@@ -51,6 +61,8 @@ class Witness:
 
     def served(self, route: str, seconds: float) -> None:
         """All gateways serve the file from which a candidate was taken out."""
+        self._metrics.acknowledged(route, seconds)
+        log.info("rollback served", route=route, seconds=round(seconds, 3))
 
     def stepped_aside(self, judgement: Judgement, why: str) -> None:
         """Somebody else has edited the file first."""
@@ -58,17 +70,84 @@ class Witness:
         log.info("stepped aside", action=judgement.action, route=route, version=version, why=why)
 
     def failed(self, judgement: Judgement, why: str) -> None:
-        """An edit that is called for cannot be made."""
-        about = f"{judgement.action} of {' '.join(judgement.key)}"
-        self.cannot(f"{about} not written: {why}", about=about)
+        """An edit that is called for cannot be made. People hear of it at once."""
+        about = _about(judgement)
+        self.cannot(f"{why} (called for as {judgement.verdict.sentence})", about)
+        self._herald.alarm(about)
 
-    def cannot(self, why: str, *, about: str = "judging") -> None:
-        """Tell what keeps us from something when it begins or changes, not each second."""
+    def cannot(self, why: str, about: str = JUDGING) -> None:
+        """Something keeps us from it. Logged when that begins or changes, not each second; people
+        hear of it if it lasts.
+        """
         if why != self._troubles.get(about):
             self._troubles[about] = why
             log.error("in trouble", about=about, why=why)
 
-    def can(self, *, about: str = "judging") -> None:
+    def can(self, about: str = JUDGING) -> None:
         """Nothing keeps us from it any more."""
         if self._troubles.pop(about, ""):
             log.info("out of trouble", about=about)
+
+    def looked(
+        self,
+        outcome: str,
+        config: RoutingConfig | None,
+        judgements: Sequence[Judgement],
+        chronicle: Chronicle,
+    ) -> None:
+        """A look has ended, as ``outcome`` says; ``config`` is the last good file."""
+        self._metrics.look(outcome)
+        self._metrics.unrecorded(chronicle.unrecorded)
+        if config is None:
+            return
+        if config.generation != self._known:
+            self._metrics.known(config.routes)
+            self._known = config.generation
+        self._metrics.looked(list(_shown(config, judgements, chronicle)))
+        self._alert(judgements)
+        if outcome == STANDING_BY:  # who acts tells
+            return
+        try:
+            self._herald.follow(config.notify, chronicle, self._troubles)
+        except OSError as error:
+            self.cannot(f"the history cannot be read or written: {error}", RECORDING)
+
+    def _alert(self, judgements: Sequence[Judgement]) -> None:
+        """Tell of alerts that were not there at the last look."""
+        for one in judgements:
+            route, version = one.key
+            if len(one.alerts) > self._alerts.get(one.key, 0):
+                for alert in one.alerts:
+                    log.warning("alert", route=route, version=version, why=alert)
+                    self._herald.warn(route, version, alert)
+        self._alerts = {one.key: len(one.alerts) for one in judgements}
+
+
+def _about(judgement: Judgement) -> str:
+    return f"{judgement.action} of {' '.join(judgement.key)}"
+
+
+def _shown(
+    config: RoutingConfig, judgements: Sequence[Judgement], chronicle: Chronicle
+) -> Iterator[Shown]:
+    """Where every version stands."""
+    judged = {one.key: one for one in judgements}
+    for route in config.routes:
+        for version in route.versions:
+            key = route.name, version.name
+            one = judged.get(key)
+            if one is None:
+                phase = resting_phase(route, version.name, chronicle.last_action.get(key, ""))
+                yield Shown(*key, phase)
+                continue
+            position = one.position
+            watched = one.filed.watch.seconds if one.filed else 0.0
+            yield Shown(
+                *key,
+                position.phase,
+                position.step,
+                watched,
+                position.pause,
+                one.verdict,
+                one.kind,
+            )

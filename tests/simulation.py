@@ -151,6 +151,10 @@ class SimulatedGateways:
     def __init__(self, gateways: Sequence[SimulatedGateway]) -> None:
         self.gateways = gateways
 
+    @property
+    def silent(self) -> list[str]:
+        return ["nobody answers" for one in self.gateways if not one.reachable]
+
     def evidence(self) -> list[Mapping[str, Any] | None]:
         """Of each; raises if none answers."""
         found: list[Mapping[str, Any] | None] = []

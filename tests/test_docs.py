@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from gateway.errors import Reason
 from gateway.metrics import GatewayMetrics
 from gateway.model import Assignment
 from monitoring.cli import app
+from monitoring.metrics import Metrics
 from tests.builders import make_report
 
 ROOT = Path(__file__).parent.parent
@@ -21,11 +23,13 @@ README = (ROOT / "README.md").read_text()
 
 
 def metric_names() -> set[str]:
-    """Every metric of a gateway that serves the example file, as Prometheus names it."""
+    """Every metric of a gateway that serves the example file, and of its controller, as Prometheus
+    names it.
+    """
     report = make_report(parse((ROOT / "routing.yaml").read_bytes()))
-    metrics = GatewayMetrics(lambda: report, "0")
+    told = chain(GatewayMetrics(lambda: report, "0").collect(), Metrics("0").collect())
     suffix = {"counter": "_total"}
-    return {metric.name + suffix.get(metric.type, "") for metric in metrics.collect()}
+    return {metric.name + suffix.get(metric.type, "") for metric in told}
 
 
 def test_every_metric_is_explained() -> None:

@@ -34,9 +34,9 @@ from monitoring import history
 from monitoring.analysis.case import Case
 from monitoring.analysis.question import question_of
 from monitoring.analysis.verdict import Kind, judge
-from monitoring.controller import Controller
 from monitoring.evidence import Counts, Window
 from tests.builders import make_config, make_cookie, make_route
+from tests.controllers import make_controller
 from tests.sockets.peers import Gateway, Worker, answering
 
 ROOT = Path(__file__).parent.parent
@@ -225,6 +225,8 @@ def test_no_error_of_stable_and_many_of_the_candidate_is_a_failure() -> None:
 class Source:
     """Evidence that the candidate fails, about whatever file stands there."""
 
+    silent = ()
+
     def __init__(self, file: Path) -> None:
         self._file = file
 
@@ -250,7 +252,7 @@ def test_a_rollback_does_not_wait_for_a_person_who_is_at_it(file: Path) -> None:
     """flagger#1801: while a rollout was paused by hand, a failing candidate was not taken out."""
     source = Source(file)
     file.write_text(TEXT.replace("weight: 10", "weight: 5") + "# on hold, Alice\n")
-    Controller(file, source).tick()
+    make_controller(file, source).tick()
 
     assert file.read_text() == TEXT.replace("weight: 10", "weight: 0") + "# on hold, Alice\n"
 
@@ -259,11 +261,11 @@ def test_two_controllers_on_one_file_roll_back_once(file: Path) -> None:
     """argo-rollouts#2117: after a lost lease two of them acted. Here the second finds that it has
     been done, or that the file is another one than it judged.
     """
-    first, second = Controller(file, Source(file)), Controller(file, Source(file))
+    first, second = make_controller(file, Source(file)), make_controller(file, Source(file))
     stale = Source(file).evidence()
     first.tick()
     second.tick()
-    Controller(file, type("Stale", (), {"evidence": lambda _: stale})()).tick()
+    make_controller(file, type("Stale", (), {"evidence": lambda _: stale, "silent": ()})()).tick()
     entries = history.read(file, generation_of(file.read_bytes()))
 
     assert [(entry.by, entry.action) for entry in entries] == [("controller", "rollback")]
@@ -271,10 +273,10 @@ def test_two_controllers_on_one_file_roll_back_once(file: Path) -> None:
 
 
 def test_a_controller_that_restarts_at_every_tick_decides_the_same(file: Path) -> None:
-    """argo-rollouts#587, argo-rollouts#2522: what a restart forgot. Nothing is kept in memory here:
-    weights are in the file and counts at the gateway.
+    """argo-rollouts#587, argo-rollouts#2522: what a restart forgot. Here weights are in the file,
+    counts at the gateway, and what was made of them in the history.
     """
-    judged = [bool(Controller(file, Source(file)).tick()) for _ in range(5)]
+    judged = [bool(make_controller(file, Source(file)).tick()) for _ in range(5)]
 
     assert judged == [True, False, False, False, False]
     assert file.read_text() == TEXT.replace("weight: 10", "weight: 0")

@@ -29,8 +29,9 @@ class Case:
     """``seen`` holds the counts of each source as of the last look, candidate and stable; ``past``
     are stable's requests before; ``due`` is how many of all requests should have been the
     candidate's, ``pending`` how many it has not answered yet. ``saved`` is no part of any strand:
-    each request is its own there, whichever gateway it came to. ``rounds`` are those in which
-    sticky users count again.
+    each request is its own there, whichever gateway it came to. ``failed``: why it was once found
+    to fail, reason and sentence. The promise is about EVER, so that is not taken back. ``rounds``
+    are those in which sticky users count again.
     """
 
     gateways: int = 1
@@ -43,6 +44,7 @@ class Case:
     due: float = 0.0
     pending: int = 0
     saved: Saved = field(default_factory=Saved.begun)
+    failed: tuple[str, str] | None = None
     rounds: Rounds = field(default_factory=Rounds)
 
     @classmethod
@@ -174,6 +176,7 @@ class Case:
             "due": self.due,
             "pending": self.pending,
             "saved": self.saved.dumped(),
+            "failed": self.failed,
             "rounds": self.rounds.dumped(),
         }
 
@@ -194,6 +197,7 @@ class Case:
             document["due"],
             document["pending"],
             Saved.loaded(document["saved"]),
+            None if document["failed"] is None else tuple(document["failed"]),
             Rounds.loaded(document["rounds"]),
         )
 

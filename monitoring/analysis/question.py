@@ -62,6 +62,7 @@ class Question:
             "signals": [_dumped(one) for one in self.signals],
             "alerts": [_dumped(one) for one in self.alerts],
             "steps": [_dumped(one) for one in self.steps],
+            "saved": self.saved,
         }
 
     @classmethod
@@ -74,6 +75,7 @@ class Question:
             tuple(_loaded(one) for one in document["signals"]),
             tuple(_loaded(one) for one in document["alerts"]),
             steps=tuple(_loaded(one) for one in document["steps"]),
+            saved=bool(document["saved"]),
         )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil, exp, inf, log
+from math import ceil, exp, log
 from typing import Final
 
 import numpy as np
@@ -102,7 +102,7 @@ def error(why: str, limit: float) -> Verdict:
 
 def unjudged(why: str) -> Verdict:
     """Nothing is asked, so nothing is known."""
-    return Verdict(Kind.INCONCLUSIVE, why, 1.0, inf, "", Counts(), Counts(), (why,))
+    return Verdict(Kind.INCONCLUSIVE, why, 0.0, 1.0, "", Counts(), Counts(), (why,))
 
 
 def judge(question: Question, case: Case) -> Verdict:
@@ -180,6 +180,9 @@ def _decided(
     question: Question, case: Case, evidence: float, leading: str, logs: dict[str, float]
 ) -> tuple[Kind, tuple[str, ...], str]:
     """Guards first, then what cannot be trusted, then the evidence; "good" needs every proof."""
+    if case.failed is not None:
+        reason, sentence = case.failed
+        return Kind.FAILED, (reason,), sentence
     enough = -log(question.alpha)
     collapse = guards.collapse(case)
     if collapse is not None:

@@ -1,4 +1,6 @@
-"""``set-weight``, ``rollback`` and ``promote``: edits of the routing file, and nothing else."""
+"""``start``, ``pause``, ``resume``, ``set-weight``, ``rollback`` and ``promote``: edits of the
+routing file, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,8 @@ import typer
 
 from gateway.config import parse
 from gateway.config.quantities import percent
-from gateway.edit import Change, Promote, SetWeight
-from gateway.model import Route
-from monitoring import editing
+from gateway.edit import Change, SetWeight
+from monitoring import editing, verbs
 from monitoring.commands.options import (
     DEFAULT_FILE,
     DryRun,
@@ -23,6 +24,7 @@ from monitoring.commands.options import (
     content_of,
     print_json,
 )
+from monitoring.history import history_path
 
 RouteName = Annotated[str, typer.Argument(metavar="ROUTE", help="The route's name.")]
 VersionName = Annotated[str, typer.Argument(metavar="VERSION", help="The candidate.")]
@@ -30,9 +32,49 @@ SomeVersion = Annotated[
     str | None,
     typer.Argument(metavar="VERSION", help="The candidate; needless while only one has a weight."),
 ]
+SomeRollout = Annotated[
+    str | None,
+    typer.Argument(metavar="VERSION", help="The candidate; needless if only one can be meant."),
+]
 Percent = Annotated[
     str, typer.Argument(metavar="PERCENT", help="0 to 100 in steps of 0.01; 0 means not one more.")
 ]
+
+
+def start(
+    route: RouteName,
+    version: SomeRollout = None,
+    file: File = DEFAULT_FILE,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Give a candidate its first weight, that of the first step of its rollout."""
+    _follow(verbs.start, file, route, version, reason, dry_run=dry_run, json=json)
+
+
+def pause(
+    route: RouteName,
+    version: SomeRollout = None,
+    file: File = DEFAULT_FILE,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Keep a rollout where it is, until `canary resume`."""
+    _follow(verbs.pause, file, route, version, reason, dry_run=dry_run, json=json)
+
+
+def resume(
+    route: RouteName,
+    version: SomeRollout = None,
+    file: File = DEFAULT_FILE,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Let a paused rollout go on, or one that waits at a step with `pause: forever`."""
+    _follow(verbs.resume, file, route, version, reason, dry_run=dry_run, json=json)
 
 
 def set_weight(
@@ -62,8 +104,7 @@ def rollback(
     json: Json = False,
 ) -> None:
     """Take a candidate out: weight 0, until a person gives it a weight again."""
-    change = SetWeight(route, version or _only_candidate(file, route), 0)
-    _carry_out(file, change, "rollback", reason, dry_run=dry_run, json=json)
+    _follow(verbs.rollback, file, route, version, reason, dry_run=dry_run, json=json, sure=True)
 
 
 def promote(
@@ -75,16 +116,59 @@ def promote(
     json: Json = False,
 ) -> None:
     """Make a candidate stable; the former stable stays reachable, with weight 0."""
-    change = Promote(route, version or _only_candidate(file, route))
-    _carry_out(file, change, "promote", reason, dry_run=dry_run, json=json)
+    _follow(verbs.promote, file, route, version, reason, dry_run=dry_run, json=json, sure=True)
+
+
+def _follow(
+    verb: verbs.Verb,
+    file: Path,
+    route: str,
+    version: str | None,
+    reason: str,
+    *,
+    dry_run: bool,
+    json: bool,
+    sure: bool = False,
+) -> None:
+    """Do what the word means for the file as it is. A word that is ``sure`` means the same whatever
+    is saved in between; for the others that is a conflict.
+    """
+    config = parse(content_of(file))
+    change = verb(config, route, version)
+    seen = None if sure else config.generation
+    _carry_out(file, change, verb.__name__, reason, dry_run=dry_run, json=json, if_generation=seen)
 
 
 def _carry_out(
-    file: Path, change: Change, action: str, reason: str, *, dry_run: bool, json: bool
+    file: Path,
+    change: Change,
+    action: str,
+    reason: str,
+    *,
+    dry_run: bool,
+    json: bool,
+    if_generation: str | None = None,
 ) -> None:
+    """``if_generation``: the file by which the change was chosen, where it depends on it."""
     changed = editing.change(
-        file, change, by=actor(), reason=reason, action=action, dry_run=dry_run
+        file,
+        change,
+        by=actor(),
+        reason=reason,
+        action=action,
+        if_generation=if_generation,
+        dry_run=dry_run,
+        even_unrecorded=editing.is_rollback(change),
     )
+    if not (dry_run or changed.noop or editing.is_rollback(change)):
+        editing.prepare(file)  # for the way back, should the disk be full by then
+    if changed.unrecorded:
+        typer.echo(
+            f"warning: {history_path(file)} could not be written, so the history will show this "
+            f"as edited by hand; all the same it was done: {change.version} has weight 0. Make "
+            "room, or the history writable for this user",
+            err=True,
+        )
     if json:
         print_json(asdict(changed) | {"dry_run": dry_run})
     elif changed.noop:
@@ -93,22 +177,3 @@ def _carry_out(
         typer.echo(changed.diff, nl=False)
         if dry_run:
             typer.echo("dry run: nothing was written")
-
-
-def _only_candidate(file: Path, name: str) -> str:
-    """The one candidate with a weight. Raises typer.BadParameter where there is none, or
-    several.
-    """
-    config = parse(content_of(file))
-    found: Route | None = next((one for one in config.routes if one.name == name), None)
-    if found is None:
-        known = ", ".join(one.name for one in config.routes)
-        raise typer.BadParameter(f"{file} has no route {name!r}; it has {known}")
-    weighted = [version.name for version in found.candidates if version.weight]
-    if len(weighted) != 1:
-        names = ", ".join(weighted) or "none"
-        every = ", ".join(version.name for version in found.candidates) or "none"
-        raise typer.BadParameter(
-            f"name the version: candidates of {name} with a weight: {names}; all: {every}"
-        )
-    return weighted[0]

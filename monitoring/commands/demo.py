@@ -12,7 +12,7 @@ import typer
 from monitoring.commands.options import DEFAULT_FILE, FileArgument, Json, print_json
 from monitoring.demo.processes import NotReady
 from monitoring.demo.stage import set_up
-from monitoring.demo.story import NotAsTold, tell
+from monitoring.demo.story import NotAsTold, Story, tell
 
 
 def demo(
@@ -21,9 +21,14 @@ def demo(
     pace: Annotated[
         float, typer.Option(min=0.01, help="Scales the pauses; below 1 tells it faster.")
     ] = 1.0,
+    story: Annotated[
+        Story, typer.Option(help="What becomes of the candidate.", envvar="STORY")
+    ] = Story.ERRORS,
     json: Json = False,
 ) -> None:
-    """Real models behind the gateway, a candidate that degrades, and its automatic rollback."""
+    """Real models behind the gateway, a candidate that goes up step by step, degrades, and is
+    taken out by itself.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # A shell that starts us in the background has told us to ignore Ctrl-C: it is how one stops us.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -41,7 +46,7 @@ def demo(
         with set_up(file) as stage:
             say(f"clients:  {stage.data_url}/predict/breast-cancer and /predict/iris")
             say(f"state:    {stage.admin_url}/api/status   metrics: {stage.admin_url}/metrics")
-            load = tell(stage, say, pace=pace)
+            load = tell(stage, say, story, pace=pace)
             if not once:
                 say("the load goes on; look around, and stop everything with Ctrl-C")
                 load.join()

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import ExitStack
+from importlib.metadata import version
 from json import dumps
 from pathlib import Path
+from time import time
 from typing import Annotated, Final
 
 import typer
 
 from gateway.config import parse
-from gateway.logs import adopt_others, configure_logs
+from gateway.credential import Token
+from gateway.logs import Log, adopt_others, configure_logs
+from monitoring import metrics_port
 from monitoring.commands.options import (
     DEFAULT_ADMIN,
     DEFAULT_FILE,
@@ -23,9 +28,16 @@ from monitoring.commands.options import (
     token_of,
 )
 from monitoring.controller import Controller
+from monitoring.herald import Herald
+from monitoring.leader import Leadership
+from monitoring.metrics import Metrics
 from monitoring.sources import GatewaySources
+from monitoring.witness import Witness
 
 MOST_PROCESSES: Final = 64
+_LAST_NOTICES: Final = 2.0  # seconds that notices under way are given at the end
+
+log = Log()
 
 JsonLogs = Annotated[
     bool, typer.Option("--json", help="Log JSON on a terminal, too; elsewhere it is JSON anyway.")
@@ -55,6 +67,9 @@ def serve(
     no_controller: Annotated[
         bool, typer.Option("--no-controller", help="Start no controller beside the gateway.")
     ] = False,
+    controller_metrics: Annotated[
+        str | None, typer.Option(help="As --metrics of the controller.")
+    ] = None,
     json: JsonLogs = False,
 ) -> None:
     """Serve clients according to the routing file until SIGTERM; reload it when it changes. The
@@ -75,20 +90,28 @@ def serve(
     for name, path in files.items():
         options += [] if path is None else [name, str(path)]
     options += ["--processes", str(processes), *(["--json"] if json else [])]
+    if no_controller and controller_metrics is not None:
+        raise typer.BadParameter("--controller-metrics with --no-controller; give one of them")
+    if controller_metrics not in (None, "none"):
+        address(controller_metrics)  # one that is none is wrong use here, not later
     if not no_controller:
-        options += ["--companion", dumps(_controller_of(file, admin_token_file, json=json))]
+        beside = _controller_of(file, admin_token_file, controller_metrics, json=json)
+        options += ["--companion", dumps(beside)]
     options += ["--", str(file)]
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-P", "-m", "gateway", *options])
 
 
-def _controller_of(file: Path, admin_token_file: Path | None, *, json: bool) -> list[str]:
+def _controller_of(
+    file: Path, admin_token_file: Path | None, metrics: str | None, *, json: bool
+) -> list[str]:
     """The command of a controller beside the gateway, which tells it by CANARY_ADMIN where to ask,
     and hands on a token of the environment.
     """
     command = [sys.executable, "-P", "-m", "monitoring", "controller"]
     command += [] if admin_token_file is None else ["--admin-token-file", str(admin_token_file)]
+    command += [] if metrics is None else ["--metrics", metrics]
     return [*command, *(["--json"] if json else []), "--", str(file)]
 
 
@@ -101,18 +124,38 @@ def controller(
             envvar="CANARY_ADMIN",
         ),
     ] = DEFAULT_ADMIN,
+    metrics: Annotated[
+        str, typer.Option(help="Where Prometheus may ask the controller; 'none': nowhere.")
+    ] = "127.0.0.1:8082",
     admin_token_file: TokenFile = None,
     json: JsonLogs = False,
 ) -> None:
-    """Watch the candidates of routes with `analysis`, and roll back what is proven worse."""
+    """Take candidates through their steps, and roll back what is proven worse."""
     configure_logs(json=json)
     adopt_others()
     token = token_of(admin_token_file)
     parse(content_of(file))  # one that is refused now is wrong use, not a state to wait in
     # Python does nothing on SIGTERM by itself, and as process 1 of a container nothing else would.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    told = Metrics(version("canary-gateway"))
+    herald = Herald(told, time)
     try:
-        with GatewaySources([gateway], token) as sources:
-            Controller(file, sources).run()
+        with ExitStack() as stack:
+            sources = stack.enter_context(GatewaySources([gateway], token))
+            leadership = stack.enter_context(Leadership(file))
+            stack.callback(herald.close, _LAST_NOTICES)
+            _open_port(stack, told, metrics, token)
+            witness = Witness(told, herald)
+            Controller(file, sources, witness, leads=leadership.holds).run()
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
+
+
+def _open_port(stack: ExitStack, told: Metrics, at: str, token: Token | None) -> None:
+    """Serve the controller's metrics. A port that is taken costs the metrics, no rollback."""
+    if at == "none":
+        return
+    try:
+        stack.enter_context(metrics_port.serve(told, address(at), token))
+    except OSError as error:
+        log.error("no metrics", at=at, why=str(error))

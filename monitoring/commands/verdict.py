@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from math import isinf
+from time import time
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.config import parse
+from monitoring.acting import outlook
 from monitoring.analysis.verdict import Finding, Verdict
+from monitoring.chronicle import Chronicle
 from monitoring.commands.options import (
     DEFAULT_ADMIN,
     DEFAULT_FILE,
@@ -25,7 +29,7 @@ from monitoring.commands.options import (
     token_of,
 )
 from monitoring.docket import Docket, Judgement
-from monitoring.sources import GatewaySource
+from monitoring.sources import GatewaySources
 
 
 def verdict(
@@ -35,22 +39,23 @@ def verdict(
     admin_token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
-    """How good is each candidate, by the gateway's counts as they stand.
-
-    One look at all counts: the controller, which has looked each second, may have more evidence.
+    """How good is each candidate, and what its rollout waits for: what the controller has written
+    down of it, and the gateway's counts since.
     """
     config = parse(content_of(file))
     if route and route not in {one.name for one in config.routes}:
         known = ", ".join(one.name for one in config.routes)
         raise typer.BadParameter(f"there is no route {route!r} in {file}; write one of {known}")
-    with GatewaySource(admin, token_of(admin_token_file)) as source:
-        document = source.evidence()
-    if document.get("generation") != config.generation:
-        served = document.get("generation")
-        raise typer.BadParameter(
-            f"{file} is generation {config.generation}, the gateway serves {served}; name its file"
-        )
-    judged = [one for one in Docket().look(config, [document]) if route in ("", one.route.name)]
+    with GatewaySources([admin], token_of(admin_token_file)) as source:
+        documents = source.evidence()
+    for served in (one.get("generation") for one in documents if one is not None):
+        if served != config.generation:
+            raise typer.BadParameter(
+                f"{file} is generation {config.generation}, the gateway serves {served}; "
+                "name its file"
+            )
+    docket = Docket(Chronicle(file, time).recall())
+    judged = [one for one in docket.look(config, documents) if route in ("", one.route.name)]
     if json:
         print_json([_document(one) for one in judged])
     elif judged:
@@ -60,14 +65,27 @@ def verdict(
 
 
 def _document(judgement: Judgement) -> dict[str, Any]:
-    where = {"route": judgement.route.name, "version": judgement.candidate.name}
-    return where | asdict(judgement.verdict)
+    position, watched = judgement.position, _watched(judgement)
+    return {
+        "route": judgement.route.name,
+        "version": judgement.candidate.name,
+        **asdict(judgement.verdict),
+        "position": asdict(position) | {"pause": None if isinf(position.pause) else position.pause},
+        "watched": watched,
+        "action": str(judgement.action),
+        "outlook": outlook(position, watched, judgement.verdict),
+    }
+
+
+def _watched(judgement: Judgement) -> float:
+    return judgement.filed.watch.seconds if judgement.filed else 0.0
 
 
 def _shown(judgement: Judgement) -> Iterator[Table | Text]:
     verdict = judgement.verdict
     yield Text(f"{judgement.route.name} {judgement.candidate.name}: {verdict.kind}", style="bold")
     yield Text(f"  {verdict.sentence}")
+    yield Text(f"  {outlook(judgement.position, _watched(judgement), verdict)}")
     for why in (*_why(verdict), *(f"alert: {alert}" for alert in verdict.alerts)):
         yield Text(f"  {why}")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

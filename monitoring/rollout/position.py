@@ -69,11 +69,13 @@ def position_of(route: Route, candidate: str, watched: float) -> Position:
     return Position(stand, weight, number, len(steps), pause, following)
 
 
-def resting_phase(route: Route, candidate: str, *, rolled_back: bool) -> Phase:
-    """Of a version that gets no requests by a draw, or all that candidates leave."""
-    if candidate == route.stable:
-        return Phase.PROMOTED
-    return Phase.ROLLED_BACK if rolled_back else Phase.IDLE
+def resting_phase(route: Route, version: str, last_action: str) -> Phase:
+    """Of a version that is no candidate with a weight; ``last_action`` is the newest change of it
+    that the history knows.
+    """
+    if version == route.stable:
+        return Phase.PROMOTED if last_action == "promote" else Phase.IDLE
+    return Phase.ROLLED_BACK if last_action == "rollback" else Phase.IDLE
 
 
 def _pause(step: Step) -> float:

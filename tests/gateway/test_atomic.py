@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import atomic
+from gateway import atomic, reserve
 from gateway.atomic import NO_FILE, recover, replace_if
 from gateway.errors import StaleEdit
 from gateway.model import generation_of
@@ -241,6 +241,121 @@ def test_a_full_or_read_only_disk_leaves_the_file_and_no_litter(
     assert files(path) == {"routing.yaml": OLD}
 
 
+RESERVE = ".routing.yaml.reserve"
+
+
+@pytest.fixture
+def full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No new file can be made, but there is a reserve."""
+    reserve.prepare(path)
+    real = os.open
+
+    def full(file: Path, flags: int, *mode: int) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+        return real(file, flags, *mode)
+
+    monkeypatch.setattr(os, "open", full)
+
+
+def inode(path: Path) -> int:
+    return path.stat().st_ino
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_only_who_may_use_the_reserve_does(path: Path) -> None:
+    with pytest.raises(OSError, match="No space"):
+        replace_if(path, OLD, NEW)
+    assert path.read_bytes() == OLD
+    assert path.with_name(RESERVE).stat().st_size == reserve.SIZE
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_on_a_full_disk_file_and_reserve_change_places(path: Path) -> None:
+    path.chmod(0o640)
+    kept = path.with_name(RESERVE)
+    before = inode(path), inode(kept)
+    replace_if(path, OLD, NEW, use_reserve=True)
+    assert files(path) == {"routing.yaml": NEW, RESERVE: OLD}
+    assert (inode(kept), inode(path)) == before
+    assert path.stat().st_mode & 0o7777 == 0o640
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_on_a_full_disk_it_works_again_and_again(path: Path) -> None:
+    for old, new in ((OLD, NEW), (NEW, SAVED), (SAVED, OLD)):
+        replace_if(path, old, new, use_reserve=True)
+        assert files(path) == {"routing.yaml": new, RESERVE: old}
+
+
+def test_while_there_is_space_the_reserve_is_kept(path: Path) -> None:
+    reserve.prepare(path)
+    before = inode(path.with_name(RESERVE))
+    replace_if(path, OLD, NEW, use_reserve=True)
+    assert set(files(path)) == {"routing.yaml", RESERVE}
+    assert path.with_name(RESERVE).stat().st_size == reserve.SIZE
+    assert inode(path.with_name(RESERVE)) == before
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_without_a_reserve_a_full_disk_is_an_error(path: Path) -> None:
+    path.with_name(RESERVE).unlink()
+    with pytest.raises(OSError, match="No space"):
+        replace_if(path, OLD, NEW, use_reserve=True)
+    assert files(path) == {"routing.yaml": OLD}
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_what_has_another_name_or_is_open_does_not_become_the_reserve(path: Path) -> None:
+    """Or the next edit would write over somebody's copy, or under somebody's eyes."""
+    copy = path.with_name("copy")
+    os.link(path, copy)
+    replace_if(path, OLD, NEW, use_reserve=True)
+    assert files(path) == {"routing.yaml": NEW, "copy": OLD}
+    copy.rename(path.with_name(RESERVE))
+    with path.open("rb") as reader:
+        replace_if(path, NEW, SAVED, use_reserve=True)
+        assert reader.read() == NEW
+    assert files(path) == {"routing.yaml": SAVED}
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_save_just_before_the_swap_is_put_back_on_a_full_disk_as_well(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = path.with_name("copy~")
+    copy.write_bytes(SAVED)
+    before_swaps(monkeypatch, lambda: copy.rename(path))
+    with pytest.raises(StaleEdit):
+        replace_if(path, OLD, NEW, use_reserve=True)
+    assert files(path) == {"routing.yaml": SAVED, RESERVE: NEW}
+
+
+@pytest.mark.usefixtures("full_disk", "no_exchange")
+def test_without_exchange_a_full_disk_takes_the_reserve(path: Path) -> None:
+    replace_if(path, OLD, NEW, use_reserve=True)
+    assert files(path) == {"routing.yaml": NEW}
+
+
+@pytest.mark.usefixtures("full_disk")
+@pytest.mark.parametrize("call", ["write", "ftruncate", "fsync", "fchmod", "rename"])
+def test_a_reserve_that_cannot_be_used_leaves_the_file_and_itself(
+    path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def fails(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    path.chmod(0o640)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, fails)
+        with pytest.raises(OSError, match="Input/output"):
+            replace_if(path, OLD, NEW, use_reserve=True)
+    assert path.read_bytes() == OLD
+    assert set(files(path)) == {"routing.yaml", RESERVE}
+    replace_if(path, OLD, NEW, use_reserve=True)
+    assert path.read_bytes() == NEW
+
+
 LEFT = f".routing.yaml.{generation_of(OLD)}-{generation_of(NEW)}.tmp"
 KEPT = f"routing.yaml.saved-{generation_of(SAVED)}"
 
@@ -276,11 +391,32 @@ def test_what_a_killed_edit_left_is_finished(
     assert files(path) == after
 
 
+@pytest.mark.parametrize(("present", "leftover"), [(OLD, NEW), (NEW, OLD), (SAVED, NEW)])
+@pytest.mark.parametrize("made_since", [False, True])
+def test_of_an_edit_that_was_killed_over_the_reserve_the_reserve_stays(
+    path: Path, present: bytes, leftover: bytes, made_since: bool
+) -> None:
+    path.write_bytes(present)
+    path.with_name(LEFT).with_suffix(".reserve").write_bytes(leftover)
+    if made_since:
+        path.with_name(RESERVE).write_bytes(b"blocks")
+    recover(path)
+    assert files(path) == {"routing.yaml": present, RESERVE: b"blocks" if made_since else leftover}
+
+
+def test_a_save_that_came_out_in_exchange_for_the_reserve_is_put_back(path: Path) -> None:
+    path.write_bytes(NEW)
+    path.with_name(LEFT).with_suffix(".reserve").write_bytes(SAVED)
+    recover(path)
+    assert files(path) == {"routing.yaml": SAVED, RESERVE: NEW}
+
+
 def test_a_half_written_text_is_dropped_and_strangers_files_are_not(path: Path) -> None:
     strangers = {".routing.yaml.swp": b"vim", f".other.yaml.{'0' * 12}-{'1' * 12}.tmp": b"?"}
     for name, content in strangers.items():
         path.with_name(name).write_bytes(content)
     path.with_name(".routing.yaml.part").write_bytes(NEW[:3])
+    path.with_name(".routing.yaml.reserve.part").write_bytes(NEW[:3])
     recover(path)
     assert files(path) == {"routing.yaml": OLD, **strangers}
 

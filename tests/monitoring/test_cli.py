@@ -7,12 +7,13 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
-from monitoring import cli
+from gateway.edit import SetWeight
+from monitoring import cli, verbs
 
 ROOT = Path(__file__).parents[2]
 TEXT = """\
@@ -151,6 +152,22 @@ def test_a_rollback_finds_the_one_candidate_by_itself(run: Run, file: Path) -> N
     assert file.read_text() == TEXT.replace("weight: 10}", "weight: 0}")
 
 
+def test_a_rollback_that_cannot_be_recorded_is_done_with_a_warning(run: Run, file: Path) -> None:
+    history = file.with_name("routing.history.jsonl")
+    history.mkdir()
+
+    refused = run("set-weight", "iris", "v2", "20")
+    done = run("rollback", "iris", "--json")
+
+    assert refused.code == 1
+    assert "routing.history.jsonl: Is a directory" in refused.err
+    assert done.code == 0
+    assert f"warning: {history} could not be written" in done.err
+    assert "v2 has weight 0" in done.err
+    assert json.loads(done.out)["unrecorded"]["action"] == "rollback"
+    assert "weight: 0}" in file.read_text()
+
+
 def test_a_rollback_of_one_of_several_must_be_named(run: Run, file: Path) -> None:
     run("set-weight", "iris", "v3", "5")
 
@@ -186,6 +203,144 @@ def test_the_history_tells_who_did_what_and_why_and_what_nobody_recorded(
     assert "rollback  iris  v1 70 -> 100 %, v2 30 -> 0 %  evening" in lines[2]
     assert rows[0]["after_hash"] == rows[1]["before_hash"]
     assert rows[1]["after_hash"] == rows[2]["before_hash"]
+
+
+ROLLOUT = """\
+    rollout:   # as agreed
+      candidate: v2
+      steps:
+      - {weight: 1, pause: 10m}
+      - {weight: 10, pause: forever}   # for a person
+      - {weight: 50, pause: 1h}
+    analysis: {errors: {max_increase: 0.1%}}
+"""
+RESTING = TEXT.replace("weight: 10}", "weight: 0}") + ROLLOUT
+PAUSED = ROLLOUT.replace("1h}\n", "1h}\n      paused: true\n")
+
+
+def test_a_rollout_is_started_paused_resumed_and_approved_of(run: Run, file: Path) -> None:
+    def at(weight: str, rollout: str = ROLLOUT) -> str:
+        return TEXT.replace("weight: 10}", f"weight: {weight}}}") + rollout
+
+    file.write_text(RESTING)
+    for words, text in (
+        (("start", "iris", "-r", "Monday"), at("1")),
+        (("pause", "iris", "v2", "-r", "lunch"), at("1", PAUSED)),
+        (("resume", "iris", "-r", "coffee"), at("1")),
+        (("set-weight", "iris", "v2", "10", "-r", "by hand"), at("10")),
+        (("resume", "iris", "-r", "approved"), at("50")),
+        (("pause", "iris", "-r", "holidays"), at("50", PAUSED)),
+    ):
+        ended = run(*words)
+        assert (ended.code, ended.err) == (0, "")
+        assert ended.out.startswith("--- routing.yaml\n+++ routing.yaml\n")
+        assert file.read_text() == text
+    assert run("promote", "iris", "-r", "good").code == 0
+    promoted = (TEXT + ROLLOUT).replace(", weight: 10}", "}").replace("stable: v1", "stable: v2")
+    assert file.read_text() == promoted
+
+    rows = json.loads(run("history", "--json").out)
+    assert [(row["action"], row["version"], row["reason"]) for row in rows] == [
+        ("start", "v2", "Monday"),
+        ("pause", "v2", "lunch"),
+        ("resume", "v2", "coffee"),
+        ("set-weight", "v2", "by hand"),
+        ("resume", "v2", "approved"),
+        ("pause", "v2", "holidays"),
+        ("promote", "v2", "good"),
+    ]
+    assert rows[1]["before"] == rows[1]["after"] == {"v1": 99.0, "v2": 1.0, "v3": 0.0}
+    lines = run("history").out.splitlines()
+    assert "start  iris  v1 100 -> 99 %, v2 0 -> 1 %  Monday" in lines[0]
+    assert "pause  iris  v2  lunch" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "verb", "added"),
+    [
+        (RESTING, "start", "weight: 1}"),
+        (TEXT + ROLLOUT, "pause", "+      paused: true"),
+        (TEXT + ROLLOUT, "resume", "weight: 50}"),
+        (TEXT + PAUSED, "resume", "-      paused: true"),
+    ],
+)
+def test_a_dry_run_of_a_verb_prints_the_difference_only(
+    run: Run, file: Path, text: str, verb: str, added: str
+) -> None:
+    file.write_text(text)
+
+    dry = run(verb, "iris", "v2", "--dry-run")
+    asked = json.loads(run(verb, "iris", "v2", "--dry-run", "--json").out)
+
+    assert (dry.code, file.read_text()) == (0, text)
+    assert asked["diff"] + "dry run: nothing was written\n" == dry.out
+    assert added in asked["diff"]
+    assert asked["dry_run"]
+    assert json.loads(run("history", "--json").out) == []
+
+
+def test_what_is_paused_already_is_not_written_again(run: Run, file: Path) -> None:
+    file.write_text(TEXT + PAUSED)
+
+    assert run("pause", "iris") == Ended(0, f"{file} says so already; nothing was written\n", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "sentence"),
+    [
+        (TEXT, ("start", "iris"), "error: name the version: "),
+        (TEXT, ("start", "iris", "v3"), "v3 has no rollout with steps; give it a weight: "),
+        (TEXT + ROLLOUT, ("start", "iris"), "v2 has 10 % already; use resume, set-weight or"),
+        (RESTING, ("pause", "iris"), "v2 has no weight, so there is nothing to pause"),
+        (RESTING, ("resume", "iris"), "nothing is paused: v2 has no weight yet; canary start"),
+        (RESTING, ("start", "irs"), "there is no route 'irs'; did you mean 'iris'?"),
+        (RESTING, ("start", "iris", "v9"), "there is no version 'v9'"),
+        ("routes: {}\n", ("start", "iris"), "routing.yaml:1:1: routes: this is empty"),
+    ],
+)
+def test_a_verb_that_means_nothing_exits_with_two_and_writes_nothing(
+    run: Run, file: Path, text: str, arguments: tuple[str, ...], sentence: str
+) -> None:
+    file.write_text(text)
+
+    ended = run(*arguments)
+    asked = run(*arguments, "--json")
+
+    assert (ended.code, ended.out, asked.code) == (2, "", 2)
+    assert sentence in ended.err
+    assert sentence.removeprefix("error: ").split(":1:1: ")[-1] in asked.out
+    assert file.read_text() == text
+
+
+def test_a_start_that_was_decided_on_another_file_is_a_conflict(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(RESTING)
+    real = verbs.start
+
+    def start(*arguments: Any) -> SetWeight:
+        change = real(*arguments)
+        file.write_text(RESTING.replace("{weight: 1,", "{weight: 0.5,"))
+        return change
+
+    monkeypatch.setattr(verbs, "start", start)
+    ended = run("start", "iris")
+
+    assert ended.code == 1
+    assert "the file changed in between" in ended.err
+    assert file.read_text() == RESTING.replace("{weight: 1,", "{weight: 0.5,")
+
+
+def test_a_rollout_that_nothing_judges_is_warned_about(run: Run, file: Path) -> None:
+    file.write_text(TEXT + ROLLOUT.replace("    analysis", "    # analysis"))
+
+    ended = run("check", str(file))
+
+    assert ended.code == 0
+    assert ended.err == (
+        f"warning: {file}:15:7: routes.iris.rollout.steps: nothing is judged, so no step is ever "
+        "taken; add `analysis` to the route\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from gateway.config import parse
 from gateway.model import generation_of
 from monitoring import history
 from monitoring.analysis.verdict import Kind
-from monitoring.controller import Controller
 from monitoring.rollout.rules import Action
 from monitoring.sources import SourceError
+from tests.controllers import make_controller
 
 TEXT = """\
 # who may touch this: the on-call
@@ -31,6 +31,8 @@ routes:
 
 class FixedSource:
     """Evidence as given; None: nobody answers."""
+
+    silent = ()
 
     def __init__(self, document: Mapping[str, Any] | None) -> None:
         self.document = document
@@ -62,7 +64,7 @@ def file(tmp_path: Path) -> Path:
 def test_a_failed_candidate_is_taken_out_by_one_edited_number(file: Path) -> None:
     source = FixedSource(evidence(TEXT, assigned=100, bad=30))
 
-    (judgement,) = Controller(file, source, clock=lambda: 0.0).tick()
+    (judgement,) = make_controller(file, source, clock=lambda: 0.0).tick()
 
     assert judgement.verdict.kind is Kind.FAILED
     assert file.read_text() == TEXT.replace("weight: 10}", "weight: 0}")
@@ -78,7 +80,7 @@ def test_a_failed_candidate_is_taken_out_by_one_edited_number(file: Path) -> Non
 
 
 def test_a_second_tick_leaves_a_candidate_at_zero_alone(file: Path) -> None:
-    controller = Controller(file, FixedSource(evidence(TEXT, assigned=100, bad=30)))
+    controller = make_controller(file, FixedSource(evidence(TEXT, assigned=100, bad=30)))
     controller.tick()
     after = file.read_bytes()
 
@@ -87,7 +89,7 @@ def test_a_second_tick_leaves_a_candidate_at_zero_alone(file: Path) -> None:
 
 
 def test_a_healthy_candidate_is_left_alone(file: Path) -> None:
-    (judgement,) = Controller(file, FixedSource(evidence(TEXT, assigned=100, bad=0))).tick()
+    (judgement,) = make_controller(file, FixedSource(evidence(TEXT, assigned=100, bad=0))).tick()
 
     assert judgement.verdict.kind is Kind.INCONCLUSIVE
     assert file.read_text() == TEXT
@@ -103,13 +105,13 @@ def test_a_healthy_candidate_is_left_alone(file: Path) -> None:
     ids=["nobody answers", "nothing", "another generation"],
 )
 def test_no_evidence_is_no_reason_to_act(file: Path, document: dict[str, Any] | None) -> None:
-    assert Controller(file, FixedSource(document)).tick() == []
+    assert make_controller(file, FixedSource(document)).tick() == []
     assert file.read_text() == TEXT
 
 
 def test_evidence_of_another_shape_is_an_error_and_no_reason_to_act(file: Path) -> None:
     odd = {"generation": generation_of(TEXT.encode()), "generations": [{}]}
-    (judgement,) = Controller(file, FixedSource(odd)).tick()
+    (judgement,) = make_controller(file, FixedSource(odd)).tick()
 
     assert judgement.verdict.kind is Kind.ERROR
     assert file.read_text() == TEXT
@@ -120,7 +122,7 @@ def test_evidence_about_an_older_file_is_not_held_against_the_new_one(file: Path
     newer = TEXT.replace("weight: 10}", "weight: 20}")
     file.write_text(newer)
 
-    assert Controller(file, source).tick() == []
+    assert make_controller(file, source).tick() == []
     assert file.read_text() == newer
 
 
@@ -132,7 +134,7 @@ def test_a_file_that_changes_between_verdict_and_edit_is_left_to_who_changed_it(
             file.write_text(newer)
             return super().evidence()
 
-    Controller(file, Meddling(evidence(TEXT, assigned=100, bad=100))).tick()
+    make_controller(file, Meddling(evidence(TEXT, assigned=100, bad=100))).tick()
 
     assert file.read_text() == newer
 
@@ -142,7 +144,7 @@ def test_a_gateway_that_goes_on_serving_another_file_is_told_of(
 ) -> None:
     elsewhere = evidence(TEXT + "# another\n", assigned=100, bad=0)
     source = FixedSource(elsewhere)
-    controller = Controller(file, source)
+    controller = make_controller(file, source)
     for _ in range(4):
         controller.tick()
     soon = capsys.readouterr().err
@@ -162,7 +164,7 @@ def test_a_route_without_analysis_is_not_judged(file: Path) -> None:
     text = TEXT.replace("    analysis: {max_false_rollback: 1%}\n", "")
     file.write_text(text)
 
-    assert Controller(file, FixedSource(evidence(text, assigned=100, bad=100))).tick() == []
+    assert make_controller(file, FixedSource(evidence(text, assigned=100, bad=100))).tick() == []
     assert file.read_text() == text
 
 
@@ -173,19 +175,19 @@ def test_a_candidate_that_is_only_watched_is_not_taken_out(file: Path, word: str
     )
     text = TEXT.replace("    versions:", rollout + "    versions:")
     file.write_text(text)
-    assert parse(text.encode()).route("iris").rollout("v2") is not None
 
-    (judgement,) = Controller(file, FixedSource(evidence(text, assigned=100, bad=100))).tick()
+    (judgement,) = make_controller(file, FixedSource(evidence(text, assigned=100, bad=100))).tick()
 
     assert judgement.verdict.kind is Kind.FAILED
-    assert file.read_text() == text
+    paused = text.replace("on_failure: pause}", "on_failure: pause, paused: true}")
+    assert file.read_text() == paused
 
 
 @pytest.mark.parametrize("content", [b"", b"routes: [", b"\xff"])
 def test_a_broken_file_is_not_judged_and_not_touched(file: Path, content: bytes) -> None:
     file.write_bytes(content)
 
-    assert Controller(file, FixedSource(evidence(TEXT, assigned=9, bad=9))).tick() == []
+    assert make_controller(file, FixedSource(evidence(TEXT, assigned=9, bad=9))).tick() == []
     assert file.read_bytes() == content
 
 
@@ -202,7 +204,7 @@ def test_numbers_that_are_none_are_told_of_and_change_nothing(
     good, broken = source.document, evidence(TEXT, assigned=100, bad=100)
     broken["generations"][0]["routes"]["iris"]["v2"][key] = json.loads(number)
     source.document = broken
-    controller = Controller(file, source)
+    controller = make_controller(file, source)
 
     for _ in range(3):
         (judgement,) = controller.tick()
@@ -215,7 +217,7 @@ def test_numbers_that_are_none_are_told_of_and_change_nothing(
 
 
 def test_no_traffic_is_inconclusive_however_long(file: Path) -> None:
-    controller = Controller(file, FixedSource(evidence(TEXT, assigned=0, bad=0)))
+    controller = make_controller(file, FixedSource(evidence(TEXT, assigned=0, bad=0)))
     for _ in range(100):
         (judgement,) = controller.tick()
 
@@ -227,7 +229,7 @@ def test_no_traffic_is_inconclusive_however_long(file: Path) -> None:
 def test_a_gateway_that_restarts_does_not_take_its_evidence_with_it(file: Path) -> None:
     """What was made of its counts stays, and what it counts from then on is added."""
     source = FixedSource(None)
-    controller = Controller(file, source)
+    controller = make_controller(file, source)
     for start, (assigned, bad) in enumerate(((100, 1), (0, 0), (100, 0), (0, 0), (100, 1))):
         source.document = evidence(TEXT, assigned=assigned, bad=bad, since=start)
         (judgement,) = controller.tick()
@@ -239,7 +241,7 @@ def test_a_gateway_that_restarts_does_not_take_its_evidence_with_it(file: Path) 
 
 def test_counts_that_become_smaller_without_a_restart_are_an_error(file: Path) -> None:
     source = FixedSource(evidence(TEXT, assigned=100, bad=1))
-    controller = Controller(file, source)
+    controller = make_controller(file, source)
     controller.tick()
     source.document = evidence(TEXT, assigned=90, bad=1)
     (judgement,) = controller.tick()
@@ -251,7 +253,7 @@ def test_counts_that_become_smaller_without_a_restart_are_an_error(file: Path) -
 def test_evidence_that_ends_in_the_middle_of_a_rollback_is_not_needed_any_more(file: Path) -> None:
     """The edit is the rollback: a gateway that is gone just then finds it when it is back."""
     source = FixedSource(evidence(TEXT, assigned=100, bad=30))
-    controller = Controller(file, source)
+    controller = make_controller(file, source)
     controller.tick()
     after = file.read_text()
     source.document = None
@@ -265,7 +267,7 @@ def test_evidence_that_ends_in_the_middle_of_a_rollback_is_not_needed_any_more(f
 
 def test_who_starts_a_candidate_again_is_not_overruled_by_old_evidence(file: Path) -> None:
     source = FixedSource(evidence(TEXT, assigned=100, bad=30))
-    controller = Controller(file, source)
+    controller = make_controller(file, source)
     controller.tick()
     again = file.read_text().replace("weight: 0}", "weight: 5}")
     file.write_text(again)

@@ -8,15 +8,16 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway import atomic
+from gateway import atomic, reserve, routing_file
 from gateway.edit import Change, Promote, SetWeight
 from gateway.errors import EditFailed, EditRefused, StaleEdit
 from gateway.model import generation_of
 from monitoring import history
-from monitoring.editing import Changed, change
+from monitoring.editing import Changed, change, prepare
 from monitoring.history import Status, history_path
 
 TEXT = """\
@@ -46,6 +47,7 @@ def make_change(
     action: str = "rollback",
     if_generation: str | None = None,
     dry_run: bool = False,
+    even_unrecorded: bool = False,
 ) -> Changed:
     return change(
         path,
@@ -55,6 +57,7 @@ def make_change(
         action=action,
         if_generation=if_generation,
         dry_run=dry_run,
+        even_unrecorded=even_unrecorded,
         clock=lambda: NOON,
     )
 
@@ -239,6 +242,178 @@ def test_what_cannot_be_recorded_is_not_done(
     make_change(path, what)
     assert [entry.status for entry in history.read(path)][-1] is Status.DONE
     assert history.read(path)[-1].after_hash == generation_of(path.read_bytes())
+
+
+@pytest.mark.parametrize("code", ERRORS, ids=errno.errorcode.__getitem__)
+@pytest.mark.parametrize("step", STEPS)
+def test_a_rollback_is_done_all_the_same_and_recorded_late(
+    path: Path, monkeypatch: pytest.MonkeyPatch, step: str, code: int
+) -> None:
+    with monkeypatch.context() as patch:
+        refuse(patch, path, step, code)
+        changed = make_change(path, even_unrecorded=True)
+    assert path.read_text() == TEXT.replace("weight: 10", "weight: 0")
+    assert changed.unrecorded is not None
+    make_change(path, SetWeight("iris", "v3", 500), action="set-weight")
+    history.record_late(path, changed.unrecorded, lambda: NOON + 60)
+    rollback, later = history.read(path)
+    assert rollback == changed.unrecorded
+    assert (rollback.at, rollback.by) == ("2026-02-03T12:00:00.000Z", "cli:alice")
+    assert (rollback.before, rollback.after) == (changed.before, changed.after)
+    assert (later.action, later.before_hash) == ("set-weight", rollback.after_hash)
+    *_, row = history.rows(path, {"late"})
+    assert row["recorded"] == "2026-02-03T12:01:00.000Z"
+
+
+def test_a_rollback_that_can_be_recorded_is_recorded_ahead_as_any_other(path: Path) -> None:
+    changed = make_change(path, even_unrecorded=True)
+    assert changed.unrecorded is None
+    assert [row["row"] for row in history.rows(path)] == ["intent", "done"]
+
+
+def test_a_rollback_that_makes_room_is_recorded_at_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = atomic.replace_if
+    with monkeypatch.context() as patch:
+        refuse(patch, path, "write", errno.EIO)
+        full = os.write
+
+        def replace_if(*arguments: Any, **options: Any) -> None:
+            real(*arguments, **options)
+            patch.undo()
+
+        patch.setattr(atomic, "replace_if", replace_if)
+        assert make_change(path, even_unrecorded=True).unrecorded is None
+    assert os.write is not full
+    assert [row["row"] for row in history.rows(path)] == ["late"]
+    [entry] = history.read(path)
+    assert entry.action == "rollback"
+
+
+def test_a_rollback_that_loses_to_a_save_is_not_recorded_late(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = atomic._rename
+
+    def rename(source: Path, target: Path, flags: int) -> bool:
+        if path.read_text() == TEXT:
+            path.write_text(TEXT + "# by hand\n")
+        return real(source, target, flags)
+
+    monkeypatch.setattr(atomic, "_rename", rename)
+    with monkeypatch.context() as patch:
+        refuse(patch, path, "open", errno.EACCES)
+        with pytest.raises(StaleEdit):
+            make_change(path, even_unrecorded=True)
+    assert list(history.rows(path)) == []
+
+
+@pytest.mark.parametrize("what", [SetWeight("iris", "v2", 1), Promote("iris", "v2")])
+def test_nothing_but_a_rollback_may_go_unrecorded(path: Path, what: Change) -> None:
+    with pytest.raises(ValueError, match="only a rollback"):
+        make_change(path, what, even_unrecorded=True)
+    assert names(path.parent) == {"routing.yaml"}
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch, path: Path, *, stolen: bool) -> None:
+    """No file can be made and no row be written until the reserve gives blocks away; nor then, if
+    somebody else takes them.
+    """
+    opened, written, truncated = os.open, os.write, os.ftruncate
+    rows: set[int] = set()
+    room = [0]
+
+    def open_(file: Path, flags: int, *mode: int) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+        descriptor = opened(file, flags, *mode)
+        rows.discard(descriptor)
+        if str(file) == str(history_path(path)):
+            rows.add(descriptor)
+        return descriptor
+
+    def write(descriptor: int, data: bytes) -> int:
+        if descriptor in rows and room[0] <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return written(descriptor, data)
+
+    def ftruncate(descriptor: int, size: int) -> None:
+        if not stolen:
+            room[0] += os.fstat(descriptor).st_size - size
+        truncated(descriptor, size)
+
+    monkeypatch.setattr(os, "open", open_)
+    monkeypatch.setattr(os, "write", write)
+    monkeypatch.setattr(os, "ftruncate", ftruncate)
+
+
+ROLLED_BACK = TEXT.replace("weight: 10", "weight: 0")
+
+
+@pytest.mark.parametrize("stolen", [False, True], ids=["alone", "with a hungry neighbour"])
+def test_on_a_full_disk_a_rollback_lives_on_the_reserve(
+    path: Path, monkeypatch: pytest.MonkeyPatch, stolen: bool
+) -> None:
+    history_path(path).touch()
+    assert prepare(path) == ""
+    assert prepare(path) == ""
+    with monkeypatch.context() as patch:
+        full_disk(patch, path, stolen=stolen)
+        with pytest.raises(EditFailed, match="No space"):
+            make_change(path, Promote("iris", "v2"), action="promote")
+        assert path.read_text() == TEXT
+        changed = make_change(path, even_unrecorded=True)
+        assert "No space" in prepare(path)
+    assert path.read_text() == ROLLED_BACK
+    if stolen:
+        assert changed.unrecorded is not None
+        history.record_late(path, changed.unrecorded)
+    else:
+        assert changed.unrecorded is None
+        assert [row["row"] for row in history.rows(path)] == ["intent", "done"]
+    assert [entry.action for entry in history.read(path)] == ["rollback"]
+    assert prepare(path) == ""
+    assert reserve.place(path).stat().st_size == reserve.SIZE
+
+
+def test_on_a_full_disk_without_a_reserve_a_rollback_says_what_to_do(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history_path(path).touch()
+    with routing_file.locked(path):
+        pass
+    with monkeypatch.context() as patch:
+        full_disk(patch, path, stolen=True)
+        with pytest.raises(EditFailed, match=r"needs space .*; nothing was changed"):
+            make_change(path, even_unrecorded=True)
+    assert path.read_text() == TEXT
+    assert history.read(path) == []
+    assert make_change(path, even_unrecorded=True).unrecorded is None
+
+
+def test_a_directory_that_may_not_be_written_to_again_may_be_written_to_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert prepare(path) == ""
+    before = names(path.parent)
+    real = os.open, os.rename
+
+    def open_(file: Path, flags: int, *mode: int) -> int:
+        if flags & (os.O_CREAT | os.O_WRONLY | os.O_RDWR):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(file))
+        return real[0](file, flags, *mode)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", open_)
+        with pytest.raises(EditFailed, match=r"Read-only file system; .* must be writable"):
+            make_change(path, even_unrecorded=True)
+        reserve.place(path).chmod(0o600)
+        assert "make the directory writable" in prepare(path)
+    assert path.read_text() == TEXT
+    assert names(path.parent) == before
+    assert make_change(path, even_unrecorded=True).unrecorded is None
+    assert path.read_text() == ROLLED_BACK
 
 
 CALLS = [

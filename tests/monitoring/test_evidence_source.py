@@ -188,7 +188,7 @@ def test_where_none_says_anything_that_is_an_error() -> None:
     def answer(request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(500)
 
-    with sources(answer, "a:1,b:1") as both, pytest.raises(SourceError, match="a:1.*; .*b:1"):
+    with sources(answer, "a:1,b:1") as both, pytest.raises(SourceError, match=r"a:1.*; .*b:1"):
         both.evidence()
 
 

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +180,9 @@ def test_a_torn_row_costs_no_other_row(path: Path, kept: int) -> None:
 def test_rows_of_other_hands_and_later_versions_are_passed_over(path: Path) -> None:
     rows = [b"no json", b"[]", b"7", b"\x00\xff", b'{"id": 3}', b'{"row": "intent", "id": "x"}']
     rows.append(b'{"row": "note", "id": "a-b", "text": "from the future"}')
+    rows += [b'{"row": ["intent"], "id": "x"}', b'{"id": "y"}']
+    entry = {**asdict(make_entry()), "row": "late", "at": 7}
+    rows.append(json.dumps(entry).encode())
     history_path(path).write_bytes(b"\n".join(rows) + b"\n")
     write(path, make_entry(), content="b")
     assert story(path) == [("a-b", Status.DONE)]

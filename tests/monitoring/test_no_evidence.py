@@ -13,8 +13,8 @@ import pytest
 from gateway.model import generation_of
 from monitoring import history
 from monitoring.analysis.verdict import Kind
-from monitoring.controller import Controller
 from monitoring.sources import GatewaySources
+from tests.controllers import make_controller
 from tests.sockets.peers import (
     Behaviour,
     Worker,
@@ -99,7 +99,7 @@ def source() -> Iterator[Callable[[str], GatewaySources]]:
 
 def check_nothing_is_done(file: Path, source: GatewaySources) -> None:
     """However often it looks."""
-    controller = Controller(file, source)
+    controller = make_controller(file, source)
     for _ in range(3):
         told = controller.tick()
         assert {one.verdict.kind for one in told} <= {Kind.INCONCLUSIVE, Kind.ERROR}
@@ -124,7 +124,7 @@ def test_what_is_evidence_does(file: Path, source: Any) -> None:
     """The others prove nothing unless this one is acted on."""
     body = FAILING.replace(b'"assigned": 0', b'"assigned": 4500', 1)
     with closing(Worker(answering(body=body))) as admin:
-        (told,) = Controller(file, source(admin.url)).tick()
+        (told,) = make_controller(file, source(admin.url)).tick()
 
     assert told.verdict.kind is Kind.FAILED
     assert file.read_text() == TEXT.replace("weight: 10}", "weight: 0}")

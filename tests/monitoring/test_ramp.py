@@ -13,11 +13,11 @@ from gateway.config import parse
 from gateway.edit import SetPaused, SetWeight
 from monitoring import editing, history, journal
 from monitoring.analysis.verdict import Kind
-from monitoring.controller import Controller
 from monitoring.docket import Judgement
 from monitoring.replay import replay
 from monitoring.rollout.position import Stand
 from monitoring.rollout.rules import Action
+from tests.controllers import make_controller
 from tests.simulation import Behaviour, Clock, SimulatedGateway, SimulatedGateways
 
 TEXT = """\
@@ -67,7 +67,7 @@ class Stage:
 
     def start(self) -> None:
         """A controller that knows nothing but the file and the history."""
-        self.controller = Controller(
+        self.controller = make_controller(
             self.file, self.source, clock=self.clock.time, monotonic=self.clock.monotonic
         )
 
@@ -185,7 +185,7 @@ def test_a_pause_forever_waits_for_a_person(stage: Stage) -> None:
     assert found is not None
     assert (found.position.stand, found.action) == (Stand.WAITING, Action.HOLD)
     stage.edit(SetWeight("iris", "v2", 5000), "resume")
-    assert 60 <= stage.until(lambda: stage.stable == "v2")
+    assert stage.until(lambda: stage.stable == "v2") >= 60
 
 
 def test_paused_it_stays_and_is_still_taken_out_when_it_fails(stage: Stage) -> None:

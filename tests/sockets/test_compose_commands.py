@@ -340,8 +340,9 @@ def test_the_controller_takes_a_failing_candidate_out_and_no_other(
     assert composed.weight("breast-cancer", "v2") == 0
     assert composed.weight("iris", "v2") > 0
     history = composed.folder / "monitoring/compose/routing.history.jsonl"
-    row = json.loads(history.read_text().splitlines()[0])
-    assert (row["by"], row["action"], row["version"]) == ("controller", "rollback", "v2")
+    rows = [json.loads(line) for line in history.read_text().splitlines()]
+    (out,) = [row for row in rows if row["row"] == "intent" and row["action"] == "rollback"]
+    assert (out["by"], out["route"], out["version"]) == ("controller", "breast-cancer", "v2")
 
 
 def test_the_admin_port_tells_nothing_without_the_token(composed: Composed) -> None:

@@ -5,6 +5,7 @@ The tests start this same file as the other processes: see the roles at its end.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -23,13 +24,13 @@ from typing import Any
 
 import pytest
 
-from gateway import atomic, neighbour, routing_file
+from gateway import atomic, neighbour, reserve, routing_file
 from gateway.config import parse
 from gateway.edit import SetWeight
 from gateway.errors import ConfigError, StaleEdit
 from gateway.model import generation_of
 from monitoring import editing, history, journal
-from monitoring.history import BY_HAND, Entry, Status
+from monitoring.history import BY_HAND, Entry, Status, history_path
 
 TEXT = """\
 # Who answers /predict - für alle
@@ -44,7 +45,7 @@ routes:
       v2: {url: "http://127.0.0.1:8102", weight: 0}   # one machine's
       v3:
         url: http://127.0.0.1:8103
-        weight: 0   # the other's
+        weight: 7   # the other's
 
 # saves: 0
 """
@@ -178,12 +179,23 @@ def test_no_edit_and_no_save_is_lost(path: Path, processes: Processes, editor: s
     assert neighbours(path) - kept == {"routing.history.jsonl", ".routing.yaml.lock"}
 
 
-@pytest.mark.parametrize("role", ["kills", "crashes", "crashes-with-save", "crashes-without-swap"])
+@pytest.mark.parametrize(
+    "role",
+    [
+        "kills",
+        "crashes",
+        "crashes-with-save",
+        "crashes-without-swap",
+        "crashes-on-a-full-disk",
+        "crashes-unrecorded",
+    ],
+)
 def test_whenever_an_edit_ends_the_file_is_whole_and_explained(
     path: Path, processes: Processes, role: str
 ) -> None:
     """By ``kill -9`` at random instants, and by ending at each line of the modules concerned: as it
-    is, with a save at the worst moment, and where files cannot change places.
+    is, with a save at the worst moment, where files cannot change places, and on a full disk where
+    the history finds room in the reserve, or none.
     """
     [report] = told(processes.start(role, path))
     assert report["ended"] >= (KILLS if role == "kills" else 40)
@@ -319,11 +331,12 @@ def check_history(entries: list[Entry], present: str) -> None:
 
 
 TRACED = {
-    module.__file__ for module in (atomic, neighbour, routing_file, editing, history, journal)
+    module.__file__
+    for module in (atomic, neighbour, reserve, routing_file, editing, history, journal)
 }
 
 
-def crash_at(line: int, path: Path) -> None:
+def crash_at(line: int, edit: Callable[[], object]) -> None:
     """Edit, and end this process at the n-th line of the traced modules."""
     count = 0
 
@@ -339,12 +352,18 @@ def crash_at(line: int, path: Path) -> None:
 
     sys.settrace(trace)
     with suppress(StaleEdit):
-        set_weight(path, "v2", 1)
+        edit()
     sys.settrace(None)
 
 
-def crashes(path: Path, prepare: Callable[[], object] = lambda: None) -> None:
+def crashes(
+    path: Path,
+    prepare: Callable[[], object] = lambda: None,
+    edit: Callable[[Path], object] = lambda path: set_weight(path, "v2", 1),
+    reserves: bool = False,
+) -> None:
     """End an edit at its first line, at its second, and so on until it comes to its end."""
+    os.fsync = lambda _descriptor: None  # the process ends, not the machine
     old = new = ended = 0
     code = 9
     while code == 9:
@@ -352,36 +371,51 @@ def crashes(path: Path, prepare: Callable[[], object] = lambda: None) -> None:
         for name in neighbours(path):
             path.with_name(name).unlink()
         path.write_text(TEXT)
+        if reserves:
+            path.write_text(TEXT.replace("weight: 7", "weight: 6"))
+            set_weight(path, "v3", 700)
+            assert not editing.prepare(path)
 
-        def edit(line: int = ended) -> None:
+        def crash(line: int = ended) -> None:
             prepare()
-            crash_at(line, path)
+            crash_at(line, lambda: edit(path))
 
-        code = os.waitstatus_to_exitcode(os.waitpid(forked(edit), 0)[1])
+        code = os.waitstatus_to_exitcode(os.waitpid(forked(crash), 0)[1])
         assert code in (0, 9)
         check_crashed(path)
         old += path.read_text() == TEXT
-        new += path.read_text() == EDITED
-        check_next_edit(path)
+        new += path.read_text() in (EDITED, ROLLED_BACK)
+        if reserves:
+            check_next_rollback(path)
+        check_next_edit(path, {".routing.yaml.reserve"} if reserves else set())
     tell(ended=ended, old=old, new=new)
 
 
 EDITED = TEXT.replace("weight: 0}", "weight: 0.01}")
 SAVED = TEXT.replace("saves: 0", "saves: 1")
+ROLLED_BACK = TEXT.replace("weight: 7", "weight: 0")
 
 
 def check_crashed(path: Path) -> None:
     """The file is one of those that may be, and the history leads to it."""
     content = path.read_bytes()
-    assert content.decode() in (TEXT, EDITED, SAVED)
+    assert content.decode() in (TEXT, EDITED, SAVED, ROLLED_BACK)
     present = generation_of(content)
     entries = history.read(path, present)
-    assert sum(entry.action != BY_HAND for entry in entries) <= 1
+    assert len({entry.id for entry in entries}) == len(entries)
     done = [entry.after_hash for entry in entries if entry.status is Status.DONE]
     assert [generation_of(TEXT.encode()), *done][-1] == present
 
 
-def check_next_edit(path: Path) -> None:
+def check_next_rollback(path: Path) -> None:
+    """While the disk is still full, it works, and the history still leads to the file."""
+    child = forked(lambda: (fill_disk(path, hungry=False), roll_back(path)))
+    assert os.waitpid(child, 0)[1] == 0
+    assert path.read_text() == ROLLED_BACK
+    check_crashed(path)
+
+
+def check_next_edit(path: Path, left: set[str]) -> None:
     """It works, brings back a save that lay in a dead process's hands, and leaves no litter."""
     files = (file for file in path.parent.iterdir() if file.suffix != ".jsonl")
     saved = any(b"saves: 1" in file.read_bytes() for file in files)
@@ -392,7 +426,58 @@ def check_next_edit(path: Path) -> None:
     assert (b"saves: 1" in content) == saved
     done = [entry for entry in history.read(path) if entry.status is Status.DONE]
     assert done[-1].after_hash == generation_of(content)
-    assert neighbours(path) == {"routing.history.jsonl", ".routing.yaml.lock"}
+    assert neighbours(path) - left == {"routing.history.jsonl", ".routing.yaml.lock"}
+
+
+def roll_back(path: Path) -> None:
+    editing.change(
+        path,
+        SetWeight("iris", "v3", 0),
+        by="process",
+        reason="",
+        action="rollback",
+        even_unrecorded=True,
+    )
+
+
+def fill_disk(path: Path, *, hungry: bool) -> None:
+    """From now on this process can make no file, and write no row until the reserve gave blocks
+    away; nor then, where somebody else is hungry.
+    """
+    real_open, real_write, real_truncate = os.open, os.write, os.ftruncate
+    rows: set[int] = set()
+    full = True
+
+    def open_(file: Path, flags: int, *mode: int) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+        descriptor = real_open(file, flags, *mode)
+        rows.discard(descriptor)
+        if str(file) == str(history_path(path)):
+            rows.add(descriptor)
+        return descriptor
+
+    def write(descriptor: int, data: bytes) -> int:
+        if descriptor in rows and full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real_write(descriptor, data)
+
+    def truncate(descriptor: int, size: int) -> None:
+        nonlocal full
+        full = hungry
+        real_truncate(descriptor, size)
+
+    os.open, os.write, os.ftruncate = open_, write, truncate  # type: ignore[assignment]
+
+
+def crashes_on_a_full_disk(path: Path) -> None:
+    """A rollback that lives on the reserve, and so does its row of the history."""
+    crashes(path, lambda: fill_disk(path, hungry=False), roll_back, reserves=True)
+
+
+def crashes_unrecorded(path: Path) -> None:
+    """The same where somebody else takes what the reserve gives away."""
+    crashes(path, lambda: fill_disk(path, hungry=True), roll_back, reserves=True)
 
 
 def crashes_with_save(path: Path) -> None:
@@ -423,6 +508,8 @@ ROLES: dict[str, Callable[..., None]] = {
     "crashes": crashes,
     "crashes-with-save": crashes_with_save,
     "crashes-without-swap": crashes_without_swap,
+    "crashes-on-a-full-disk": crashes_on_a_full_disk,
+    "crashes-unrecorded": crashes_unrecorded,
 }
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Pauses are left out and attempts shortened; how long anything takes is not measu
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -131,6 +132,21 @@ def test_one_that_refuses_is_given_up(post: Open, capsys: pytest.CaptureFixture[
     assert "SECRET" not in said
 
 
+def test_nobody_logs_what_a_url_holds_or_what_is_answered(
+    hire: Hire,
+    post: Open,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    fields = [("Location", "/SECRET"), ("Retry-After", "SECRET")]
+    told = post()
+    for behaviour in (answering(302, b"SECRET", fields), saying(b"SECRET\r\n\r\n", "close")):
+        assert told.outcome(f"{hire(behaviour).url}/SECRET?SECRET") is Outcome.FAILED
+
+    assert "SECRET" not in capsys.readouterr().err + caplog.text
+
+
 def test_one_that_comes_back_gets_the_notice(hire: Hire, post: Open) -> None:
     receiver = hire(answering(204), first=[resetting, saying(b"???\r\n\r\n", "close")])
 
@@ -186,10 +202,14 @@ def test_closing_with_a_name_server_that_hangs_returns(
     told = post(timeout=3600)
     told.tell("http://chat.example/")
     assert asked.wait(PATIENCE)
+    (asking,) = (one for one in threading.enumerate() if one.name == "name lookup")
     told.postman.close(0)
 
     assert told.outcomes == {"http://chat.example/": Outcome.FAILED}
+    assert asking.is_alive()
+    assert asking.daemon  # the end of the process does not wait for it either
     answered.set()
+    asking.join(PATIENCE)
 
 
 def test_a_name_server_that_hangs_does_not_hold_up_an_attempt(

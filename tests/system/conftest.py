@@ -107,7 +107,7 @@ class System:
         file.write_text(text)
         log = self.folder / f"{len(self.running)}.log"
         free = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
-        alone = () if controller else ("--no-controller",)
+        alone = ("--controller-metrics", "none") if controller else ("--no-controller",)
         process = self.start("monitoring", "serve", str(file), *free, *alone, *more)
 
         def said() -> Any:

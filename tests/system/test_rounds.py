@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +17,7 @@ import pytest
 import gateway.app
 from gateway.port import Address
 from gateway.rounds import Schedule
-from monitoring.sources import GatewaySource
+from monitoring.evidence import Window
 from monitoring.windows import windows_of
 from tests.sockets.peers import Client, Worker, eventually
 from tests.system.conftest import get
@@ -105,19 +107,22 @@ def test_no_request_is_lost_while_users_count_again_and_again(
             rows = [one["routes"][route] for one in generations if route in one["routes"]]
             return sum(version["assigned"] for row in rows for version in row.values())
 
+        def windows() -> tuple[Window, ...]:
+            return windows_of([get(f"{admin}/api/evidence")], "iris", "v2")
+
         with ThreadPoolExecutor(4) as pool:
             loads = [pool.submit(load, USERS[at::4]) for at in range(4)]
             try:
                 seen = {repeat_of(last()) for _ in watch(lambda: repeat_of(last()) >= 8)}
                 before = [counted("other")]
                 eventually(lambda: repeat_of(last()) >= 12, 60)
+                again = eventually(lambda: [one for one in windows() if one.round and of(one)], 60)
                 before.append(counted("other"))
             finally:
                 over.set()
             given = [user for each in loads for user in each.result(60).items()]
         eventually(lambda: last()["splits"]["iris"]["sticky"]["seen"] == 0, 60)
-        with GatewaySource(admin) as source:
-            windows = windows_of([source.evidence()], "iris", "v2")
+        told = windows()
         status = get(f"{admin}/api/status")
         generations = get(f"{admin}/api/evidence")["generations"]
 
@@ -125,13 +130,44 @@ def test_no_request_is_lost_while_users_count_again_and_again(
     assert before[0] < before[1]  # and it was never begun anew
     assert all(len(versions) == 1 for _, versions in given)
     assert len(given) == len(USERS)
-    assert len({window.round for window in windows}) == len(windows) > 3
-    assert all(one.candidate.assigned + one.stable.assigned <= len(USERS) for one in windows)
-    full = [one for one in windows if one.candidate.assigned + one.stable.assigned == len(USERS)]
-    assert len(full) > 1
+    assert len({one.round for one in told}) == len(told) > 3
+    assert all(0 < of(one) <= len(USERS) for one in again)
+    assert of(told[0]) <= len(USERS)
     assert list(generations[0]["routes"]) == ["iris", "other"]
     assert status["since"] == generations[0]["since"]
     assert all(not process["restarts"] for process in status["processes"])
+
+
+def test_a_process_that_is_stuck_is_not_ended_for_a_round(
+    tmp_path: Path, workers: dict[str, Worker]
+) -> None:
+    """As it would be for another file. It marks users where it did until it goes on."""
+    path = tmp_path / "routing.yaml"
+    path.write_text(TEXT.format(**{name: one.url for name, one in workers.items()}))
+    with running(path, 2, FAST) as one:
+        admin = f"http://{one.admin}"
+
+        def repeat() -> int:
+            return repeat_of(get(f"{admin}/api/evidence")["generations"][-1])
+
+        before = {process["pid"] for process in get(f"{admin}/api/status")["processes"]}
+        stuck = min(before)
+        os.kill(stuck, signal.SIGSTOP)
+        try:
+            began = repeat()
+            eventually(lambda: repeat() > began, 60)
+        finally:
+            os.kill(stuck, signal.SIGCONT)
+        went_on = repeat()
+        eventually(lambda: repeat() > went_on + 2, 60)
+        after = {process["pid"] for process in get(f"{admin}/api/status")["processes"]}
+
+    assert after == before
+
+
+def of(window: Window) -> int:
+    """How many users have counted."""
+    return window.candidate.assigned + window.stable.assigned
 
 
 def repeat_of(generation: Any) -> int:

@@ -71,6 +71,7 @@ def test_without_steps_it_is_only_judged() -> None:
 def test_phases_of_versions_without_a_weight() -> None:
     route = route_at(0)
 
-    assert resting_phase(route, "v1", rolled_back=False) is Phase.PROMOTED
-    assert resting_phase(route, "v2", rolled_back=False) is Phase.IDLE
-    assert resting_phase(route, "v2", rolled_back=True) is Phase.ROLLED_BACK
+    assert resting_phase(route, "v1", "promote") is Phase.PROMOTED
+    assert resting_phase(route, "v1", "") is Phase.IDLE
+    assert resting_phase(route, "v2", "set-weight") is Phase.IDLE
+    assert resting_phase(route, "v2", "rollback") is Phase.ROLLED_BACK
