@@ -5,7 +5,8 @@ write anything is run again in a forked process that is killed (SIGKILL) between
 the modules that touch the disk, and another controller goes on from what lies there, to the end of
 the story. Boundaries between which nothing on the disk changes are one case, and only the disk
 survives a kill: without ``--all`` the first boundary of each case is tried; with it every one, and
-what lies on the disk after each kill is compared with what its case says.
+what lies on the disk after each kill is compared with what its case says. With ``--twice`` the next
+controller is killed, too, wherever the first one left a temporary file behind.
 
 Exit code 1 if a file was not valid, if a weight was none of those that the undisturbed rollout went
 through, one after the other, if the history does not explain the file, if a decision does not come
@@ -23,13 +24,13 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from itertools import count
 from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from gateway import atomic, neighbour, reserve, routing_file
 from gateway.config import parse
@@ -40,8 +41,8 @@ from monitoring.history import Entry, Status
 from monitoring.notices import Notice
 from monitoring.postman import OnOutcome, Outcome
 from monitoring.replay import replay
-from tests.controllers import make_controller
-from tests.simulation import Behaviour, Clock, SimulatedGateway, SimulatedGateways
+from tests.simulation import Behaviour
+from tests.stage import GOOD, Stage
 
 TEXT = """\
 routes:
@@ -69,7 +70,6 @@ routes:
 notify:
   - {webhook: "https://chat.example/hook", events: [rollback, promote, pause, error]}
 """
-GOOD: Final = Behaviour()
 BAD: Final = Behaviour(bad=0.5)
 TRACED: Final = {
     module.__file__
@@ -80,6 +80,7 @@ TRACED: Final = {
 }
 QUIET: Final = 3  # looks after the last edit
 MOST_LOOKS: Final = 200
+MOST_KILLS: Final = 2
 STAYS: Final = {
     *("routing.yaml", "routing.history.jsonl"),
     *(".routing.yaml.lock", ".routing.yaml.reserve"),
@@ -93,15 +94,15 @@ class Story:
     text: str = TEXT
     bad_from: float = 101.0
 
-    def behaves(self, version: str, weight: float) -> Behaviour:
-        return BAD if version == "v2" and weight >= self.bad_from else GOOD
-
 
 STORIES: Final = {
     "promoted": Story(),
     "rolled back": Story(bad_from=25),
     "paused": Story(TEXT.replace("on_failure: rollback", "on_failure: pause"), bad_from=25),
 }
+
+
+Saved: TypeAlias = dict[Path, tuple[bytes, int]]
 
 
 class Diary:
@@ -122,61 +123,55 @@ class Diary:
         """Nothing is under way."""
 
 
-class Stage:
-    """A file in a directory of its own, a gateway that outlives every controller, and the
-    controller of the present.
-    """
+class Scene(Stage):
+    """Of a story, in a directory of its own. The gateway outlives every controller."""
 
     def __init__(self, story: Story, place: Path) -> None:
+        self.story = story
         self.directory = place
-        self.file = place / "routing.yaml"
-        self.told = place.with_name("told.jsonl")
-        self.clock = Clock()
+        self.diary = place.with_name("diary.jsonl")
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
-        self.file.write_text(story.text)
-        self.told.write_bytes(b"")
-
-        def behaves(version: str, _: float) -> Behaviour:
-            return story.behaves(version, self.weight)
-
-        gateway = SimulatedGateway(self.file, self.clock, behaves, per_second=200)
-        self.source = SimulatedGateways([gateway])
-        self.source.evidence()
-        self.start()
-
-    def start(self) -> None:
-        """A controller that knows nothing but what lies on the disk."""
-        self.controller = make_controller(
-            self.file,
-            self.source,
-            clock=self.clock.time,
-            monotonic=self.clock.monotonic,
-            postman=lambda on_outcome: Diary(on_outcome, self.told),
-        )
+        self.diary.write_bytes(b"")
+        file = place / "routing.yaml"
+        file.write_text(story.text)
+        super().__init__(file, postman=lambda on_outcome: Diary(on_outcome, self.diary))
 
     def serve(self) -> None:
         """A second passes. The gateway takes the file as it is, and what it has counted by the end
         of that second stays counted, whoever is killed.
         """
+        self.versions["v2"] = BAD if self.weight >= self.story.bad_from else GOOD
         self.source.evidence()
         self.clock.pass_(1.0)
         self.source.evidence()
 
-    def look(self) -> None:
+    def tick(self) -> None:
         self.controller.tick()
 
     @property
-    def weight(self) -> float:
-        return parse(self.file.read_bytes()).route("iris").version("v2").weight / 100
+    def over(self) -> bool:
+        """Whether the story has come to its end."""
+        paused = any(rollout.paused for rollout in self.route.rollouts)
+        return self.stable == "v2" or paused or not self.weight
 
-    def saved(self) -> dict[Path, tuple[bytes, int]]:
+    @property
+    def told(self) -> list[dict[str, str]]:
+        """What people have heard."""
+        return [json.loads(line) for line in self.diary.read_text().splitlines()]
+
+    @property
+    def litter(self) -> set[str]:
+        """The names of what is not to stay."""
+        return {file.name for file in self.directory.iterdir()} - STAYS
+
+    def saved(self) -> Saved:
         """Everything on the disk."""
-        files = [*self.directory.iterdir(), self.told]
+        files = sorted([*self.directory.iterdir(), self.diary])
         return {file: (file.read_bytes(), file.stat().st_mode) for file in files}
 
-    def restore(self, saved: dict[Path, tuple[bytes, int]]) -> None:
-        for file in [*self.directory.iterdir(), self.told]:
+    def restore(self, saved: Saved) -> None:
+        for file in [*self.directory.iterdir(), self.diary]:
             file.unlink()
         for file, (content, mode) in saved.items():
             file.write_bytes(content)
@@ -185,7 +180,7 @@ class Stage:
     def print(self) -> str:
         """A name for all that lies on the disk. What is in a reserve means nothing."""
         found = blake2b(digest_size=8)
-        for file in sorted([*self.directory.iterdir(), self.told]):
+        for file in sorted([*self.directory.iterdir(), self.diary]):
             content = file.read_bytes()
             of_reserve = file in (reserve.place(self.file), reserve.half_made(self.file))
             found.update(f"{file.name} {len(content)} {file.stat().st_mode}\n".encode())
@@ -197,7 +192,7 @@ class Stage:
         with os.scandir(self.directory) as entries:
             stats = sorted((one.name, one.stat(follow_symlinks=False)) for one in entries)
         seen = [(name, one.st_ino, one.st_size, one.st_mode) for name, one in stats]
-        return (*seen, self.told.stat().st_size)
+        return (*seen, self.diary.stat().st_size)
 
 
 @dataclass(frozen=True)
@@ -205,8 +200,15 @@ class Plan:
     """The rollout without a fault."""
 
     texts: Sequence[bytes]
-    writing: Sequence[int]  # the looks that change anything on the disk, counted from 1
-    edits: int
+    alerts: int  # notices of nothing that was done
+
+    @property
+    def edits(self) -> int:
+        return len(self.texts) - 1
+
+    def allowed(self, before: bytes) -> Sequence[bytes]:
+        """What a look may leave that found this text."""
+        return self.texts[self.texts.index(before) :][:2]
 
 
 @dataclass(frozen=True)
@@ -229,6 +231,10 @@ class Report:
     kills: int = 0
     continued: int = 0
     failures: list[str] = field(default_factory=list)
+
+    def add(self, other: Report) -> None:
+        for name, number in asdict(other).items():
+            setattr(self, name, getattr(self, name) + number)
 
 
 # --- processes
@@ -280,47 +286,38 @@ def kill_at(boundary: int) -> Callable[[int, FrameType], None]:
 
 
 def rehearsed(story: Story, place: Path) -> Plan:
-    """Until nothing more happens."""
-    stage = Stage(story, place)
-    texts, writing, quiet = [stage.file.read_bytes()], [], 0
-    for number in range(1, MOST_LOOKS):
-        before = stage.print()
-        stage.serve()
-        stage.look()
-        if stage.print() != before:
-            writing.append(number)
-        content = stage.file.read_bytes()
-        quiet = quiet + 1 if content == texts[-1] else 0
+    """Until it has come to its end."""
+    scene = Scene(story, place)
+    texts, quiet = [scene.file.read_bytes()], 0
+    for _ in range(MOST_LOOKS):
+        scene.serve()
+        scene.tick()
+        content = scene.file.read_bytes()
         if content != texts[-1]:
             texts.append(content)
-        if quiet >= QUIET and len(texts) > 1 and over(stage):
-            return Plan(texts, writing, len(texts) - 1)
-    raise AssertionError(f"no end of it: {history.read(stage.file)}")
+        quiet = quiet + 1 if scene.over else 0
+        if quiet == QUIET:
+            return Plan(texts, len([one for one in scene.told if one["event"] == "error"]))
+    raise AssertionError(f"no end of it: {history.read(scene.file)}")
 
 
-def over(stage: Stage) -> bool:
-    """Whether the story has come to its end."""
-    route = parse(stage.file.read_bytes()).route("iris")
-    paused = any(rollout.paused for rollout in route.rollouts)
-    return route.stable == "v2" or paused or not route.version("v2").weight
-
-
-def cases_of(stage: Stage, place: Path, *, thorough: bool) -> list[Case]:
+def cases_of(scene: Scene, *, thorough: bool) -> list[Case]:
     """Of the next look. ``thorough``: everything is read at every boundary."""
+    place = scene.diary.with_name("cases.json")
 
     def scout() -> None:
         found: list[list[Any]] = []
         known: list[object] = [None]
 
         def at_boundary(number: int, frame: FrameType) -> None:
-            seen = stage.print() if thorough else stage.glance()
+            seen = scene.print() if thorough else scene.glance()
             if seen != known[0]:
                 known[0] = seen
                 where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
-                found.append([number, number, stage.print(), where])
+                found.append([number, number, scene.print(), where])
             found[-1][1] = number
 
-        traced(stage.look, at_boundary)
+        traced(scene.tick, at_boundary)
         place.write_text(json.dumps(found))
 
     assert forked(scout) == 0
@@ -330,21 +327,21 @@ def cases_of(stage: Stage, place: Path, *, thorough: bool) -> list[Case]:
 # --- what is checked
 
 
-def check_killed(stage: Stage, plan: Plan, allowed: Sequence[bytes]) -> None:
+def check_killed(scene: Scene, plan: Plan, allowed: Sequence[bytes]) -> None:
     """At the moment of the kill: the file is whole and one of those it may be, and explained."""
-    content = stage.file.read_bytes()
+    content = scene.file.read_bytes()
     assert content in allowed, content.decode()
     route = parse(content).route("iris")
     assert sum(route.weight(version.name) for version in route.versions) == FULL_WEIGHT
-    check_history(stage, plan)
+    check_history(scene, plan)
 
 
-def check_history(stage: Stage, plan: Plan) -> list[Entry]:
+def check_history(scene: Scene, plan: Plan) -> list[Entry]:
     """It leads from the first text to the present one, through all that were there in between, and
     nobody did anything by hand.
     """
     texts = {generation_of(text): number for number, text in enumerate(plan.texts)}
-    entries = history.read(stage.file)
+    entries = history.read(scene.file)
     known = generation_of(plan.texts[0])
     for entry in entries:
         assert entry.action != history.BY_HAND, entry
@@ -352,53 +349,62 @@ def check_history(stage: Stage, plan: Plan) -> list[Entry]:
         assert texts[entry.after_hash] == texts[entry.before_hash] + 1, entry
         assert entry.status in (Status.DONE, Status.INTERRUPTED), entry
         known = entry.left
-    assert known == generation_of(stage.file.read_bytes()), entries
+    assert known == generation_of(scene.file.read_bytes()), entries
     return entries
 
 
-def check_goes_on(stage: Stage, plan: Plan) -> None:
+def check_goes_on(scene: Scene, plan: Plan) -> None:
     """Another controller brings the story to the same end, from text to text."""
-    history.new_id = ids(from_=1 << 24)
-    stage.start()
-    at, quiet = plan.texts.index(stage.file.read_bytes()), 0
+    another(scene)
+    at, quiet = plan.texts.index(scene.file.read_bytes()), 0
     for _ in range(MOST_LOOKS):
-        stage.serve()
-        stage.look()
-        now = plan.texts.index(stage.file.read_bytes())
+        scene.serve()
+        scene.tick()
+        now = plan.texts.index(scene.file.read_bytes())
         assert now in (at, at + 1), f"from text {at} to text {now}"
         at, quiet = now, quiet + 1 if now == at else 0
         if at == plan.edits and quiet >= QUIET:
             break
     assert at == plan.edits, f"it stays at text {at} of {plan.edits}"
-    entries = check_history(stage, plan)
+    entries = check_history(scene, plan)
     made = [entry for entry in entries if entry.status is Status.DONE]
     assert len(made) == plan.edits, entries
-    check_replay(stage, len(entries))
-    check_told(stage, made)
-    check_no_litter(stage)
+    check_replay(scene, len(entries))
+    check_told(scene, plan, made)
+    check_no_litter(scene)
 
 
-def check_replay(stage: Stage, edits: int) -> None:
+def another(scene: Scene) -> None:
+    """A controller, in another process: its ids are its own."""
+    history.new_id = ids(from_=int(history.new_id(), 16) + 1000)
+    scene.start()
+
+
+def check_replay(scene: Scene, edits: int) -> None:
     """Every decision comes out the same again, and follows from a verdict before it."""
-    found = replay(journal.rows(stage.file))
+    found = replay(journal.rows(scene.file))
     assert found.disagreements == []
     assert found.edits == edits
     assert found.verdicts
 
 
-def check_told(stage: Stage, made: Sequence[Entry]) -> None:
-    """At least once of each edit that people are told of, and of nothing else."""
-    told = [json.loads(line) for line in stage.told.read_text().splitlines()]
+def check_told(scene: Scene, plan: Plan, made: Sequence[Entry]) -> None:
+    """At least once of each edit that people are told of, and of nothing that was not made. Alerts
+    are told again by each controller.
+    """
+    alerts = [one for one in scene.told if one["event"] == "error"]
+    told = [one for one in scene.told if one["event"] != "error"]
     due = {entry.id: entry.action for entry in made if entry.action != "advance"}
     assert {one["id"]: one["event"] for one in told} == due, told
-    assert len(told) <= len(due) + 1, told  # only who was killed before it said that it told
+    assert len(told) <= len(due) + MOST_KILLS, told  # who was killed before it said that it told
+    assert bool(plan.alerts) <= len(alerts) <= plan.alerts * (1 + MOST_KILLS), alerts
 
 
-def check_no_litter(stage: Stage) -> None:
+def check_no_litter(scene: Scene) -> None:
     """After the next edit, of whatever, by whomever."""
     change = SetWeight("spare", "v2", 100)
-    editing.change(stage.file, change, by="cli:ana", reason="", action="set-weight")
-    assert {file.name for file in stage.directory.iterdir()} <= STAYS
+    editing.change(scene.file, change, by="cli:ana", reason="", action="set-weight")
+    assert not scene.litter
 
 
 def ids(from_: int = 0) -> Callable[[], str]:
@@ -410,66 +416,97 @@ def ids(from_: int = 0) -> Callable[[], str]:
 # --- all of it
 
 
-def tried(story: Story, place: Path, *, exhaustive: bool) -> Report:
-    """Every look that writes, killed at the boundaries; then the undisturbed look."""
-    report = Report()
-    history.new_id = ids()
-    plan = rehearsed(story, place / "rehearsal")
-    history.new_id = ids()
-    stage = Stage(story, place / "stage")
-    for number in range(1, plan.writing[-1] + 1):
-        stage.serve()
-        saved, before = stage.saved(), stage.file.read_bytes()
-        cases: list[Case] = []
-        if number in plan.writing:
-            cases = cases_of(stage, place / "cases.json", thorough=exhaustive)
-            stage.restore(saved)
+def tried(
+    scene: Scene, plan: Plan, report: Report, *, after: int, exhaustive: bool, twice: bool
+) -> None:
+    """Every look to the end, killed where it writes once so many edits were made; and then the
+    undisturbed look.
+    """
+    quiet = 0
+    while quiet < QUIET:
+        scene.serve()
+        saved, allowed = scene.saved(), plan.allowed(scene.file.read_bytes())
+        scene.restore(saved)  # directories are listed in the same order from here on
+        begun = allowed[0] in plan.texts[after:]
+        cases = cases_of(scene, thorough=exhaustive) if begun else []
+        scene.restore(saved)
+        if len(cases) > 1:
             report.looks += 1
             report.cases += len(cases)
             report.boundaries += cases[-1].last
-        allowed = plan.texts[plan.texts.index(before) :][:2]
-        for case in cases:
-            try_case(stage, plan, number, case, saved, allowed, report, exhaustive=exhaustive)
-        stage.look()
-    assert stage.file.read_bytes() == plan.texts[-1]
-    return report
+            for case in cases:
+                try_case(scene, plan, case, saved, allowed, report, exhaustive, twice)
+        scene.tick()
+        quiet = quiet + 1 if scene.over else 0
 
 
 def try_case(
-    stage: Stage,
+    scene: Scene,
     plan: Plan,
-    look: int,
     case: Case,
-    saved: dict[Path, tuple[bytes, int]],
+    saved: Saved,
     allowed: Sequence[bytes],
     report: Report,
-    *,
     exhaustive: bool,
+    twice: bool,
 ) -> None:
     """Kill, look at what is left, and go on from there: once for each different disk."""
     every = range(case.first, case.last + 1)
     continued = set()
     for boundary in every if exhaustive else every[:1]:
-        code = forked(lambda at=boundary: traced(stage.look, kill_at(at)))
+        code = forked(lambda at=boundary: traced(scene.tick, kill_at(at)))
         report.kills += 1
         try:
             assert code == -signal.SIGKILL, f"it ended with {code}"
-            found = stage.print()
+            found = scene.print()
             assert found == case.print, "another disk than the scout's"
             if found not in continued:
                 continued.add(found)
                 report.continued += 1
-                check_killed(stage, plan, allowed)
-                ended = forked(lambda: check_goes_on(stage, plan))
-                assert ended == 0, "see above"
+                check_killed(scene, plan, allowed)
+                left = scene.saved()
+                assert forked(lambda: check_goes_on(scene, plan)) == 0, "see above"
+                scene.restore(left)
+                if twice and scene.litter:
+                    report.add(killed_again(scene, plan))
         except AssertionError as error:
-            report.failures.append(f"look {look}, boundary {boundary} at {case.where}: {error}")
-        stage.restore(saved)
+            where = f"{scene.clock.now:.0f} s, boundary {boundary} at {case.where}"
+            report.failures.append(f"{where}: {error}")
+        scene.restore(saved)
+
+
+def killed_again(scene: Scene, plan: Plan) -> Report:
+    """The next controller as well, until it has come to the end of the story."""
+    place = scene.diary.with_name("again.json")
+
+    def again() -> None:
+        found = Report()
+        another(scene)
+        tried(scene, plan, found, after=0, exhaustive=False, twice=False)
+        place.write_text(json.dumps(asdict(found)))
+
+    assert forked(again) == 0, "see above"
+    return Report(**json.loads(place.read_text()))
+
+
+def told(story: str, *, after: int, exhaustive: bool, twice: bool) -> Report:
+    """One story, from the beginning."""
+    report = Report()
+    with tempfile.TemporaryDirectory() as directory:
+        history.new_id = ids()
+        plan = rehearsed(STORIES[story], Path(directory, "rehearsal"))
+        history.new_id = ids()
+        scene = Scene(STORIES[story], Path(directory, "scene"))
+        tried(scene, plan, report, after=after, exhaustive=exhaustive, twice=twice)
+        assert scene.file.read_bytes() == plan.texts[-1]
+    return report
 
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument("--story", choices=STORIES, action="append", default=[])
+    parser.add_argument("--after", type=int, default=0, help="only once so many edits were made")
+    parser.add_argument("--twice", action="store_true", help="and the next controller, too")
     parser.add_argument("--all", action="store_true", help="kill at every boundary: many minutes")
     return parser.parse_args()
 
@@ -480,8 +517,7 @@ def main() -> None:
     failed = False
     for name in asked.story or STORIES:
         began = monotonic()
-        with tempfile.TemporaryDirectory() as place:
-            report = tried(STORIES[name], Path(place), exhaustive=asked.all)
+        report = told(name, after=asked.after, exhaustive=asked.all, twice=asked.twice)
         for failure in report.failures:
             print(f"{name}: {failure}", file=sys.stderr)
         failed = failed or bool(report.failures)
