@@ -19,7 +19,7 @@ from monitoring.analysis.betting import Array, Bets
 from monitoring.analysis.signals import Errors, Frame, Labels, Latency, Scores, Signal
 from monitoring.evidence import Counts
 
-_MOST: Final = 0.5  # of all requests; whoever tolerates more has nothing to prove
+_MOST: Final = 0.5  # of its requests: how much worse nobody may be, however few they are
 
 
 @dataclass(frozen=True, slots=True)
