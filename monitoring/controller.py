@@ -59,6 +59,7 @@ class Controller:
         self._chronicle = Chronicle(path, clock)
         self._docket: Docket | None = None
         self._config: RoutingConfig | None = None  # the last good file
+        self._content = b""  # its text
         self._looked: float | None = None  # when the last look was that found evidence
         self._prepare_at = -inf
         self._apart = 0  # looks for which a gateway has served another file
@@ -116,8 +117,11 @@ class Controller:
         """Read the file. False if it is refused: then the last good one counts, as for gateways.
         Raises OSError.
         """
+        content = routing_file.read(self._path).content
+        if self._config is not None and content == self._content:
+            return True
         try:
-            self._config = parse(routing_file.read(self._path).content)
+            self._config, self._content = parse(content), content
         except ConfigError as error:
             self._witness.cannot(error.problems[0].render(self._path.name))
             return False

@@ -13,7 +13,7 @@ from monitoring.evidence import BadEvidence, Window
 from monitoring.rollout.position import Position, Stand, position_of
 from monitoring.rollout.rules import Action, choose
 from monitoring.rollout.watch import Watch
-from monitoring.windows import Document, past_of, windows_of
+from monitoring.windows import Document, has_beginning, past_of, windows_of
 
 Key = tuple[str, str]
 """Route and candidate."""
@@ -37,19 +37,18 @@ class Filed:
         failed = verdict.reasons[0], verdict.sentence
         return replace(self, case=replace(self.case, failed=failed))
 
-    def is_over(self, windows: Sequence[Window], documents: Sequence[Document | None]) -> bool:
+    def is_over(self, windows: Sequence[Window], gateways: int, began: bool) -> bool:
         """Whether the run it is about has ended and another one has begun, or gateways came or
         went.
 
-        Nothing of it is part of the present run, which has a beginning that is told of. Where it
-        has none, the gateway itself began anew in the middle of the run, which goes on.
+        Nothing of it is part of the present run, which has a beginning that is told of (``began``).
+        Where it has none, the gateway itself began anew in the middle of the run, which goes on.
         """
-        if len(documents) != self.case.gateways:
+        if gateways != self.case.gateways:
             return True
         if not self.case.seen or any(window.source in self.case.seen for window in windows):
             return False
-        told = sum(len(document["generations"]) for document in documents if document is not None)
-        return told > len(windows)
+        return began
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +180,19 @@ class Docket:
         """What is known of the present run of a candidate, or the beginning of it."""
         now = Watch.begun(route, candidate.name)
         filed = self._filed.get((route.name, candidate.name))
-        past = past_of(documents, route.name, candidate.name)
-        fresh = Filed(question, Case.opened(past, len(documents)), now)
-        if (
+        over = (
             filed is None
             or not filed.question.asks_as(question)
             or not filed.watch.is_same_trial(now)
-            or filed.is_over(windows, documents)
-        ):
-            return fresh
+            or filed.is_over(
+                windows, len(documents), has_beginning(documents, route.name, candidate.name)
+            )
+        )
         rollout = route.rollout(candidate.name)
-        if filed.failed and not (rollout and rollout.paused):
-            # A person has seen the verdict and wants another one: of what comes from here on.
-            return replace(fresh, case=fresh.case.from_here(windows))
-        return replace(filed, question=question)
+        resumed = filed is not None and filed.failed and not (rollout and rollout.paused)
+        if filed is not None and not over and not resumed:
+            return replace(filed, question=question)
+        past = past_of(documents, route.name, candidate.name)
+        case = Case.opened(past, len(documents))
+        # Who resumes has seen the verdict and wants another one: of what comes from here on.
+        return Filed(question, case if over else case.from_here(windows), now)

@@ -88,7 +88,8 @@ class Herald:
 
     def _news(self, webhooks: Sequence[Webhook], chronicle: Chronicle) -> None:
         entries = [one for one in history.read(chronicle.path) if one.id]
-        for entry in entries:
+        # The newest first: what this process did stands behind what others did before it.
+        for entry in reversed(entries):
             if entry.id not in self._counted:
                 self._counted.add(entry.id)
                 if entry.status is history.Status.DONE:

@@ -24,10 +24,30 @@ def summary(file: Path) -> list[str]:
     try:
         config = parse(file.read_bytes())
         records = _records(file)
-        changes = {(one.route, one.version): one for one in _done(file)}
+        changes = _changes(file)
     except (OSError, ConfigError):
         return []
     return list(_lines(config, records, changes, led=is_led(file)))
+
+
+def outcomes(file: Path, route: str = "") -> list[str]:
+    """What became of the candidates that are under way no more, of one route or of all. Raises
+    OSError and ConfigError.
+    """
+    config, changes = parse(file.read_bytes()), _changes(file)
+    routes = [one for one in config.routes if route in ("", one.name)]
+    found = (
+        _outcome(one, version, changes.get((one.name, version.name)))
+        for one in routes
+        for version in one.versions
+        if not version.weight
+    )
+    return [line for line in found if line]
+
+
+def _changes(file: Path) -> dict[Key, history.Entry]:
+    """The newest that was made of each version."""
+    return {(one.route, one.version): one for one in _done(file)}
 
 
 def _done(file: Path) -> list[history.Entry]:
@@ -54,19 +74,22 @@ def _lines(
     for route in config.routes:
         for version in route.versions:
             key = route.name, version.name
-            last = changes.get(key)
             if version.weight and (route.analysis or route.rollout(version.name)):
                 yield f"{' '.join(key)}: {_under_way(route, version, records.get(key))}"
-            elif last is not None and last.action in _OUTCOMES and _rests(route, version, last):
-                done = f"{_OUTCOMES[last.action]} at {last.at} by {last.by}"
-                yield f"{' '.join(key)}: {done}{': ' if last.reason else ''}{last.reason}"
+            elif line := _outcome(route, version, changes.get(key)):
+                yield line
     if not led and any(route.analysis or route.rollouts for route in config.routes):
         yield "no controller watches this file: nothing is judged, nothing is taken out"
 
 
-def _rests(route: Route, version: Version, last: history.Entry) -> bool:
-    """Whether it is still as that change left it."""
-    return (version.name == route.stable) is (last.action == "promote")
+def _outcome(route: Route, version: Version, last: history.Entry | None) -> str:
+    """What its rollout ended with; empty if it did not, or is not any more as that left it."""
+    if last is None or last.action not in _OUTCOMES:
+        return ""
+    if (version.name == route.stable) is not (last.action == "promote"):
+        return ""
+    done = f"{_OUTCOMES[last.action]} at {last.at} by {last.by}"
+    return f"{route.name} {version.name}: {done}{': ' if last.reason else ''}{last.reason}"
 
 
 def _under_way(route: Route, version: Version, record: Record | None) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 from gateway.logs import Log
 from gateway.model import RoutingConfig
 from monitoring.acting import reason_of
+from monitoring.analysis.verdict import Kind
 from monitoring.chronicle import Chronicle
 from monitoring.docket import Judgement, Key
 from monitoring.editing import Changed
@@ -32,7 +33,7 @@ class Witness:
         self._troubles: dict[str, str] = {}
         self._failed: set[str] = set()  # edits that could not be made
         self._failing: set[str] = set()  # those of this look
-        self._alerts: dict[Key, int] = {}
+        self._alerts: dict[Key, tuple[int, int]] = {}  # the candidate's requests; how many alerts
         self._known = ""
 
     def judged(self, judgement: Judgement) -> None:
@@ -121,14 +122,21 @@ class Witness:
             self.cannot(f"the history cannot be read or written: {error}", RECORDING)
 
     def _alert(self, judgements: Sequence[Judgement]) -> None:
-        """Tell of alerts that were not there at the last look."""
+        """Tell of alerts if there are more of them than ever in this case, which a look that found
+        nothing does not end: they would be told of again after each edit of the file.
+        """
         for one in judgements:
+            if one.verdict.kind is Kind.ERROR:
+                continue
             route, version = one.key
-            if len(one.alerts) > self._alerts.get(one.key, 0):
+            assigned = one.verdict.candidate.assigned
+            then, told = self._alerts.get(one.key, (0, 0))
+            told = 0 if assigned < then else told  # it is another case
+            if len(one.alerts) > told:
                 for alert in one.alerts:
                     log.warning("alert", route=route, version=version, why=alert)
                     self._herald.warn(route, version, alert)
-        self._alerts = {one.key: len(one.alerts) for one in judgements}
+            self._alerts[one.key] = assigned, max(told, len(one.alerts))
 
 
 def _about(judgement: Judgement) -> str:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from gateway.archive import KEPT_GENERATIONS
 from gateway.config import parse
 from gateway.errors import ConfigError
 from gateway.grid import LATENCY_BOUNDS
@@ -50,8 +52,7 @@ class Behaviour:
     def counts(self, draw: np.random.Generator, requests: int) -> dict[str, Any]:
         """What so many requests add."""
         bad = int(draw.binomial(requests, self.bad))
-        seconds = self.median * np.exp(0.5 * draw.standard_normal(requests - bad))
-        latency = np.bincount(np.searchsorted(LATENCY_BOUNDS, seconds), minlength=74)
+        latency = self.latency(draw, requests - bad)
         found: dict[str, Any] = {"assigned": requests, "bad": bad, "latency": latency}
         if self.label:
             shares = np.array(list(self.label.values()))
@@ -59,13 +60,18 @@ class Behaviour:
             found["labels"] = dict(zip(self.label, numbers, strict=True))
         return found
 
+    def latency(self, draw: np.random.Generator, answers: int) -> NDArray[np.int64]:
+        """How many answers fall into each bucket."""
+        seconds = self.median * np.exp(0.5 * draw.standard_normal(answers))
+        return np.bincount(np.searchsorted(LATENCY_BOUNDS, seconds), minlength=74)
+
 
 Behaviours = Callable[[str, float], Behaviour]
 """How a version behaves at a time of the day."""
 
 
 class SimulatedGateway:
-    """Serves one file. ``per_second`` requests come to each route."""
+    """Serves one file. ``per_second`` requests come to each route; the test may change it."""
 
     def __init__(
         self, path: Path, clock: Clock, behaves: Behaviours, *, per_second: float, seed: int = 0
@@ -73,7 +79,7 @@ class SimulatedGateway:
         self._path = path
         self._clock = clock
         self._behaves = behaves
-        self._per_second = per_second
+        self.per_second = per_second
         self._draw = np.random.default_rng(seed)
         self._served: RoutingConfig | None = None
         self._generations: list[dict[str, Any]] = []
@@ -103,7 +109,7 @@ class SimulatedGateway:
             return
         for route in self._served.routes:
             rows = self._generations[-1]["routes"][route.name]
-            requests = int(self._draw.poisson(self._per_second * elapsed))
+            requests = int(self._draw.poisson(self.per_second * elapsed))
             shares = [route.weight(version.name) / FULL_WEIGHT for version in route.versions]
             drawn = self._draw.multinomial(requests, shares)
             for version, number in zip(route.versions, drawn, strict=True):
@@ -143,6 +149,7 @@ class SimulatedGateway:
                 "routes": routes,
             }
         )
+        del self._generations[: -KEPT_GENERATIONS - 1]
 
 
 class SimulatedGateways:
@@ -183,7 +190,7 @@ def _plain(generation: Mapping[str, Any]) -> dict[str, Any]:
         route: {
             version: {
                 **row,
-                "latency": [int(one) for one in row["latency"]],
+                "latency": row["latency"].tolist(),
                 "labels": {label: int(number) for label, number in row["labels"].items()},
             }
             for version, row in versions.items()

@@ -41,7 +41,7 @@ def rate_of(stable: Array) -> Array:
 class Errors:
     """``increase`` is what is tolerated, as a share of all requests; ``ratio`` times stable's."""
 
-    increase: float = 0.0
+    increase: float | Array = 0.0
     ratio: float = 1.0
 
     def bets(self, stable: Array, share: float | Array) -> Bets:

@@ -56,7 +56,7 @@ def smoothed(counts: Array) -> Array:
 class Latency:
     """``increase`` is how many more of the requests may be slower than any bound, as a share."""
 
-    increase: float = 0.0
+    increase: float | Array = 0.0
 
     def bets(self, stable: Array, candidate: Array, share: float | Array) -> Bets:
         """Against "at no bound more requests are slower than tolerated": ``(..., 23, B)``."""

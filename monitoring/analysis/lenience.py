@@ -8,8 +8,9 @@ before a promotion. That takes about a hundredth of the requests.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -19,14 +20,15 @@ from monitoring.analysis.betting import Array, Bets
 from monitoring.analysis.signals import Errors, Frame, Labels, Latency, Scores, Signal
 from monitoring.evidence import Counts
 
-_MOST: Final = 0.5  # of all requests; whoever tolerates more has nothing to prove
+_Rail: TypeAlias = Errors | Latency | Labels | Scores
+_MOST: Final = 0.5  # of its requests: how much worse nobody may be, however few they are
 
 
 @dataclass(frozen=True, slots=True)
 class Lenient:
     """The proof of a signal for a share of ``up_to`` basis points. It says nothing of "worse"."""
 
-    signal: Signal
+    signal: _Rail
     up_to: int
     weight: float = 0.0
     rail: bool = False
@@ -55,6 +57,25 @@ class Lenient:
         return self.signal.proof(stable, share)
 
 
+def proofs(signals: Iterable[Signal], stable: Mapping[str, Array], share: float) -> dict[str, Bets]:
+    """The bets of the mirror tests by signal, where there are any; ``stable`` are its outcomes as
+    each signal has seen them. Those that differ in nothing but what they tolerate are made at once.
+    """
+    kin: dict[tuple[str, bytes], list[Signal]] = {}
+    for signal in signals:
+        if signal.name in stable and signal.proof_log_prior() is not None:
+            known = stable[signal.name].tobytes()
+            kin.setdefault((_rail_of(signal).name, known), []).append(signal)
+    found: dict[str, Bets] = {}
+    for group in kin.values():
+        tolerated = np.array([_tolerated(_rail_of(one)) for one in group])
+        first = group[0]
+        together = _rail_of(first).proofs(stable[first.name], share, tolerated)
+        for number, one in enumerate(group):
+            found[one.name] = Bets(together.candidate[number], together.stable[number])
+    return found
+
+
 def lenient(signal: Signal, up_to: int) -> Lenient:
     """The proof that a rail asks for before a candidate may get ``up_to`` basis points."""
     match signal:
@@ -63,6 +84,16 @@ def lenient(signal: Signal, up_to: int) -> Lenient:
         case Labels(shift=tolerated) | Scores(shift=tolerated):
             return Lenient(replace(signal, shift=_scaled(tolerated, up_to)), up_to)
     raise TypeError(f"{signal.name} is no rail")
+
+
+def _rail_of(signal: Signal) -> _Rail:
+    rail = signal.signal if isinstance(signal, Lenient) else signal
+    assert isinstance(rail, _Rail)
+    return rail
+
+
+def _tolerated(rail: _Rail) -> float:
+    return rail.increase if isinstance(rail, Errors | Latency) else rail.shift
 
 
 def _scaled(tolerated: float, up_to: int) -> float:

@@ -39,7 +39,7 @@ def smoothed(counts: Array) -> Array:
 class Predictions:
     """``shift`` is how much any class may be more or less frequent, as a share."""
 
-    shift: float = 0.0
+    shift: float | Array = 0.0
 
     def bets(self, stable: Array, candidate: Array, share: float | Array) -> Bets:
         """Against "no class is shifted by more than tolerated": ``(..., J, K)``."""

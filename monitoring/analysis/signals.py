@@ -102,8 +102,14 @@ class Errors:
         return errors.PROOF_LOG_PRIOR if self.increase else None
 
     def proof(self, stable: Array, share: float) -> Bets:
-        bets = errors.Errors(self.increase).proof(stable, share)
-        return Bets(bets.candidate[None], bets.stable[None])
+        return _first(self.proofs(stable, share, np.array([self.increase])))
+
+    def proofs(self, stable: Array, share: float, tolerated: Array) -> Bets:
+        """The proof for each of so many tolerances, ``(T,)``, and not its own: ``(T, G, J, B)``.
+        At once is much sooner than one by one, and the same to the last bit.
+        """
+        bets = errors.Errors(tolerated[:, None]).proof(stable, share)
+        return Bets(bets.candidate[:, None], bets.stable[:, None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +143,10 @@ class Latency:
         return latency.PROOF_LOG_PRIOR if self.increase else None
 
     def proof(self, stable: Array, share: float) -> Bets:
-        return latency.Latency(self.increase).proof(stable, share)
+        return _first(self.proofs(stable, share, np.array([self.increase])))
+
+    def proofs(self, stable: Array, share: float, tolerated: Array) -> Bets:
+        return latency.Latency(tolerated[:, None, None]).proof(stable, share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +168,10 @@ class _Classes:
         return predictions.PROOF_LOG_PRIOR if self.shift else None
 
     def proof(self, stable: Array, share: float) -> Bets:
-        return predictions.Predictions(self.shift).proof(stable, share)
+        return _first(self.proofs(stable, share, np.array([self.shift])))
+
+    def proofs(self, stable: Array, share: float, tolerated: Array) -> Bets:
+        return predictions.Predictions(tolerated[:, None, None]).proof(stable, share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +272,10 @@ class Limit:
 
     def proof(self, stable: Array, share: float) -> Bets:
         raise NotImplementedError
+
+
+def _first(bets: Bets) -> Bets:
+    return Bets(bets.candidate[0], bets.stable[0])
 
 
 def _padded(numbers: tuple[int, ...], size: int) -> Array:

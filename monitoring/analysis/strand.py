@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from monitoring.analysis.interval import Rates
+from monitoring.analysis.lenience import proofs
 from monitoring.analysis.question import Question
 from monitoring.analysis.signals import good_and_bad, within_and_beyond
 from monitoring.analysis.track import Track
@@ -30,13 +31,7 @@ class Strand:
 
     def grown(self, question: Question, window: Window) -> Strand:
         """After the counts of a window."""
-        tracks = dict(self.tracks)
-        for signal in question.every:
-            track = tracks.get(signal.name) or Track.begun(signal, self.past)
-            if track is not None:
-                tracks[signal.name] = track.grown(
-                    signal, window.candidate, window.stable, window.share
-                )
+        tracks = self._tracks(question, window)
         bound = self.bound if self.bound is not None else _slow_bound(self.past)
         mine, theirs = window.candidate, window.stable
         declared = question.declared
@@ -49,6 +44,21 @@ class Strand:
                 within_and_beyond(mine, bound), within_and_beyond(theirs, bound), window.share
             )
         return Strand(tracks, errors, slow, bound, self.past + window.stable)
+
+    def _tracks(self, question: Question, window: Window) -> dict[str, Track]:
+        tracks = dict(self.tracks)
+        for signal in question.every:
+            begun = tracks.get(signal.name) or Track.begun(signal, self.past)
+            if begun is not None:
+                tracks[signal.name] = begun
+        known = {name: track.stable for name, track in tracks.items()}
+        bets = proofs(question.every, known, window.share)
+        for signal in question.every:
+            if signal.name in tracks:
+                tracks[signal.name] = tracks[signal.name].grown(
+                    signal, window.candidate, window.stable, window.share, bets.get(signal.name)
+                )
+        return tracks
 
     def log_evidence(self, signal: str) -> float:
         """``log E`` of one signal; 0 as long as it has not begun."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from monitoring.analysis.betting import Array, increments
+from monitoring.analysis.betting import Array, Bets, increments
 from monitoring.analysis.mixture import Mixture
 from monitoring.analysis.signals import Frame, Signal
 from monitoring.evidence import Counts
@@ -43,8 +43,17 @@ class Track:
             frame, Mixture.begun(signal.log_prior(frame)), None, stable, np.zeros_like(stable)
         )
 
-    def grown(self, signal: Signal, candidate: Counts, stable: Counts, share: float) -> Track:
-        """After a window. The bets were settled by what was seen before it."""
+    def grown(
+        self,
+        signal: Signal,
+        candidate: Counts,
+        stable: Counts,
+        share: float,
+        proof_bets: Bets | None = None,
+    ) -> Track:
+        """After a window. The bets were settled by what was seen before it; ``proof_bets`` are the
+        signal's on that, where somebody has them.
+        """
         own = signal.outcomes(candidate, self.frame)
         others = signal.outcomes(stable, self.frame)
         requests = int(own.sum() + others.sum())
@@ -55,7 +64,8 @@ class Track:
         proof = self.proof
         hopes = signal.proof_log_prior()
         if hopes is not None:
-            proven = increments(signal.proof(self.stable, share), own, others)
+            bets = proof_bets or signal.proof(self.stable, share)
+            proven = increments(bets, own, others)
             proof = (hopes if proof is None else proof) + proven
         fading = 0.5 ** (others.sum() / HALF_LIFE)
         return Track(

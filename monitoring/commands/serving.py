@@ -156,6 +156,7 @@ def _open_port(stack: ExitStack, told: Metrics, at: str, token: Token | None) ->
     if at == "none":
         return
     try:
-        stack.enter_context(metrics_port.serve(told, address(at), token))
+        where = stack.enter_context(metrics_port.serve(told, address(at), token))
+        log.info("metrics served", at=str(where))
     except OSError as error:
         log.error("no metrics", at=at, why=str(error))

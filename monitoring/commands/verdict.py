@@ -26,10 +26,12 @@ from monitoring.commands.options import (
     TokenFile,
     content_of,
     print_json,
+    shown,
     token_of,
 )
 from monitoring.docket import Docket, Judgement
 from monitoring.sources import GatewaySources
+from monitoring.summary import outcomes
 
 
 def verdict(
@@ -58,10 +60,13 @@ def verdict(
     judged = [one for one in docket.look(config, documents) if route in ("", one.route.name)]
     if json:
         print_json([_document(one) for one in judged])
-    elif judged:
+        return
+    if judged:
         Console().print(Group(*(part for one in judged for part in _shown(one))))
     else:
         typer.echo("no candidate gets traffic in a route with `analysis`")
+    for line in outcomes(file, route):
+        typer.echo(shown(line))
 
 
 def _document(judgement: Judgement) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """``python -m tests.calibration``: does the verdict keep its promises, and how fast is it?
 
 Simulates candidates with and without defects on the verdict's own functions, with a look after
-every request, and prints tables. Exit code 1 if a promise is broken.
+every request, then whole rollouts on the controller itself, and prints tables. Exit code 1 if a
+promise is broken.
 """
 
 from __future__ import annotations
@@ -13,11 +14,22 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from math import ceil
 from multiprocessing import get_context
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 
-from tests.calibration import contests, defects, incidents, pace, scenarios, tables
+from tests.calibration import (
+    allowances,
+    contests,
+    damage,
+    days,
+    defects,
+    incidents,
+    pace,
+    scenarios,
+    tables,
+)
 from tests.calibration.cases import Case
 from tests.calibration.limits import BAND
 from tests.calibration.signals import ALPHA
@@ -47,13 +59,17 @@ GROUPS: dict[str, Callable[[np.random.Generator], list[Case]]] = {
     "rivals-classes": lambda rng: contests.classes(),
     "rivals-split": lambda rng: contests.split(),
 }
+WHOLE: dict[str, Any] = {"allowances": allowances, "days": days, "damage": damage}
+"""Modules that play whole rollouts: ``jobs``, ``work`` on each, ``report`` of all."""
+
 _cases: list[Case] = []  # of this process and those it forks
 
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.calibration", description=__doc__)
     parser.add_argument("--runs", type=int, default=1000, help="of each null; delays: 3 of 10")
-    parser.add_argument("--only", nargs="+", choices=GROUPS, default=list(GROUPS), metavar="NAME")
+    names = [*GROUPS, *WHOLE]
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME")
     parser.add_argument("--seed", type=int, default=1, help="of all runs and of the unseen cases")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     return parser.parse_args()
@@ -82,7 +98,7 @@ def batches(asked: int, seed: int) -> Iterator[tuple[int, int, list[int]]]:
 def main() -> int:
     given = options()
     began = time.monotonic()
-    for name in given.only:
+    for name in (one for one in given.only if one in GROUPS):
         _cases.extend(GROUPS[name](np.random.default_rng([given.seed, crc32(name.encode())])))
     jobs = list(batches(given.runs, given.seed))
     parts: dict[int, list[dict[str, Ints]]] = {number: [] for number in range(len(_cases))}
@@ -112,6 +128,12 @@ def main() -> int:
                 rows.append((case, merged))
             print(tables.table(rows, title), flush=True)
             broken += tables.failures(rows)
+        for whole in (WHOLE[name] for name in given.only if name in WHOLE):
+            asked = whole.jobs(given.runs, given.seed)
+            found = pool.imap(whole.work, asked)
+            page, failed = whole.report(list(zip(asked, found, strict=True)))
+            print(page, flush=True)
+            broken += failed
     print(pace.table())
     print(f"{time.monotonic() - began:.0f} s.", *(f"FAIL: {one}" for one in broken), sep="\n")
     return 1 if broken else 0

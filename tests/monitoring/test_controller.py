@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from gateway.config import parse
-from gateway.model import generation_of
-from monitoring import history
+from gateway.model import RoutingConfig, generation_of
+from monitoring import controller, history
 from monitoring.analysis.verdict import Kind
 from monitoring.rollout.rules import Action
 from monitoring.sources import SourceError
@@ -280,3 +280,22 @@ def test_who_starts_a_candidate_again_is_not_overruled_by_old_evidence(file: Pat
 
     assert judgement.verdict.kind is Kind.INCONCLUSIVE
     assert file.read_text() == again
+
+
+def test_a_file_is_parsed_when_it_has_changed_and_not_at_every_look(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[bytes] = []
+
+    def counted(content: bytes) -> RoutingConfig:
+        parsed.append(content)
+        return parse(content)
+
+    monkeypatch.setattr(controller, "parse", counted)
+    another = TEXT.replace("the new one", "the newest one")
+    one = make_controller(file, FixedSource(evidence(TEXT, assigned=100, bad=0)))
+    for text in (TEXT, TEXT, another, another, "routes: {}", TEXT, TEXT):
+        file.write_text(text)
+        one.tick()
+
+    assert [text.decode() for text in parsed] == [TEXT, another, "routes: {}", TEXT]

@@ -174,7 +174,8 @@ def test_a_candidate_that_is_only_watched_is_told_of_once_when_it_fails(post: Po
     assert notice.sentence.startswith("it fails more often than stable: ")
 
 
-def test_answers_that_have_shifted_are_told_of_and_nothing_is_done(post: Post) -> None:
+def shift(post: Post) -> None:
+    """Until people have heard that the candidate answers differently."""
     rewrite(
         post,
         "analysis: {",
@@ -184,6 +185,24 @@ def test_answers_that_have_shifted_are_told_of_and_nothing_is_done(post: Post) -
     post.versions["v1"] = Behaviour(label={"a": 0.5, "b": 0.5})
     post.versions["v2"] = Behaviour(label={"a": 0.7, "b": 0.3})
     post.until(lambda: bool(post.told), 600)
+
+
+def test_an_alert_is_not_told_again_after_looks_that_found_nothing(post: Post) -> None:
+    shift(post)
+    post.source.gateways[0].reachable = False
+    assert post.look() is None
+    post.source.gateways[0].reachable = True
+    for _ in range(5):
+        post.look()
+    rewrite(post, "# the new one", "# the newest one")
+    for _ in range(5):
+        post.look()
+
+    assert len(post.told) == 1
+
+
+def test_answers_that_have_shifted_are_told_of_and_nothing_is_done(post: Post) -> None:
+    shift(post)
     (notice,) = post.told
 
     assert notice.event is Event.ERROR
@@ -216,3 +235,17 @@ def test_who_stands_by_tells_nothing(post: Post) -> None:
     post.leads = True
     standby.tick()
     assert [len(pigeon.told) for pigeon in post.pigeons] == [1, 0]
+
+
+def test_a_rollback_of_the_first_look_is_counted_after_steps_of_an_earlier_controller(
+    post: Post,
+) -> None:
+    post.until(lambda: post.weight == 25)
+    post.look()
+    post.versions["v2"] = BAD
+    post.start()
+    post.look(60)
+
+    assert post.weight == 0
+    assert post.value("canary_rollbacks_total") == 1
+    assert post.value("canary_weight_changes_total") == 1

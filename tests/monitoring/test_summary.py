@@ -8,7 +8,7 @@ import pytest
 
 from gateway.edit import SetPaused, SetWeight
 from monitoring.leader import Leadership
-from monitoring.summary import summary
+from monitoring.summary import outcomes, summary
 from tests.monitoring.test_ramp import BAD, Stage
 from tests.monitoring.test_ramp import TEXT as RAMP
 
@@ -32,6 +32,7 @@ def test_a_candidate_on_its_way_where_it_is_and_what_it_waits_for(stage: Stage) 
 
     assert line(stage).startswith("iris v2: step 1 of 3 (5 %): watched 0s of 30s; not proven for 2")
     assert ". Inconclusive: not proven worse: " in line(stage)
+    assert outcomes(stage.file) == []
     for _ in range(15):
         stage.look()
     assert line(stage).startswith("iris v2: step 1 of 3 (5 %): watched 1")
@@ -44,6 +45,8 @@ def test_a_candidate_that_was_taken_out_when_by_whom_and_why(stage: Stage) -> No
 
     assert line(stage).startswith("iris v2: rolled back at 1970-01-12T13:")
     assert " by controller: it fails more often than stable: " in line(stage)
+    assert outcomes(stage.file) == outcomes(stage.file, "iris") == [line(stage)]
+    assert outcomes(stage.file, "wine") == []
 
 
 def test_who_was_promoted(stage: Stage) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.model import Analysis, Rollout, Step
 from monitoring.analysis.case import Case
-from monitoring.analysis.lenience import lenient
+from monitoring.analysis.lenience import lenient, proofs
 from monitoring.analysis.question import Question, question_of
 from monitoring.analysis.signals import Errors, Labels, Latency, Limit
 from monitoring.analysis.verdict import Kind, Verdict, judge
@@ -54,6 +54,23 @@ def test_what_is_tolerated_are_points_of_all_requests(up_to: int, increase: floa
 def test_only_what_must_be_proven_can_be_proven_for_less() -> None:
     with pytest.raises(TypeError, match="error limit is no rail"):
         lenient(Limit(0.1, False), 1000)
+
+
+def test_proofs_made_at_once_are_those_made_one_by_one() -> None:
+    rails = Errors(0.001, False), Latency(0.01), Labels(0.02, "labels"), Errors(0.0, False, "none")
+    signals = [*rails[:3], *(lenient(rail, up_to) for rail in rails[:3] for up_to in (100, 2500))]
+    draw, sizes = np.random.default_rng(3), {"errors": 2, "latency": 74, "labels": 4}
+    usual = {name: draw.random(size) * 1000 for name, size in sizes.items()}
+    stable = {one.name: usual[one.name.partition(" ")[0]] for one in signals}
+    stable["latency up to 1 %"] = draw.random(74) * 1000  # a step that was added later
+
+    found = proofs([*signals, rails[3]], {**stable, "none": usual["errors"]}, 0.05)
+
+    assert found.keys() == stable.keys()
+    for one in signals:
+        alone = one.proof(stable[one.name], 0.05)
+        assert np.array_equal(found[one.name].candidate, alone.candidate)
+        assert np.array_equal(found[one.name].stable, alone.stable)
 
 
 def test_the_next_step_is_allowed_long_before_a_promotion() -> None:
