@@ -80,11 +80,10 @@ def candidate_of(case: Boundary, worse: float) -> Floats:
         moved[middle + 1 : last] = 0.0
         moved[last] += USUAL[middle + 1 : last].sum()
         return moved
-    near = slice(int((below < 0.25).sum()) + 1, middle - 1)  # no other bound is touched
-    taken = near if USUAL[near].sum() > worse else slice(0, middle - 1)
+    taken = slice(middle - 1, middle + 1)  # no other bound is touched
     moved = USUAL.copy()
     moved[taken] *= 1 - worse / USUAL[taken].sum()
-    moved[middle + 3] += worse
+    moved[middle + 1] += worse
     return moved
 
 
