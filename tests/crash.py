@@ -58,9 +58,9 @@ routes:
     rollout:
       candidate: v2
       steps:
-        - {weight: 5, pause: 3s}
-        - {weight: 25, pause: 3s}
-        - {weight: 50, pause: 3s}
+        - {weight: 5, pause: 2s}
+        - {weight: 25, pause: 2s}
+        - {weight: 50, pause: 2s}
       on_failure: rollback
       on_success: promote
     analysis: {errors: {max_increase: 10%}}
@@ -258,7 +258,7 @@ def forked(act: Callable[[], object]) -> int:
             act()
             os._exit(0)
         except BaseException:
-            traceback.print_exc()
+            print(traceback.format_exc(), flush=True)
         finally:
             os._exit(1)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -529,7 +529,7 @@ def main() -> None:
         began = monotonic()
         report = told(name, after=asked.after, every=asked.every, twice=asked.twice)
         for failure in report.failures:
-            print(f"{name}: {failure}", file=sys.stderr)
+            print(f"{name}: {failure}", flush=True)
         failed = failed or bool(report.failures)
         print(
             f"{name}: {report.boundaries} boundaries in {report.looks} looks that write, "

