@@ -30,6 +30,12 @@ ERRORS_AND_LATENCY: Final = """\
       errors: {{max_increase: 0.5%}}
       latency: {{max_increase: 2%}}
 """
+NOTHING_TOLERATED: Final = """\
+    analysis:
+      max_false_rollback: {alpha}%
+      errors: {{max_increase: 0%}}
+      latency: {{max_increase: 0%}}
+"""
 ALL_RAILS: Final = (
     ERRORS_AND_LATENCY
     + """\
@@ -106,16 +112,18 @@ class Site:
     def start(self) -> str:
         """A person gives the version that is not stable its first weight; which one that is."""
         candidate = {"v1": "v2", "v2": "v1"}[self.stable]
-        change = SetWeight("shop", candidate, self.first)
-        editing.change(
-            self.file,
-            change,
-            by="cli:ana",
-            reason="the next one",
-            action="start",
-            clock=self.clock.time,
-        )
+        self._edit(SetWeight("shop", candidate, self.first), "start")
         return candidate
+
+    def stop(self) -> None:
+        """A person takes the candidate out."""
+        candidate = {"v1": "v2", "v2": "v1"}[self.stable]
+        self._edit(SetWeight("shop", candidate, 0), "rollback")
+
+    def _edit(self, change: SetWeight, action: str) -> None:
+        editing.change(
+            self.file, change, by="cli:ana", reason="", action=action, clock=self.clock.time
+        )
 
     def ramp(self, most: float = 3 * DAY, *, seen: Callable[[int], None] = lambda _: None) -> End:
         """Start one and look until it has ended, or for ``most`` seconds; ``seen`` hears of the

@@ -29,6 +29,15 @@ def test_equal_versions_are_promoted_again_and_again_through_nights_and_outages(
     assert all(end.weight == 50 and end.looks >= 36 for end in ends)
 
 
+def test_one_that_cannot_be_proven_good_is_held_until_a_person_takes_it_out() -> None:
+    regime = replace(days.EDGE, days=0.002, rest=10.0, most=100.0)
+
+    ends = days.work((regime, 7, 0))
+
+    assert len(ends) >= 1
+    assert {(end.action, end.looks) for end in ends} == {(Action.HOLD, 10)}
+
+
 def test_too_many_rollbacks_of_equal_versions_are_a_broken_promise() -> None:
     good, bad = End(Action.PROMOTE, 50, 3600, 40), End(Action.ROLLBACK, 5, 60, 2)
     found = [((days.SHORT, 1, 0), [good] * 90 + [bad] * 10), ((days.DAYS, 1, 0), [good] * 100)]
