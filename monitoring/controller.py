@@ -28,7 +28,8 @@ from monitoring.sources import EvidenceSource, SourceError
 from monitoring.windows import Document
 from monitoring.witness import JUDGED, RECORDING, STANDING_BY, Witness
 
-TICK: Final = 1.0  # seconds
+TICK: Final = 1.0  # seconds between two looks
+HASTE: Final = 0.5  # while something speaks against a candidate
 SOON: Final = 0.05  # between two looks while gateways have not taken a rollback yet
 PREPARE: Final = 60.0  # seconds between two looks at the space that a rollback needs
 PATIENT_TICKS: Final = 5
@@ -61,6 +62,7 @@ class Controller:
         self._config: RoutingConfig | None = None  # the last good file
         self._content = b""  # its text
         self._looked: float | None = None  # when the last look was that found evidence
+        self._suspects = False
         self._prepare_at = -inf
         self._apart = 0  # looks for which a gateway has served another file
         self._unserved: dict[str, tuple[float, str]] = {}  # route: decided when, which generation
@@ -80,7 +82,7 @@ class Controller:
         while True:
             began = self._monotonic()
             self.tick()
-            pause = SOON if self._unserved else TICK
+            pause = SOON if self._unserved else HASTE if self._suspects else TICK
             sleep(max(SOON, pause - (self._monotonic() - began)))
 
     def _look(self) -> tuple[str, list[Judgement]]:
@@ -103,6 +105,7 @@ class Controller:
             self._witness.cannot(str(error))
             return outcome, []
         self._looked = now if judgements else None
+        self._suspects = any(one.is_suspected for one in judgements)
         if usable:
             self._compare(self._config.generation, documents)
             self._do(self._docket, judgements, self._config.generation)

@@ -69,6 +69,12 @@ class Judgement:
         return self.route.name, self.candidate.name
 
     @property
+    def is_suspected(self) -> bool:
+        """Whether something speaks against a candidate that has not failed: worth a look sooner."""
+        spell = self.filed is not None and any(self.filed.case.saved.spell)
+        return self.verdict.kind is not Kind.FAILED and (self.verdict.evidence >= 2 or spell)
+
+    @property
     def alerts(self) -> tuple[str, ...]:
         """What people are to hear of though nothing is done: a failure where the file asks for an
         alert, and answers that have shifted.
