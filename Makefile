@@ -4,6 +4,7 @@ BIN := .venv/bin
 FUZZ_TARGETS ?= requests answers config predictions
 FUZZ_ARGS ?= -max_total_time=300  # options of libFuzzer, for each target
 BENCH_ARGS ?=  # of `make bench`, for example --quick or --case small
+CRASH_ARGS ?= --every 25 --twice  # of `make crash`, for example --all or --story paused
 CALIBRATE_ARGS ?=  # of `make calibrate`, for example --runs 3000 or --only errors
 
 # For the images: Python and system as in their Dockerfiles, the versions of constraints.txt, and the
@@ -12,7 +13,7 @@ COMPILE := .lock/bin/uv pip compile --quiet --upgrade --python-version 3.12 --py
 	--generate-hashes --no-annotate --custom-compile-command 'make lock' --constraint constraints.txt
 IMAGES := gateway model_workers
 
-.PHONY: install demo test check bench calibrate fuzz models lock sbom clean
+.PHONY: install demo test check bench calibrate crash fuzz models lock sbom clean
 
 install: .venv/installed
 
@@ -40,6 +41,9 @@ bench: install
 
 calibrate: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.calibration $(CALIBRATE_ARGS)
+
+crash: install
+	$(BIN)/python -m tests.crash $(CRASH_ARGS) 2> /dev/null
 
 fuzz: install
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'

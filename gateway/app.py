@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from time import monotonic
 
 from prometheus_client import CollectorRegistry
 
@@ -32,6 +33,7 @@ from gateway.plane import Plane, Solo
 from gateway.port import Address
 from gateway.reloader import Reloader, missing, read_bounded
 from gateway.report import Report, State, gather
+from gateway.rounds import USUAL, Rounds, Schedule
 from gateway.tls import unusable_authority
 
 log = Log()
@@ -67,12 +69,14 @@ async def create_gateway(
     processes: int = 1,
     token: Token | None = None,
     certificates: Certificates = Certificates(),
+    schedule: Schedule = USUAL,
 ) -> AsyncIterator[Gateway]:
     """Serve ``path`` for as long as the block runs, then drain.
 
     ``token`` is what requests to the admin port have to bring; only on loopback there may be none.
     Raises :class:`TokenError` if there is none elsewhere, :class:`ConfigError` if the file is
     refused at the start (later it only stays as it was), and OSError if an address is taken.
+    ``schedule`` says when users that stick count again.
     """
     _check_access(admin, token)
     content = _read(path)
@@ -99,7 +103,8 @@ async def create_gateway(
         shown = certificates.admin
         server = admin_server(application, None if shown is None else shown.secure)
         serving = asyncio.create_task(server.serve(sockets=[admin_socket]))
-        watches = [reloader.watch(), *(one.watch() for one in certificates.all())]
+        watches = [reloader.watch(), _renewing(plane, Rounds(schedule))]
+        watches += (one.watch() for one in certificates.all())
         watching = [asyncio.create_task(watch) for watch in watches]
         try:
             host, port = admin_socket.getsockname()[:2]
@@ -111,6 +116,22 @@ async def create_gateway(
             server.should_exit = True
             await asyncio.gather(serving, *watching, return_exceptions=True)
             log.info("drained", connections_cut=cut)
+
+
+async def _renewing(plane: Plane, rounds: Rounds) -> None:
+    """Let users that stick count again, on schedule, until cancelled."""
+    trouble = ""
+    while True:
+        await asyncio.sleep(rounds.schedule.every)
+        due = rounds.due(plane.archive.epochs[-1].runs, monotonic())
+        try:
+            if due and not plane.draining:
+                await plane.renew(due)
+            trouble = ""
+        except Exception as error:  # the next round may find memory again
+            if trouble != repr(error):
+                trouble = repr(error)
+                log.error("users do not count again", why=trouble)
 
 
 async def serve(

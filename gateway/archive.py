@@ -7,9 +7,9 @@ kept by name, so no count is ever lost and none counts twice.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from gateway.counts import LEARNED_LABELS, LEARNED_SERIES, OTHER_LABEL
@@ -18,6 +18,9 @@ from gateway.run import Run, follow
 from gateway.table import RoutingTable
 
 KEPT_GENERATIONS: Final = 8  # besides the one in force
+# Rounds of users are told of for as long as four more take, 20 seconds at least: who looks each
+# second misses nothing.
+KEPT_ROUNDS: Final = 4
 _ROUNDING: Final = 1e-9
 
 
@@ -35,6 +38,11 @@ class Epoch:
 
     ``runs`` says by route where it stands, ``marked`` whom it has seen, if its users stick;
     ``closed`` is what its closed ledgers said.
+
+    Where users of some routes only count again, the same generation goes on as another epoch:
+    ``file`` is the serial of the one in which it was taken, ``spans`` that of the one under which
+    the counts of a route are told. What began to count anew is told apart, the rest with what was
+    before, as if nothing had been.
     """
 
     serial: int
@@ -43,6 +51,14 @@ class Epoch:
     runs: Mapping[str, Run] = field(default_factory=dict)
     marked: Mapping[str, Marked] = field(default_factory=dict)
     closed: Totals = field(default_factory=Totals)
+    file: int = 0
+    spans: Mapping[str, int] = field(default_factory=dict)
+    left: Totals = field(default_factory=Totals)  # of rounds that are not told of any more
+
+    @property
+    def is_round(self) -> bool:
+        """Whether the file was in force before, and only users count again."""
+        return self.file != self.serial
 
     @property
     def generation(self) -> str:
@@ -58,9 +74,9 @@ class Archive:
 
     def __init__(self) -> None:
         self.vocabulary = Vocabulary()
-        self._epochs: deque[Epoch] = deque(maxlen=KEPT_GENERATIONS + 1)
+        self._epochs: list[Epoch] = []
         self._serial = 0
-        self._runs: Mapping[str, Run] = {}
+        self._newest: Epoch | None = None  # not in force yet, perhaps
         self._closed = Totals()
         self._told: dict[Name, float] = {}  # sums, as of the last time
         self._answered: Counter[int] = Counter()  # per owner, in closed ledgers
@@ -74,17 +90,41 @@ class Archive:
     def prepare(self, table: RoutingTable, since: float) -> Epoch:
         """A new epoch, which ledgers may be opened for; not in force yet."""
         self._serial += 1
-        self._runs = {
-            one.rules.name: follow(
-                self._runs.get(one.rules.name), one.rules, one.lanes, self._serial
-            )
-            for one in table.routes
-        }
-        return Epoch(self._serial, table, since, self._runs)
+        before = {} if self._newest is None else self._newest.runs
+        runs = {}
+        for one in table.routes:
+            name = one.rules.name
+            run = follow(before.get(name), one.rules, one.lanes, self._serial)
+            runs[name] = run if run.split < self._serial else replace(run, since=since)
+        spans = dict.fromkeys(runs, self._serial)
+        self._newest = Epoch(self._serial, table, since, runs, file=self._serial, spans=spans)
+        return self._newest
+
+    def prepare_round(
+        self, table: RoutingTable, since: float, due: Mapping[str, Run]
+    ) -> Epoch | None:
+        """The same for the next round of some routes, under the file in force, whose ``table`` it
+        is. None if it is over: there is another file meanwhile.
+        """
+        before = self._newest
+        assert before is not None
+        runs = dict(before.runs)
+        for name, run in due.items():
+            now = runs.get(name)
+            if now is not None and now.split == run.split and now.repeat < run.repeat:
+                runs[name] = replace(now, repeat=run.repeat, since=since)
+        begun = [name for name, run in runs.items() if run is not before.runs[name]]
+        if not begun:
+            return None
+        self._serial += 1
+        spans = {**before.spans, **dict.fromkeys(begun, self._serial)}
+        self._newest = Epoch(self._serial, table, since, runs, file=before.file, spans=spans)
+        return self._newest
 
     def enforce(self, epoch: Epoch) -> None:
         """The epoch is in force. A version that no epoch knows any more is forgotten."""
         self._epochs.append(epoch)
+        self._let_go()
         self.vocabulary.declare(epoch.table)
         known = set[tuple[str, ...]]().union(*(one.versions() for one in self._epochs))
         self._closed.forget(
@@ -131,6 +171,48 @@ class Archive:
         totals.merge(epoch.closed)
         return totals
 
+    def told(self) -> list[tuple[Epoch, Totals]]:
+        """What was counted under each epoch, each route's under the one where it is told of."""
+        found = {one.serial: Totals() for one in self._epochs}
+        for one in self._epochs:
+            under = self.under(one)
+            if one.is_round:
+                for serial, part in _by_span(one, under).items():
+                    if serial in found:
+                        found[serial].merge(part)
+            else:
+                found[one.serial] = under
+        return [(one, found[one.serial]) for one in self._epochs]
+
+    def since_taken(self) -> tuple[float, Totals]:
+        """When the file in force was taken, and what was counted under it."""
+        file = self._epochs[-1].file
+        since, totals = 0.0, Totals()
+        for one in self._epochs:
+            if one.file == file:
+                totals.merge(self.under(one))
+                totals.merge(one.left)
+                since = since or one.since
+        return since, totals
+
+    def _let_go(self) -> None:
+        """Of generations and rounds that are too old to be told of. Of a round, what routes counted
+        that were not in it stays where it is told.
+        """
+        files = [one.serial for one in self._epochs if not one.is_round]
+        oldest = files[-KEPT_GENERATIONS - 1 :][0]
+        kept = {one.serial: one for one in self._epochs if one.file >= oldest}
+        told = set(self._epochs[-1].spans.values())
+        written = {epoch.serial for _, epoch in self._open}
+        rounds = [one for one in kept.values() if one.is_round]
+        for one in rounds[:-KEPT_ROUNDS]:
+            if one.serial not in told | written:
+                del kept[one.serial]
+                for serial, part in _by_span(one, one.closed).items():
+                    where = kept.get(serial)
+                    (kept[one.file].left if where is None else where.closed).merge(part)
+        self._epochs = list(kept.values())
+
     def answered(self, owner: int) -> int:
         """Requests that one process has answered."""
         ledgers = [ledger for (one, _), ledger in self._open.items() if one == owner]
@@ -170,6 +252,17 @@ class Vocabulary:
             told.add(label)
             return label
         return OTHER_LABEL
+
+
+def _by_span(epoch: Epoch, totals: Totals) -> dict[int, Totals]:
+    """By the serial of the epoch where a route is told of. What is of no route is not."""
+    found: dict[int, Totals] = {}
+    for kind, names in (("counts", totals.counts), ("sums", totals.sums)):
+        for name, number in names.items():
+            if name[1] in epoch.spans:
+                part = found.setdefault(epoch.spans[name[1]], Totals())
+                getattr(part, kind)[name] = number
+    return found
 
 
 def answers_in(ledger: Ledger) -> int:

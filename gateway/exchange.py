@@ -262,7 +262,9 @@ class Exchange:
 
     def outdated(self) -> bool:
         """Whether a newer file may send it elsewhere: ``weight: 0`` means not one more request."""
-        return self._live.serving is not self._serving
+        now, own = self._live.serving, self._serving
+        # Where users only count again it is the same file: nobody shall notice.
+        return now is not own and now.table.config != own.table.config
 
     # --- small parts
 

@@ -13,8 +13,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
 from time import monotonic, time
@@ -28,10 +27,12 @@ from gateway.counts import VersionCounts
 from gateway.ledger import Ledger
 from gateway.logs import Log, json_wanted
 from gateway.marks import SharedMarks, Slots
+from gateway.membership import Membership
 from gateway.model import RoutingConfig
 from gateway.port import Address, Reservation, reserve
 from gateway.report import Process
 from gateway.room import room_for
+from gateway.run import Run
 from gateway.table import RoutingTable, compile_table
 
 # Seconds.
@@ -44,35 +45,6 @@ SUCCESSION: Final = Backoff(first=0.1, longest=5.0, steady=10.0)
 log = Log()
 
 
-@dataclass(slots=True, eq=False)
-class _Member:
-    """A process as the supervisor knows it. ``owner`` names its ledgers, and nobody else's."""
-
-    owner: int
-    restarts: int
-    since: float
-    process: subprocess.Popen[bytes]
-    channel: Channel | None = None
-    given: tuple[Epoch, ...] = ()  # and not acknowledged yet
-    taken: Epoch | None = None
-    silent: bool = False  # its end of the control socket is closed
-    ended: bool = False
-    cut: int = 0
-
-    def took(self, serial: int) -> None:
-        """It serves one of those it was given."""
-        self.taken = next((one for one in self.given if one.serial == serial), self.taken)
-        self.given = tuple(one for one in self.given if one.serial > serial)
-
-    def serves(self, epoch: Epoch) -> bool:
-        """Whether it serves this epoch or a newer one."""
-        return self.taken is not None and self.taken.serial >= epoch.serial
-
-    def send(self, message: Message, *descriptors: int) -> None:
-        if self.channel is not None:
-            self.channel.send(message, descriptors)
-
-
 class Group:
     """A :class:`gateway.plane.Plane` of several processes."""
 
@@ -83,13 +55,14 @@ class Group:
         self._size = size
         self._owners = count()
         self._reservation = Reservation((), ())
-        self._members: list[_Member] = []
+        self._members: list[Membership] = []
         self._keepers: list[asyncio.Task[None]] = []
         self._pem = b""  # the key and the certificate that members show to clients
         self._changed = asyncio.Event()  # something a coroutine may wait for has happened
         self._marks = SharedMarks()
         self._slots: dict[str, Slots] = {}  # of the newest file
-        self._newest = self._prepare(compile_table(config))
+        self._turn = asyncio.Lock()  # one after the other: files, and rounds of users
+        self._newest = self._prepared(self.archive.prepare(compile_table(config), time()))
         self.archive.enforce(self._newest)
 
     @property
@@ -112,22 +85,30 @@ class Group:
         return self._reservation.addresses[0]
 
     async def swap(self, table: RoutingTable) -> None:
-        epoch = self._newest = self._prepare(table)
-        asked = [member for member in self._members if member.given or member.taken is not None]
-        for member in asked:
-            self._give(member)
-
-        def late() -> list[_Member]:
-            return [one for one in asked if not one.ended and not one.serves(epoch)]
-
-        if not await self._until(lambda: not late(), ACKNOWLEDGE_LIMIT):
-            for member in late():
+        async with self._turn:
+            epoch = self._newest = self._prepared(self.archive.prepare(table, time()))
+            late = await self._hand_out(epoch)
+            for member in late:
                 log.error("killed, as it did not take the new file", pid=member.process.pid)
                 member.process.kill()
-            await self._until(lambda: not late(), None)
-        epoch.since = time()
-        self.archive.enforce(epoch)
-        self._marks.release(epoch.runs)
+            await self._until(lambda: all(one.ended or one.serves(epoch) for one in late), None)
+            epoch.since = time()
+            self.archive.enforce(epoch)
+            self._marks.release(epoch.runs)
+
+    async def renew(self, due: Mapping[str, Run]) -> None:
+        async with self._turn:
+            before = self._newest
+            if not all(one.serves(before) for one in self._asked()):
+                return  # a member that is slow is not to be made slower
+            epoch = self.archive.prepare_round(before.table, time(), due)
+            if epoch is not None:
+                self._newest = self._prepared(epoch)
+                late = await self._hand_out(epoch)
+                self.archive.enforce(epoch)
+                # Nobody is killed for it; who is late goes on marking where it did.
+                if not late:
+                    self._marks.release(epoch.runs)
 
     async def drain(self, limit: float) -> int:
         self.draining = True
@@ -178,7 +159,7 @@ class Group:
                 log.error("a process ended", pid=pid, code=code, next_in_seconds=pause)
                 await asyncio.sleep(pause)
 
-    async def _outlive(self, member: _Member) -> int:
+    async def _outlive(self, member: Membership) -> int:
         """Wait for its end, and see to it if it does not even begin; its exit code."""
         await self._until(lambda: member.taken is not None or member.silent, START_LIMIT)
         if member.taken is None:
@@ -193,7 +174,7 @@ class Group:
         self._changed.set()
         return code
 
-    def _spawn(self, restarts: int) -> _Member:
+    def _spawn(self, restarts: int) -> Membership:
         ours, theirs = pair()
         # -P: the directory we were started in is not where our modules come from.
         command = [sys.executable, "-P", "-m", "gateway.member", str(theirs.fileno())]
@@ -203,12 +184,12 @@ class Group:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), process_group=0
             )
-        member = _Member(next(self._owners), restarts, time(), process)
+        member = Membership(next(self._owners), restarts, time(), process)
         member.channel = Channel(ours, partial(self._heard, member), partial(self._lost, member))
         self._members.append(member)
         return member
 
-    def _heard(self, member: _Member, message: Message, descriptors: list[int]) -> None:
+    def _heard(self, member: Membership, message: Message, descriptors: list[int]) -> None:
         match message.what:
             case "hello" if self.draining:
                 member.send(Message("drain"))
@@ -224,24 +205,39 @@ class Group:
                 member.cut = message.cut
         self._changed.set()
 
-    def _lost(self, member: _Member) -> None:
+    def _lost(self, member: Membership) -> None:
         member.silent = True
         self._changed.set()
 
     # --- small parts
 
-    def _prepare(self, table: RoutingTable) -> Epoch:
-        """A new epoch whose series are all there at 0, also when no member lives."""
-        epoch = self.archive.prepare(table, time())
+    def _asked(self) -> list[Membership]:
+        """Those that were given a file."""
+        return [member for member in self._members if member.given or member.taken is not None]
+
+    async def _hand_out(self, epoch: Epoch) -> list[Membership]:
+        """Give it to all members; those that do not serve it in time."""
+        asked = self._asked()
+        for member in asked:
+            self._give(member)
+
+        def late() -> list[Membership]:
+            return [one for one in asked if not one.ended and not one.serves(epoch)]
+
+        await self._until(lambda: not late(), ACKNOWLEDGE_LIMIT)
+        return late()
+
+    def _prepared(self, epoch: Epoch) -> Epoch:
+        """The epoch with all its series at 0, also when no member lives."""
         self._slots = epoch.marked = self._marks.allot(epoch.runs)
         nobody, names = -1, Ledger()
-        for place in table.places:
+        for place in epoch.table.places:
             VersionCounts(names, place.route, place.version, place.role)
         self.archive.add(nobody, epoch, names)
         self.archive.close_all(nobody)
         return epoch
 
-    def _give(self, member: _Member) -> None:
+    def _give(self, member: Membership) -> None:
         """Ask a member to serve the newest file, and to count in memory that we can read."""
         epoch = self._newest
         member.given = (*member.given, epoch)
@@ -260,7 +256,7 @@ class Group:
             log.error("no memory to count in", pid=member.process.pid, why=str(error))
             member.process.kill()
 
-    def _certify(self, member: _Member) -> None:
+    def _certify(self, member: Membership) -> None:
         try:
             descriptor = write(self._pem)
         except OSError as error:

@@ -53,25 +53,27 @@ class Slots:
 
 
 class Marks:
-    """The slots of the splits in use: a reload that does not touch a split leaves it its own."""
+    """The slots of the splits in use: a reload that does not touch a split leaves it its own. Each
+    round of a split has others.
+    """
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, int], Slots] = {}
+        self._kept: dict[tuple[str, int, int], Slots] = {}
 
     def allot(self, runs: Mapping[str, Run]) -> dict[str, Slots]:
         """Slots for every route whose users stick. Raises OSError if there is no memory."""
         found: dict[str, Slots] = {}
         for route, run in runs.items():
             if run.sticky is not None:
-                key = route, run.split
+                key = route, run.split, run.repeat
                 if key not in self._kept:
                     self._kept[key] = self._make(run.spent)
                 found[route] = self._kept[key]
         return found
 
     def release(self, runs: Mapping[str, Run]) -> None:
-        """Nobody marks under another split than these any more."""
-        used = {(route, run.split) for route, run in runs.items()}
+        """Nobody marks under another split or round than these any more."""
+        used = {(route, run.split, run.repeat) for route, run in runs.items()}
         for key in self._kept.keys() - used:
             self._let_go(self._kept.pop(key))
 

@@ -181,7 +181,7 @@ def _config(report: Report) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "canary_config_last_reload_success_timestamp_seconds",
         "Unix time at which the file in force was taken.",
-        value=report.epoch.since,
+        value=report.since,
     )
     reloads = CounterMetricFamily(
         "canary_config_reloads", "Changed files seen, by result.", labels=["result"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from random import random
 from time import perf_counter, time
@@ -22,6 +22,7 @@ from gateway.marks import Marks
 from gateway.model import RoutingConfig
 from gateway.port import Address
 from gateway.report import Process
+from gateway.run import Run
 from gateway.table import RoutingTable, compile_table
 from gateway.tls import server_context
 
@@ -48,6 +49,11 @@ class Plane(Protocol):
 
     async def swap(self, table: RoutingTable) -> None:
         """Put another file in force: when this returns, nobody serves the old one."""
+
+    async def renew(self, due: Mapping[str, Run]) -> None:
+        """Let the users of some routes count again, under the same file (see ``rounds``). Raises
+        OSError if there is no memory for it.
+        """
 
     async def drain(self, limit: float) -> int:
         """Let everything under way end; says how many connections had to be cut."""
@@ -100,15 +106,25 @@ class Solo:
 
     def put(self, table: RoutingTable) -> None:
         """Serve another table from the next request on."""
+        self._serve(self._prepare(table))
+
+    async def renew(self, due: Mapping[str, Run]) -> None:
+        table = compile_table(self.live.serving.table.config)
+        epoch = self.archive.prepare_round(table, self._wall_clock(), due)
+        if epoch is not None:
+            self._serve(self._marking(epoch))
+
+    def _serve(self, epoch: Epoch) -> None:
         ledger = Ledger()
-        epoch = self._prepare(table)
-        self.live.swap(table, ledger)
+        self.live.swap(epoch.table, ledger)
         self._enforced(epoch, ledger)
 
     def _prepare(self, table: RoutingTable) -> Epoch:
-        epoch = self.archive.prepare(table, self._wall_clock())
+        return self._marking(self.archive.prepare(table, self._wall_clock()))
+
+    def _marking(self, epoch: Epoch) -> Epoch:
         slots = self._marks.allot(epoch.runs)
-        for route in table.routes:
+        for route in epoch.table.routes:
             if route.sticky:
                 name = route.rules.name
                 route.mark(slots[name].cells, epoch.runs[name].spent)

@@ -182,6 +182,8 @@ class Report:
     refusals: dict[str, int]
     present: Totals  # under the epoch in force, gauges included
     history: tuple[tuple[Epoch, dict[Key, VersionTotals]], ...]  # the newest last
+    since: float  # when the file in force was taken
+    current: dict[Key, VersionTotals]  # what was counted under it
 
     def in_flight(self, place: Place, endpoint: Endpoint) -> int:
         """Requests at one endpoint, or waiting for a connection to it."""
@@ -206,29 +208,28 @@ class Report:
 
     def now(self, place: Place) -> VersionTotals:
         """What was counted under the generation in force."""
-        return self.history[-1][1].get(key_of(place)) or VersionTotals()
+        return self.current.get(key_of(place)) or VersionTotals()
 
 
 def gather(archive: Archive, state: State) -> Report:
     """The report of this moment. With no epoch in force there is none: IndexError."""
     epochs = archive.epochs
-    under = [archive.under(epoch) for epoch in epochs]
     totals = archive.total()
     current = epochs[-1].versions()
+    since, under_it = archive.since_taken()
     versions = {
         key: counted
         for key, counted in versions_of(totals, archive.vocabulary).items()
         if key[:2] in current
     }
     refusals = {name[1]: row[0] for name, row in totals.counts.items() if name[0] == "refused"}
-    history = tuple(
-        (epoch, versions_of(one, archive.vocabulary))
-        for epoch, one in zip(epochs, under, strict=True)
-    )
+    history = tuple((epoch, versions_of(one, archive.vocabulary)) for epoch, one in archive.told())
     order = {key_of(place): place.index for place in epochs[-1].table.places}
     ordered = sorted(versions, key=lambda key: (order.get(key, len(order)), key))
     told = {key: versions[key] for key in ordered}
-    return Report(state, epochs[-1], told, refusals, under[-1], history)
+    now = versions_of(under_it, archive.vocabulary)
+    present = archive.under(epochs[-1])
+    return Report(state, epochs[-1], told, refusals, present, history, since, now)
 
 
 def versions_of(totals: Totals, vocabulary: Vocabulary) -> dict[Key, VersionTotals]:

@@ -39,7 +39,8 @@ class Run:
 
     ``number`` and ``split`` are the serials of the files they began with; ``spent`` has a 1 for
     each bucket that is no draw any more; ``buckets`` is how many of a version's are one.
-    ``addresses`` are URLs of the candidates that have a weight.
+    ``addresses`` are URLs of the candidates that have a weight. In round ``repeat`` of the split
+    its users count for another time (see ``rounds``), since ``since``, Unix time.
     """
 
     number: int
@@ -52,6 +53,8 @@ class Run:
     stopped: frozenset[str]  # candidates that had a weight in this run, and lost it
     buckets: Mapping[str, int]
     addresses: Mapping[str, frozenset[str]]
+    repeat: int = 0
+    since: float = 0.0
 
 
 def follow(before: Run | None, route: Route, lanes: bytes, serial: int) -> Run:

@@ -29,7 +29,7 @@ def status_json(report: Report) -> Json:
     state = report.state
     return {
         "generation": report.epoch.generation,
-        "since": report.epoch.since,
+        "since": report.since,
         "draining": state.draining,
         "processes": [asdict(process) for process in state.processes],
         "restarts": state.restarts,
@@ -77,7 +77,8 @@ def _routes(report: Report) -> Json:
 
 def evidence_json(report: Report) -> Json:
     """Counts per generation (the newest last), route and version: what a verdict may use. A row
-    of counts belongs to the bounds beside it, and has no zeros at its end.
+    of counts belongs to the bounds beside it, and has no zeros at its end. A generation in which
+    users began to count again is told of once more, with their routes only.
     """
     # Generations may have a split in common, and to count is to look through 1 MiB.
     marked = {one for epoch, _ in report.history for one in epoch.marked.values()}
@@ -95,8 +96,11 @@ def _generation(
 ) -> Json:
     routes: Json = {}
     for place in epoch.table.places:
-        counted = versions.get(key_of(place)) or VersionTotals()
         name = place.route.name
+        if epoch.spans[name] != epoch.serial:
+            continue
+        counted = versions.get(key_of(place)) or VersionTotals()
+        present = report.epoch.spans.get(name) == epoch.serial
         stable = versions.get((name, place.route.stable, Role.STABLE)) or VersionTotals()
         asked, saved = _asked(place.version, counted, stable)
         routes.setdefault(name, {})[place.version] = {
@@ -110,7 +114,7 @@ def _generation(
             "asked": asked,
             "saved": saved,
             # Of all kinds: who compares what was assigned has to know what is not told of yet.
-            "in_flight": report.all_in_flight(place) if epoch is report.epoch else 0,
+            "in_flight": report.all_in_flight(place) if present else 0,
             "reasons": counted.reasons,
             "latency": _trimmed(counted.latency),
             "labels": _counted(counted.drawn_labels),
@@ -118,13 +122,15 @@ def _generation(
             "missing": _counted(counted.drawn_missing),
         }
     splits: Json = {}
-    for name, run in epoch.runs.items():
-        one = epoch.marked.get(name)
+    for name in routes:
+        run, one = epoch.runs[name], epoch.marked.get(name)
         sticky = None if one is None else {"seen": seen[one], "slots": SLOTS}
-        splits[name] = {"run": run.number, "sticky": sticky}
+        since = {"repeat": run.repeat, "since": run.since}
+        splits[name] = {"run": run.number, "sticky": sticky, **since}
     return {
         "generation": epoch.generation,
         "since": epoch.since,
+        "round": epoch.is_round,
         "routes": routes,
         "splits": splits,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.config.quantities import percent_text
 from gateway.edit import Change, Promote, SetPaused, SetWeight
-from monitoring.analysis.verdict import Kind
+from monitoring.analysis.verdict import Kind, Verdict
 from monitoring.docket import Judgement
 from monitoring.rollout.position import Position, Stand
 from monitoring.rollout.rules import Action
@@ -37,10 +37,9 @@ def reason_of(judgement: Judgement) -> str:
     return f"{so_far}, proven good enough for {following} %; {judgement.verdict.sentence}"
 
 
-def outlook(judgement: Judgement) -> str:
+def outlook(position: Position, watched: float, verdict: Verdict) -> str:
     """What a rollout waits for, in a few words."""
-    position = judgement.position
-    watched = judgement.filed.watch.seconds if judgement.filed else 0.0
+    wanting = _wanting(position.following, verdict)
     place = _place(position)
     match position.stand:
         case Stand.FIXED:
@@ -51,8 +50,8 @@ def outlook(judgement: Judgement) -> str:
             return f"{place}: waits for a person (canary resume, promote or rollback)"
         case Stand.WATCHING:
             left = f"watched {span(watched)} of {span(position.pause)}"
-            return f"{place}: {left}{_wanting(judgement)}"
-    return f"{place}: watched long enough{_wanting(judgement) or ', and proven'}"
+            return f"{place}: {left}{wanting}"
+    return f"{place}: watched long enough{wanting or ', and proven'}"
 
 
 def span(seconds: float) -> str:
@@ -69,10 +68,9 @@ def _place(position: Position) -> str:
     return f"step {position.step} of {position.steps} ({at})" if position.step else f"at {at}"
 
 
-def _wanting(judgement: Judgement) -> str:
+def _wanting(following: int | None, verdict: Verdict) -> str:
     """What is not proven yet for the next weight."""
-    following = judgement.position.following
-    allowance = judgement.verdict.allowance(following) if following else None
+    allowance = verdict.allowance(following) if following else None
     if allowance is None or not allowance.wanting:
         return ""
     wanting = ", ".join(allowance.wanting)

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from monitoring import history, journal
+from monitoring.acting import change_of
 from monitoring.docket import Filed, Judgement, Key
-from monitoring.record import VERDICT, WATCH, Record, resumed, row_of
+from monitoring.record import VERDICT, WATCH, Record, Says, resumed, row_of, says_of
+from monitoring.rollout.rules import Action
 
 LEAST_GAP: Final = 10.0  # seconds watched between two rows that only say how far one has come
 MOST_GAP: Final = 1800.0
@@ -30,9 +32,11 @@ class Chronicle:
         self.path = path
         self._clock = clock
         self._position = 0
-        self._said: dict[Key, tuple[str, str]] = {}
+        self._said: dict[Key, Says] = {}
         self._noted: dict[Key, float] = {}  # seconds watched as of the last row
+        self._about: dict[Key, str] = {}  # the generation it is about
         self._late: list[history.Entry] = []
+        self._unwritten: dict[Key, journal.Row] = {}  # the verdicts that called for those
         self.told: set[str] = set()
         self.last_action: dict[Key, str] = {}
 
@@ -45,7 +49,8 @@ class Chronicle:
             record = Record.of(row)
             if record is not None:
                 records[record.key] = record
-                self._said[record.key] = record.kind, str(record.action)
+                self._said[record.key] = record.says
+                self._about[record.key] = record.generation
             self._learn(row)
             key = _key(row)
             if row.get("row") == "intent" and row["id"] in done and key in records:
@@ -63,37 +68,47 @@ class Chronicle:
         return any(row.get("row") in ("done", "late") for row in rows)
 
     @property
-    def unrecorded(self) -> int:
-        """How many changes were made that the history could not take yet."""
-        return len(self._late)
+    def owed(self) -> Sequence[history.Entry]:
+        """The changes that were made and that the history could not take yet."""
+        return tuple(self._late)
 
     def owe(self, entry: history.Entry) -> None:
         """A change was made and could not be written down."""
         self._late.append(entry)
 
     def settle(self) -> None:
-        """Write down what is owed."""
+        """Write down what is owed, and why it was done."""
+        for key, row in list(self._unwritten.items()):
+            journal.append(self.path, row)
+            del self._unwritten[key]
         while self._late:
             history.record_late(self.path, self._late[0], self._clock)
             del self._late[0]
 
     def note(self, judgement: Judgement, generation: str) -> bool:
-        """Write a row if there is something to say. True if it says something new."""
-        key, says = judgement.key, (str(judgement.kind), str(judgement.action))
+        """Write a row if there is something to say; of what calls for an edit one for each file
+        that it is an edit of. True if it says something new.
+        """
+        key = judgement.key
+        says = says_of(judgement)
         seconds = judgement.filed.watch.seconds if judgement.filed else 0.0
         new = self._said.get(key) != says
         since = seconds - self._noted.get(key, 0.0)
         due = since < 0 or since >= min(max(LEAST_GAP, GAP * seconds), MOST_GAP)
-        if new or due:
+        another = change_of(judgement) is not None and self._about.get(key) != generation
+        if new or due or another:
             self.write(judgement, VERDICT if new else WATCH, generation)
-            self._said[key], self._noted[key] = says, seconds
+            self._said[key], self._noted[key], self._about[key] = says, seconds, generation
         return new
 
     def write(self, judgement: Judgement, kind: str, generation: str) -> None:
         """A row of this judgement."""
         at = history.timestamp(self._clock())
         row = row_of(judgement, kind=kind, id=history.new_id(), at=at, generation=generation)
+        if judgement.action is Action.ROLLBACK:  # it is done all the same, and then it is owed
+            self._unwritten[judgement.key] = row
         journal.append(self.path, row)
+        self._unwritten.pop(judgement.key, None)
 
     def tell(self, ids: Sequence[str], outcome: str) -> None:
         """People were told of these changes, or nobody could be."""
@@ -106,6 +121,7 @@ class Chronicle:
         """The run has ended."""
         self._said.pop(key, None)
         self._noted.pop(key, None)
+        self._about.pop(key, None)
 
     def _learn(self, row: Mapping[str, Any]) -> None:
         if row.get("row") == "told":

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -25,10 +26,12 @@ from monitoring.docket import Docket, Judgement
 from monitoring.rollout.rules import Action
 from monitoring.sources import EvidenceSource, SourceError
 from monitoring.windows import Document
-from monitoring.witness import RECORDING, Witness
+from monitoring.witness import JUDGED, RECORDING, STANDING_BY, Witness
 
-TICK: Final = 1.0  # seconds
+TICK: Final = 1.0  # seconds between two looks
+HASTE: Final = 0.5  # while something speaks against a candidate
 SOON: Final = 0.05  # between two looks while gateways have not taken a rollback yet
+PREPARE: Final = 60.0  # seconds between two looks at the space that a rollback needs
 PATIENT_TICKS: Final = 5
 ACTOR: Final = "controller"
 
@@ -59,12 +62,14 @@ class Controller:
         self._config: RoutingConfig | None = None  # the last good file
         self._content = b""  # its text
         self._looked: float | None = None  # when the last look was that found evidence
+        self._suspects = False
+        self._prepare_at = -inf
         self._apart = 0  # looks for which a gateway has served another file
         self._unserved: dict[str, tuple[float, str]] = {}  # route: decided when, which generation
 
     def tick(self) -> list[Judgement]:
         """Look once, and do what the verdicts call for. Errors are told of and change nothing."""
-        outcome, judgements = "standing_by", list[Judgement]()
+        outcome, judgements = STANDING_BY, list[Judgement]()
         if self._leads():
             outcome, judgements = self._look()
         else:
@@ -77,7 +82,7 @@ class Controller:
         while True:
             began = self._monotonic()
             self.tick()
-            pause = SOON if self._unserved else TICK
+            pause = SOON if self._unserved else HASTE if self._suspects else TICK
             sleep(max(SOON, pause - (self._monotonic() - began)))
 
     def _look(self) -> tuple[str, list[Judgement]]:
@@ -91,6 +96,7 @@ class Controller:
             outcome = "no_evidence"
             if self._docket is None:
                 self._docket = Docket(self._chronicle.recall())
+            if now >= self._prepare_at:
                 self._prepare()
             documents = self._documents(self._config)
             elapsed = 0.0 if since is None else now - since
@@ -99,10 +105,11 @@ class Controller:
             self._witness.cannot(str(error))
             return outcome, []
         self._looked = now if judgements else None
+        self._suspects = any(one.is_suspected for one in judgements)
         if usable:
             self._compare(self._config.generation, documents)
             self._do(self._docket, judgements, self._config.generation)
-            return "judged", judgements
+            return JUDGED, judgements
         for judgement in judgements:  # by what the gateways still serve
             if judgement.action is Action.ROLLBACK:
                 why = f"{self._path} as it stands is refused; write `weight: 0` when you mend it"
@@ -196,6 +203,7 @@ class Controller:
 
     def _prepare(self) -> None:
         """Keep space for a rollback on a full disk."""
+        self._prepare_at = self._monotonic() + PREPARE
         if why := editing.prepare(self._path):
             self._witness.cannot(why, "keeping space")
         else:

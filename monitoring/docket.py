@@ -13,7 +13,7 @@ from monitoring.evidence import BadEvidence, Window
 from monitoring.rollout.position import Position, Stand, position_of
 from monitoring.rollout.rules import Action, choose
 from monitoring.rollout.watch import Watch
-from monitoring.windows import Document, past_of, windows_of
+from monitoring.windows import Document, has_beginning, past_of, windows_of
 
 Key = tuple[str, str]
 """Route and candidate."""
@@ -30,19 +30,25 @@ class Filed:
     watch: Watch
     failed: bool = False  # and paused for it: who resumes asks for another verdict
 
-    def is_over(self, windows: Sequence[Window], documents: Sequence[Document | None]) -> bool:
+    def after(self, verdict: Verdict) -> Filed:
+        """What is remembered of a verdict: that it was a failure."""
+        if verdict.kind is not Kind.FAILED:
+            return self
+        failed = verdict.reasons[0], verdict.sentence
+        return replace(self, case=replace(self.case, failed=failed))
+
+    def is_over(self, windows: Sequence[Window], gateways: int, began: bool) -> bool:
         """Whether the run it is about has ended and another one has begun, or gateways came or
         went.
 
-        Nothing of it is part of the present run, which has a beginning that is told of. Where it
-        has none, the gateway itself began anew in the middle of the run, which goes on.
+        Nothing of it is part of the present run, which has a beginning that is told of (``began``).
+        Where it has none, the gateway itself began anew in the middle of the run, which goes on.
         """
-        if len(documents) != self.case.gateways:
+        if gateways != self.case.gateways:
             return True
         if not self.case.seen or any(window.source in self.case.seen for window in windows):
             return False
-        told = sum(len(document["generations"]) for document in documents if document is not None)
-        return told > len(windows)
+        return began
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,20 @@ class Judgement:
     @property
     def key(self) -> Key:
         return self.route.name, self.candidate.name
+
+    @property
+    def is_suspected(self) -> bool:
+        """Whether something speaks against a candidate that has not failed: worth a look sooner."""
+        spell = self.filed is not None and any(self.filed.case.saved.spell)
+        return self.verdict.kind is not Kind.FAILED and (self.verdict.evidence >= 2 or spell)
+
+    @property
+    def alerts(self) -> tuple[str, ...]:
+        """What people are to hear of though nothing is done: a failure where the file asks for an
+        alert, and answers that have shifted.
+        """
+        failed = (self.verdict.sentence,) if self.action is Action.ALERT else ()
+        return (*failed, *self.verdict.alerts)
 
     @property
     def kind(self) -> Kind:
@@ -126,7 +146,8 @@ class Docket:
         position = position_of(route, candidate.name, filed.watch.seconds)
         paused = position.stand is Stand.PAUSED
         filed = replace(filed, failed=paused and verdict.kind is Kind.FAILED)
-        self._filed[route.name, candidate.name] = filed
+        # The row of a failure holds what it was made of, and not that it was one.
+        self._filed[route.name, candidate.name] = filed.after(verdict)
         kind = verdict.on(position.following or FULL_WEIGHT)
         action = choose(position.stand, kind, rollout)
         return Judgement(route, candidate, verdict, position, action, filed)
@@ -169,7 +190,9 @@ class Docket:
             filed is None
             or not filed.question.asks_as(question)
             or not filed.watch.is_same_trial(now)
-            or filed.is_over(windows, documents)
+            or filed.is_over(
+                windows, len(documents), has_beginning(documents, route.name, candidate.name)
+            )
         )
         rollout = route.rollout(candidate.name)
         resumed = filed is not None and filed.failed and not (rollout and rollout.paused)

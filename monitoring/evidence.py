@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Final
+
+AGAIN: Final = " again"  # ends the name of a source in which users count for another time
 
 
 class BadEvidence(ValueError):
@@ -102,7 +104,7 @@ class Window:
     ``share`` is the candidate's part of the draws that went to either of the two, strictly between
     0 and 1; ``pending`` are requests that the candidate has not answered yet. ``alone`` says that
     counts of this source must not be added to those of others: a sticky user counts once in each
-    gateway.
+    gateway. ``round`` names the round of the same users that it is of; empty: their first one.
     """
 
     source: str
@@ -111,6 +113,7 @@ class Window:
     stable: Counts
     alone: bool = False
     pending: int = 0
+    round: str = ""
 
 
 def row(numbers: Iterable[int]) -> Row:

@@ -45,6 +45,7 @@ class Herald:
         self._reasons: dict[tuple[str, str], str] = {}
         self._since: dict[str, float] = {}
         self._urgent: set[str] = set()
+        self._warnings: list[Notice] = []
         self._alarmed: set[str] = set()  # troubles that people have heard of
         self._counted: set[str] = set()
         self._begun = False
@@ -61,23 +62,44 @@ class Herald:
         """A trouble that people hear of at once, and not only if it lasts."""
         self._urgent.add(about)
 
+    def warn(self, route: str, version: str, sentence: str) -> None:
+        """Something that people hear of with this look, though nothing is done about it."""
+        at = history.timestamp(self._clock())
+        self._warnings.append(
+            Notice(Event.ERROR, route, version, sentence, at, BY, history.new_id())
+        )
+
     def follow(
         self, webhooks: Sequence[Webhook], chronicle: Chronicle, troubles: Mapping[str, str]
     ) -> None:
-        """Tell of what has changed since the last look, and of troubles. Raises OSError."""
-        self._conclude(chronicle)
-        if chronicle.catch_up() or not self._begun:
-            self._news(webhooks, chronicle)
-        self._trouble(webhooks, troubles)
+        """Tell of what has changed since the last look, and of troubles. Raises OSError if the
+        history cannot be read or written; what is known without it is told all the same.
+        """
+        try:
+            self._conclude(chronicle)
+            if chronicle.catch_up() or not self._begun:
+                self._news(webhooks, chronicle)
+        finally:
+            self._announce(webhooks, chronicle, chronicle.owed)
+            self._trouble(webhooks, troubles)
+            for notice in self._warnings:
+                self._tell(webhooks, notice)
+            self._warnings.clear()
 
     def _news(self, webhooks: Sequence[Webhook], chronicle: Chronicle) -> None:
         entries = [one for one in history.read(chronicle.path) if one.id]
-        for entry in entries:
+        # The newest first: what this process did stands behind what others did before it.
+        for entry in reversed(entries):
             if entry.id not in self._counted:
                 self._counted.add(entry.id)
-                if self._begun and entry.status is history.Status.DONE:
+                if entry.status is history.Status.DONE:
                     self._count(entry)
         self._begun = True
+        self._announce(webhooks, chronicle, entries)
+
+    def _announce(
+        self, webhooks: Sequence[Webhook], chronicle: Chronicle, entries: Sequence[history.Entry]
+    ) -> None:
         for notice in notices_of(entries, chronicle.told):
             asked = [one for one in webhooks if notice.event in one.events]
             if asked and self._clock() - _seconds(notice.at) < STALE:
@@ -85,16 +107,18 @@ class Herald:
             chronicle.told.add(notice.id)
 
     def _count(self, entry: history.Entry) -> None:
-        by_us = entry.by == BY
-        self._metrics.changed(BY if by_us else OPERATOR, entry.action)
+        key = entry.route, entry.version
+        reason = self._reasons.pop(key, "") if entry.by == BY else ""
+        if not (self._begun or reason):  # it happened before this process
+            return
+        self._metrics.changed(entry.by, entry.action)
         if entry.action == "rollback":
-            key = entry.route, entry.version
-            reason = self._reasons.get(key, OPERATOR) if by_us else OPERATOR
-            self._metrics.rolled_back(*key, reason)
+            self._metrics.rolled_back(*key, reason or OPERATOR)
 
     def _trouble(self, webhooks: Sequence[Webhook], troubles: Mapping[str, str]) -> None:
         now = self._clock()
-        self._since = {about: self._since.get(about, now) for about in troubles}
+        # A clock that was set back makes none of them last for a day.
+        self._since = {about: min(self._since.get(about, now), now) for about in troubles}
         self._alarmed &= troubles.keys()
         for about, why in troubles.items():
             lasts = now - self._since[about] >= LASTING or about in self._urgent
@@ -115,10 +139,8 @@ class Herald:
         while not self._outcomes.empty():
             notice, outcome = self._outcomes.get()
             self._metrics.told(notice.event, outcome)
-            best = self._best.get(notice.id, outcome)
-            self._best[notice.id] = (
-                Outcome.DELIVERED if Outcome.DELIVERED in (best, outcome) else best
-            )
+            if self._best.setdefault(notice.id, outcome) is not Outcome.DELIVERED:
+                self._best[notice.id] = outcome
             self._waiting[notice.id] = self._waiting.get(notice.id, 1) - 1
             if self._waiting[notice.id] <= 0:
                 del self._waiting[notice.id]

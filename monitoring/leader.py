@@ -26,6 +26,21 @@ def lock_path(path: Path) -> Path:
     return target.with_name(f".{target.name}.controller.lock")
 
 
+def is_led(path: Path) -> bool:
+    """Whether a controller acts on the file. Changes nothing."""
+    try:
+        descriptor = os.open(lock_path(path), os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 class Leadership:
     """Whether this process is the one that acts on a file. To be closed."""
 

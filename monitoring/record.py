@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 from gateway.config.quantities import percent_text
 from gateway.model import FULL_WEIGHT, OnFailure, OnSuccess, Rollout, Route, Step, Version
@@ -27,6 +27,16 @@ WATCH: Final = "watch"
 """The kind of a row that only says how far one has come."""
 
 
+Says: TypeAlias = tuple[str, str, str, int]
+"""What makes a row say something new: verdict, action, stand, and how many alerts there are."""
+
+
+def says_of(judgement: Judgement) -> Says:
+    """What the row of this judgement says."""
+    stand, alerts = str(judgement.position.stand), len(judgement.alerts)
+    return str(judgement.kind), str(judgement.action), stand, alerts
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A row, read back."""
@@ -36,11 +46,17 @@ class Record:
     key: Key
     generation: str
     kind: str  # the verdict's on the next weight
+    stand: str
     sentence: str
     evidence: float
     action: Action
+    alerts: int
     rollout: Rollout | None
     filed: Filed
+
+    @property
+    def says(self) -> Says:
+        return self.kind, str(self.action), self.stand, self.alerts
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self | None:
@@ -60,9 +76,11 @@ class Record:
                 (str(row["route"]), str(row["version"])),
                 str(row["generation"]),
                 str(row["verdict"]),
+                str(row["stand"]),
                 str(row["sentence"]),
                 float(row["evidence"]),
                 Action(row["action"]),
+                len(row["alerts"]),
                 _rollout_of(row["rollout"]),
                 filed,
             )
@@ -91,6 +109,7 @@ class Record:
             "verdict": (self.kind, str(verdict.on(position.following or FULL_WEIGHT))),
             "sentence": (self.sentence, verdict.sentence),
             "evidence": (self.evidence, verdict.evidence),
+            "stand": (self.stand, str(position.stand)),
             "action": (str(self.action), str(action)),
         }
         return "; ".join(
@@ -113,6 +132,7 @@ def row_of(judgement: Judgement, *, kind: str, id: str, at: str, generation: str
         "verdict": str(judgement.kind),
         "action": str(judgement.action),
         "sentence": verdict.sentence,
+        "alerts": list(judgement.alerts),
         "evidence": verdict.evidence,
         "limit": verdict.limit,
         "leading": verdict.leading,
@@ -129,7 +149,8 @@ def row_of(judgement: Judgement, *, kind: str, id: str, at: str, generation: str
         "failed": filed is not None and filed.failed,
         "watch": filed.watch.dumped() if filed else None,
         "question": filed.question.dumped() if filed else None,
-        "case": filed.case.dumped() if filed else None,
+        # Nobody can make again what was not made of the case.
+        "case": filed.case.dumped() if filed and verdict.allowances else None,
     }
 
 

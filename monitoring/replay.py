@@ -26,10 +26,12 @@ class Replay:
 
 def replay(rows: Iterable[Mapping[str, Any]]) -> Replay:
     """Judge each recorded case again, choose again, and see whether each edit of the controller
-    follows from the verdict before it.
+    follows from the verdict before it; or, where the disk was full, from one of the same file that
+    was written late.
     """
     found = Replay()
     latest: dict[Key, Record] = {}
+    unexplained: dict[tuple[Key, str, str], str] = {}
     for row in rows:
         if row.get("row") in (VERDICT, WATCH) and row.get("case"):
             record = Record.of(row)
@@ -41,13 +43,16 @@ def replay(rows: Iterable[Mapping[str, Any]]) -> Replay:
                 found.disagreements.append(f"{row.get('id')}: this version cannot read it")
                 continue
             latest[record.key] = record
+            unexplained.pop((record.key, record.generation, str(record.action)), None)
             if why := record.disagreement():
                 found.disagreements.append(f"{record.id}: {why}")
-        elif row.get("row") == "intent" and row.get("by") == CONTROLLER:
+        elif row.get("row") in ("intent", "late") and row.get("by") == CONTROLLER:
             found.edits += 1
             key = str(row.get("route")), str(row.get("version"))
             if why := _unexplained(row, latest.get(key)):
-                found.disagreements.append(f"{row.get('id')}: {why}")
+                edit = key, str(row.get("before_hash")), str(row.get("action"))
+                unexplained[edit] = f"{row.get('id')}: {why}"
+    found.disagreements.extend(unexplained.values())
     return found
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from gateway.model import FULL_WEIGHT
-from monitoring.evidence import BadEvidence, Counts, Window, named, row
+from monitoring.evidence import AGAIN, BadEvidence, Counts, Window, named, row
 
 _MOST: Final = 2**53  # requests; more than anybody counts, and exact as a float
 
@@ -47,16 +47,26 @@ def past_of(documents: Sequence[Document | None], route: str, candidate: str) ->
         for document in documents:
             if document is None:
                 continue
-            run = len(list(_run(document, route, candidate)))
-            before = list(document["generations"])[: len(document["generations"]) - run]
-            newest = document["generations"][-1:]
-            stable = _stable_of(newest[0]["routes"].get(route, {})) if newest else None
+            run = list(_run(document, route, candidate))
+            before = _before(document, run, route)
+            newest = [one for one in document["generations"] if route in one["routes"]][-1:]
+            stable = _stable_of(newest[0]["routes"][route]) if newest else None
             for generation in before:
                 versions = generation["routes"].get(route, {})
                 drawn = _sticks(generation, route) and versions.get(candidate, {}).get("weight")
                 if stable is not None and _stable_of(versions) == stable and not drawn:
                     total += _counts(versions[stable])
     return total
+
+
+def has_beginning(documents: Sequence[Document | None], route: str, candidate: str) -> bool:
+    """Whether a gateway tells of anything before the run; if none does, it began in its middle."""
+    with _shape():
+        return any(
+            _before(document, list(_run(document, route, candidate)), route)
+            for document in documents
+            if document is not None
+        )
 
 
 def source_of(gateway: int, generation: Mapping[str, Any]) -> str:
@@ -74,6 +84,15 @@ def _shape() -> Iterator[None]:
         raise BadEvidence(why) from error
 
 
+def _before(document: Document, run: Sequence[object], route: str) -> list[Mapping[str, Any]]:
+    """The generations before a run; rounds of other routes are none."""
+    return [
+        one
+        for one in document["generations"]
+        if not any(one is each for each in run) and (route in one["routes"] or not one.get("round"))
+    ]
+
+
 def _run(document: Document, route: str, candidate: str) -> Iterator[Mapping[str, Any]]:
     """The generations of the present run, the newest first."""
     stable: str | None = None
@@ -81,6 +100,8 @@ def _run(document: Document, route: str, candidate: str) -> Iterator[Mapping[str
     newer: frozenset[str] | None = None
     for generation in reversed(document["generations"]):
         versions = generation["routes"].get(route, {})
+        if not versions and generation.get("round"):
+            continue  # users of another route began to count again: nothing of this one is there
         now = _stable_of(versions)
         if now is None or candidate not in versions or stable not in (None, now):
             return
@@ -102,6 +123,12 @@ def _run(document: Document, route: str, candidate: str) -> Iterator[Mapping[str
 def _split(generation: Mapping[str, Any], route: str) -> Mapping[str, Any]:
     split: Mapping[str, Any] = generation.get("splits", {}).get(route, {})
     return split
+
+
+def _round(generation: Mapping[str, Any], route: str) -> str:
+    """Which round of the same users it is, unlike any other of the same gateway."""
+    split = _split(generation, route)
+    return f"{split['repeat']}@{split['since']}" if split.get("repeat") else ""
 
 
 def _sticks(generation: Mapping[str, Any], route: str) -> bool:
@@ -129,7 +156,9 @@ def _window(
     alone = _sticks(generation, route)
     share = lanes[0] / sum(lanes)
     pending = _whole(pair[0].get("in_flight", 0))
-    return Window(source_of(gateway, generation), share, candidates, stables, alone, pending)
+    again = _round(generation, route)
+    source = source_of(gateway, generation) + (AGAIN if again else "")
+    return Window(source, share, candidates, stables, alone, pending, again)
 
 
 def _counts(version: Mapping[str, Any]) -> Counts:

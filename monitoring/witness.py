@@ -8,8 +8,9 @@ from typing import Final
 from gateway.logs import Log
 from gateway.model import RoutingConfig
 from monitoring.acting import reason_of
+from monitoring.analysis.verdict import Kind
 from monitoring.chronicle import Chronicle
-from monitoring.docket import Judgement
+from monitoring.docket import Judgement, Key
 from monitoring.editing import Changed
 from monitoring.herald import Herald
 from monitoring.metrics import Metrics, Shown
@@ -17,6 +18,8 @@ from monitoring.rollout.position import resting_phase
 
 JUDGING: Final = "judging"
 RECORDING: Final = "recording"
+JUDGED: Final = "judged"
+STANDING_BY: Final = "standing_by"
 
 log = Log()
 
@@ -28,6 +31,9 @@ class Witness:
         self._metrics = metrics
         self._herald = herald
         self._troubles: dict[str, str] = {}
+        self._failed: set[str] = set()  # edits that could not be made
+        self._failing: set[str] = set()  # those of this look
+        self._alerts: dict[Key, tuple[int, int]] = {}  # the candidate's requests; how many alerts
         self._known = ""
 
     def judged(self, judgement: Judgement) -> None:
@@ -70,6 +76,7 @@ class Witness:
     def failed(self, judgement: Judgement, why: str) -> None:
         """An edit that is called for cannot be made. People hear of it at once."""
         about = _about(judgement)
+        self._failing.add(about)
         self.cannot(f"{why} (called for as {judgement.verdict.sentence})", about)
         self._herald.alarm(about)
 
@@ -95,17 +102,41 @@ class Witness:
     ) -> None:
         """A look has ended, as ``outcome`` says; ``config`` is the last good file."""
         self._metrics.look(outcome)
-        self._metrics.unrecorded(chronicle.unrecorded)
+        if judgements and outcome == JUDGED:
+            for about in self._failed - self._failing:  # nobody asks for them any more
+                self.can(about)
+            self._failed, self._failing = self._failing, set()
+        self._metrics.unrecorded(len(chronicle.owed))
         if config is None:
             return
         if config.generation != self._known:
             self._metrics.known(config.routes)
             self._known = config.generation
         self._metrics.looked(list(_shown(config, judgements, chronicle)))
+        self._alert(judgements)
+        if outcome == STANDING_BY:  # who acts tells
+            return
         try:
             self._herald.follow(config.notify, chronicle, self._troubles)
         except OSError as error:
             self.cannot(f"the history cannot be read or written: {error}", RECORDING)
+
+    def _alert(self, judgements: Sequence[Judgement]) -> None:
+        """Tell of alerts if there are more of them than ever in this case, which a look that found
+        nothing does not end: they would be told of again after each edit of the file.
+        """
+        for one in judgements:
+            if one.verdict.kind is Kind.ERROR:
+                continue
+            route, version = one.key
+            assigned = one.verdict.candidate.assigned
+            then, told = self._alerts.get(one.key, (0, 0))
+            told = 0 if assigned < then else told  # it is another case
+            if len(one.alerts) > told:
+                for alert in one.alerts:
+                    log.warning("alert", route=route, version=version, why=alert)
+                    self._herald.warn(route, version, alert)
+            self._alerts[one.key] = assigned, max(told, len(one.alerts))
 
 
 def _about(judgement: Judgement) -> str:

@@ -32,17 +32,18 @@ PURE = {
             "heads",
         ),
         *("ledger", "model", "observe", "offlimits", "predictions", "readiness", "recovery"),
-        *("report", "request", "room", "run", "splice", "split", "status", "stream", "table"),
-        *("target", "uploads"),
+        *("report", "request", "room", "rounds", "run", "splice", "split", "status", "stream"),
+        *("table", "target", "uploads"),
     },
     "monitoring": {
-        *("analysis.betting", "analysis.case", "analysis.effects", "analysis.errors"),
+        *("analysis.betting", "analysis.case", "analysis.constant", "analysis.effects"),
+        *("analysis.errors", "analysis.rounds", "analysis.saved"),
         *("analysis.guards", "analysis.interval", "analysis.latency", "analysis.lenience"),
         *("analysis.margin", "analysis.mixture", "analysis.predictions", "analysis.question"),
         *("analysis.signals", "analysis.split", "analysis.strand", "analysis.track"),
         *("analysis.verdict", "analysis.words", "acting", "docket", "evidence", "explanation"),
         *("record", "replay", "rollout", "rollout.diagram", "rollout.position", "rollout.rules"),
-        *("analysis.saved", "chain", "rollout.watch", "verbs", "windows"),
+        *("chain", "rollout.watch", "verbs", "windows"),
     },
 }
 WORLD = {

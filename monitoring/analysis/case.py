@@ -9,7 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from monitoring.analysis.constant import Constant
 from monitoring.analysis.question import Question
+from monitoring.analysis.rounds import PART, Rounds, key_of, without_ended
 from monitoring.analysis.saved import SAVED, Saved
 from monitoring.analysis.signals import answers_of
 from monitoring.analysis.strand import Strand
@@ -17,32 +19,6 @@ from monitoring.evidence import Counts, Window
 
 TOGETHER: Final = ""  # the strand of all sources whose counts are added
 _NOTHING: Final = Counts()
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """How many predictions in a row were alike, and which one it was."""
-
-    label: str = ""
-    number: int = 0
-
-    def after(self, labels: Mapping[str, int]) -> Constant:
-        """What a window leaves of it."""
-        if not labels:
-            return self
-        if len(labels) > 1:
-            return Constant()
-        ((label, number),) = labels.items()
-        return Constant(label, number + (self.number if label == self.label else 0))
-
-    def dumped(self) -> dict[str, Any]:
-        """As JSON."""
-        return {"label": self.label, "number": self.number}
-
-    @classmethod
-    def loaded(cls, document: Mapping[str, Any]) -> Constant:
-        """The opposite of :meth:`dumped`."""
-        return cls(document["label"], document["number"])
 
 
 _NO_ANSWER: Final = Constant()
@@ -53,7 +29,9 @@ class Case:
     """``seen`` holds the counts of each source as of the last look, candidate and stable; ``past``
     are stable's requests before; ``due`` is how many of all requests should have been the
     candidate's, ``pending`` how many it has not answered yet. ``saved`` is no part of any strand:
-    each request is its own there, whichever gateway it came to.
+    each request is its own there, whichever gateway it came to. ``failed``: why it was once found
+    to fail, reason and sentence. The promise is about EVER, so that is not taken back. ``rounds``
+    are those in which sticky users count again.
     """
 
     gateways: int = 1
@@ -66,6 +44,8 @@ class Case:
     due: float = 0.0
     pending: int = 0
     saved: Saved = field(default_factory=Saved.begun)
+    failed: tuple[str, str] | None = None
+    rounds: Rounds = field(default_factory=Rounds)
 
     @classmethod
     def opened(cls, past: Counts = _NOTHING, gateways: int = 1) -> Case:
@@ -76,7 +56,11 @@ class Case:
 
     def from_here(self, windows: Sequence[Window]) -> Case:
         """The same, for which what the windows hold so far counts for nothing."""
-        return replace(self, seen={one.source: (one.candidate, one.stable) for one in windows})
+        rounds = self.rounds
+        for window in windows:
+            rounds = rounds.after(window, self.past)
+        seen = {one.source: (one.candidate, one.stable) for one in windows}
+        return replace(self, seen=seen, rounds=rounds)
 
     def grown(self, question: Question, windows: Sequence[Window]) -> Case:
         """After a look at the windows as they stand, oldest first.
@@ -86,12 +70,16 @@ class Case:
         seen = dict(self.seen)
         steps: dict[tuple[str, float], Window] = {}
         mine = theirs = _NOTHING
+        rounds = self.rounds
         for window in windows:
+            if window.source not in seen:
+                rounds = rounds.after(window, self.past)
             before = seen.get(window.source, (_NOTHING, _NOTHING))
             if window.source in seen and before == (window.candidate, window.stable):
                 continue  # most windows of a run are over
             seen[window.source] = window.candidate, window.stable
             strand = window.source.partition("/")[0] if window.alone else TOGETHER
+            strand = key_of(window) if window.round else strand
             new = replace(
                 window, candidate=window.candidate - before[0], stable=window.stable - before[1]
             )
@@ -103,23 +91,35 @@ class Case:
             key = strand, window.share
             steps[key] = _added(steps[key], new) if key in steps else new
         return replace(
-            self._after(question, steps),
-            seen=seen,
+            self._after(question, steps, rounds),
+            seen=without_ended(seen, windows),
             candidate=self.candidate + mine,
             stable=self.stable + theirs,
             pending=sum(window.pending for window in windows),
             saved=self.saved.grown(mine) if question.saved else self.saved,
         )
 
-    def _after(self, question: Question, steps: Mapping[tuple[str, float], Window]) -> Case:
+    def _after(
+        self, question: Question, steps: Mapping[tuple[str, float], Window], rounds: Rounds
+    ) -> Case:
         strands = dict(self.strands)
         constant, due = self.constant, self.due
         for (name, _), window in steps.items():
+            due += window.share * (window.candidate.assigned + window.stable.assigned)
+            if window.round:
+                rounds = rounds.grown(question, name, window)
+                continue
             strand = strands.get(name) or Strand(past=self.past)
             strands[name] = strand.grown(question, window)
             constant = constant.after(answers_of(window.candidate))
-            due += window.share * (window.candidate.assigned + window.stable.assigned)
-        return replace(self, strands=strands, constant=constant, due=due)
+        return replace(self, strands=strands, constant=constant, due=due, rounds=rounds)
+
+    @property
+    def constants(self) -> tuple[Constant, ...]:
+        """How long it has given the same answer: to new users, and in each round. A user that is
+        asked in two rounds may well get the same one twice.
+        """
+        return self.constant, *(one.constant for one in self.rounds.live.values())
 
     @property
     def short(self) -> bool:
@@ -130,26 +130,28 @@ class Case:
 
     def log_evidence(self, signal: str) -> float:
         """Of one signal: the largest of all strands, each held to its part of the promise."""
-        return self.combined({signal: 1.0})[0]
+        if signal == SAVED:
+            return self.saved.log_evidence()
+        found = [
+            one.log_evidence(signal)
+            + (0.0 if name == TOGETHER else log(1 - PART))
+            + self._part(name)
+            for name, one in self.strands.items()
+        ]
+        again = self.rounds.log_evidence(signal)
+        if again is not None:
+            found.append(again - log(self.gateways))
+        return max(found, default=0.0)
 
     def combined(self, weights: Mapping[str, float]) -> tuple[float, str]:
         """``log E`` of signals together, and which one speaks loudest.
 
-        Within a strand they are averaged, which is valid however they depend on one another; of
-        the strands the largest counts. What is in no strand has its part beside all of them.
+        They are averaged, which is valid however they depend on one another. That each is the
+        largest of its strands is so as well: it is no more than the sum of all, held to parts that
+        add up to one.
         """
-        parts = {one: log(part) for one, part in weights.items()}
-        apart = {}
-        if SAVED in parts:
-            apart[SAVED] = parts.pop(SAVED) + self.saved.log_evidence()
-        found = []
-        for name, strand in (self.strands or {TOGETHER: Strand()}).items():
-            held = self._part(name)
-            logs = {one: part + held + strand.log_evidence(one) for one, part in parts.items()}
-            logs |= apart
-            together = float(np.logaddexp.reduce(list(logs.values())))
-            found.append((together, max(logs, key=lambda one: logs[one])))
-        return max(found)
+        logs = {one: log(part) + self.log_evidence(one) for one, part in weights.items()}
+        return float(np.logaddexp.reduce(list(logs.values()))), max(logs, key=lambda one: logs[one])
 
     def log_proof(self, signal: str) -> float | None:
         """The same of the mirror test. None where there is none."""
@@ -176,6 +178,8 @@ class Case:
             "due": self.due,
             "pending": self.pending,
             "saved": self.saved.dumped(),
+            "failed": self.failed,
+            "rounds": self.rounds.dumped(),
         }
 
     @classmethod
@@ -195,6 +199,8 @@ class Case:
             document["due"],
             document["pending"],
             Saved.loaded(document["saved"]),
+            None if document["failed"] is None else tuple(document["failed"]),
+            Rounds.loaded(document["rounds"]),
         )
 
     def _part(self, strand: str) -> float:

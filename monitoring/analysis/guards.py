@@ -8,6 +8,7 @@ from math import log
 from typing import Final
 
 from monitoring.analysis.case import Case
+from monitoring.analysis.constant import Constant
 from monitoring.analysis.signals import answers_of
 
 _CHANCE: Final = 1e-6  # that as many answers of stable in a row would be that one
@@ -20,7 +21,11 @@ def collapse(case: Case) -> str | None:
     All of its last answers are the same one, and so many that stable would not give them by
     chance. What stable has not shown at least as often as the candidate collapses for nothing.
     """
-    label, number = case.constant.label, case.constant.number
+    return next((why for one in case.constants if (why := _collapse(case, one))), None)
+
+
+def _collapse(case: Case, constant: Constant) -> str | None:
+    label, number = constant.label, constant.number
     shown = answers_of(case.stable)
     total = sum(shown.values())
     if number < _LEAST or total < _LEAST:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil, exp, log
+from math import ceil, exp, inf, log
 from typing import Final
 
 import numpy as np
@@ -180,6 +180,9 @@ def _decided(
     question: Question, case: Case, evidence: float, leading: str, logs: dict[str, float]
 ) -> tuple[Kind, tuple[str, ...], str]:
     """Guards first, then what cannot be trusted, then the evidence; "good" needs every proof."""
+    if case.failed is not None:
+        reason, sentence = case.failed
+        return Kind.FAILED, (reason,), sentence
     enough = -log(question.alpha)
     collapse = guards.collapse(case)
     if collapse is not None:
@@ -189,11 +192,12 @@ def _decided(
     split = logs[question.split.name]
     late = case.candidate.assigned < case.due and not case.short
     # Where too few requests are the candidate's, those of stable alone look like evidence against
-    # it, and sooner than the split is proven wrong: any sign of it is a doubt. Too many only make
-    # the other bets dearer: they stay safe (see `make calibrate`).
-    doubtful = split > 0 and case.short
+    # it, and sooner than the split is proven wrong: what speaks for that does not speak against
+    # the candidate, and nothing does any more once it is proven. Too many only make the other
+    # bets dearer: they stay safe (see `make calibrate`).
     uneven = split >= enough and not late
-    if evidence >= enough and not doubtful:
+    doubt = (inf if uneven else max(split, 0.0)) if case.short else 0.0
+    if evidence - doubt >= enough:
         return Kind.FAILED, (leading,), words.compared(leading, question, case)
     if _proven_by_saved(question, case):
         return Kind.FAILED, (SAVED,), words.compared(SAVED, question, case)

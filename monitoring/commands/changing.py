@@ -160,6 +160,8 @@ def _carry_out(
         dry_run=dry_run,
         even_unrecorded=editing.is_rollback(change),
     )
+    if not (dry_run or changed.noop or editing.is_rollback(change)):
+        editing.prepare(file)  # for the way back, should the disk be full by then
     if changed.unrecorded:
         typer.echo(
             f"warning: {history_path(file)} could not be written, so the history will show this "

@@ -18,8 +18,9 @@ from monitoring.replay import replay as replayed
 Event: TypeAlias = changes.Entry | journal.Row
 """A change of the file, or the row of a verdict."""
 
-_TOLD = ("id", "at", "route", "version", "verdict", "action", "sentence", "evidence", "limit")
-_WHERE = ("generation", "weight", "following", "step", "steps", "stand", "numbers")
+_TOLD = ("id", "at", "route", "version", "verdict", "action", "sentence", "alerts")
+_WHERE = ("generation", "weight", "following", "step", "steps", "stand")
+_NUMBERS = ("evidence", "limit", "numbers")
 
 
 def history(
@@ -42,7 +43,7 @@ def replay(file: File = DEFAULT_FILE, json: Json = False) -> None:
     """Make every verdict and decision of the history again from the evidence in it; exit 1 if one
     comes out differently.
     """
-    found = replayed(journal.rows(file, {VERDICT, WATCH, "intent"}))
+    found = replayed(journal.rows(file, {VERDICT, WATCH, "intent", "late"}))
     agrees = not found.disagreements
     if json:
         print_json({"ok": agrees} | asdict(found))
@@ -77,16 +78,19 @@ def _events(file: Path) -> Iterator[Event]:
 def _document(event: Event) -> dict[str, Any]:
     if isinstance(event, changes.Entry):
         return {"row": "change"} | asdict(event)
-    return {"row": VERDICT} | {name: event.get(name) for name in (*_TOLD, *_WHERE)}
+    return {"row": VERDICT} | {name: event.get(name) for name in (*_TOLD, *_WHERE, *_NUMBERS)}
 
 
 def _line(event: Event) -> str:
     """One event on one line: when, who, what, why."""
     if isinstance(event, changes.Entry):
         return _change(event)
-    what = f"{event.get('verdict')} at {event.get('weight')} %, {event.get('action')}"
+    following = event.get("following")
+    for_what = f" for {following} %" if following and event.get("verdict") == "Successful" else ""
+    what = f"{event.get('verdict')}{for_what} at {event.get('weight')} %, {event.get('action')}"
     where = f"{event.get('route')} {event.get('version')}"
-    parts = [event.get("at"), "verdict", where, what, event.get("sentence")]
+    alerts = [f"alert: {alert}" for alert in event.get("alerts") or ()]
+    parts = [event.get("at"), "verdict", where, what, event.get("sentence"), *alerts]
     return shown("  ".join(str(part) for part in parts if part))
 
 

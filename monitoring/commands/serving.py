@@ -67,6 +67,9 @@ def serve(
     no_controller: Annotated[
         bool, typer.Option("--no-controller", help="Start no controller beside the gateway.")
     ] = False,
+    controller_metrics: Annotated[
+        str | None, typer.Option(help="As --metrics of the controller.")
+    ] = None,
     json: JsonLogs = False,
 ) -> None:
     """Serve clients according to the routing file until SIGTERM; reload it when it changes. The
@@ -87,20 +90,28 @@ def serve(
     for name, path in files.items():
         options += [] if path is None else [name, str(path)]
     options += ["--processes", str(processes), *(["--json"] if json else [])]
+    if no_controller and controller_metrics is not None:
+        raise typer.BadParameter("--controller-metrics with --no-controller; give one of them")
+    if controller_metrics not in (None, "none"):
+        address(controller_metrics)  # one that is none is wrong use here, not later
     if not no_controller:
-        options += ["--companion", dumps(_controller_of(file, admin_token_file, json=json))]
+        beside = _controller_of(file, admin_token_file, controller_metrics, json=json)
+        options += ["--companion", dumps(beside)]
     options += ["--", str(file)]
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-P", "-m", "gateway", *options])
 
 
-def _controller_of(file: Path, admin_token_file: Path | None, *, json: bool) -> list[str]:
+def _controller_of(
+    file: Path, admin_token_file: Path | None, metrics: str | None, *, json: bool
+) -> list[str]:
     """The command of a controller beside the gateway, which tells it by CANARY_ADMIN where to ask,
     and hands on a token of the environment.
     """
     command = [sys.executable, "-P", "-m", "monitoring", "controller"]
     command += [] if admin_token_file is None else ["--admin-token-file", str(admin_token_file)]
+    command += [] if metrics is None else ["--metrics", metrics]
     return [*command, *(["--json"] if json else []), "--", str(file)]
 
 
@@ -145,6 +156,7 @@ def _open_port(stack: ExitStack, told: Metrics, at: str, token: Token | None) ->
     if at == "none":
         return
     try:
-        stack.enter_context(metrics_port.serve(told, address(at), token))
+        where = stack.enter_context(metrics_port.serve(told, address(at), token))
+        log.info("metrics served", at=str(where))
     except OSError as error:
         log.error("no metrics", at=at, why=str(error))

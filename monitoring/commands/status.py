@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -15,41 +16,50 @@ from rich.text import Text
 
 from monitoring.commands.options import (
     DEFAULT_ADMIN,
+    DEFAULT_FILE,
     Admin,
+    File,
     Json,
     TokenFile,
     print_json,
+    shown,
     token_of,
 )
 from monitoring.sources import GatewaySource
+from monitoring.summary import summary
 
 REFRESH: Final = 1.0  # seconds
 
 
 def status(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep looking.")] = False,
+    file: File = DEFAULT_FILE,
     admin: Admin = DEFAULT_ADMIN,
     admin_token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
-    """Per route and version: configured and observed share, failures, what is in flight."""
+    """What is served, per route and version, and where each rollout stands and why."""
     with GatewaySource(admin, token_of(admin_token_file)) as source:
         if json:
-            print_json(source.status())
+            print_json({**source.status(), "rollouts": summary(file)})
         elif watch:
-            _keep_looking(source)
+            _keep_looking(lambda: _shown(source, file))
         else:
-            Console().print(render(source.status()))
+            Console().print(_shown(source, file))
 
 
-def _keep_looking(source: GatewaySource) -> None:
+def _keep_looking(look: Callable[[], Group]) -> None:
     try:
-        with Live(render(source.status()), console=Console(), auto_refresh=False) as live:
+        with Live(look(), console=Console(), auto_refresh=False) as live:
             while True:
                 time.sleep(REFRESH)
-                live.update(render(source.status()), refresh=True)
+                live.update(look(), refresh=True)
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
+
+
+def _shown(source: GatewaySource, file: Path) -> Group:
+    return Group(render(source.status()), *(Text(shown(line)) for line in summary(file)))
 
 
 def render(document: Mapping[str, Any]) -> Group:
@@ -61,14 +71,14 @@ def render(document: Mapping[str, Any]) -> Group:
         table.add_column(heading, justify="right", no_wrap=True)
     why: list[Text] = []
     for route_name, route in document["routes"].items():
-        shown = route_name
+        heading = route_name
         for version, row in route["versions"].items():
             observed = row["observed"]
             if row["reasons"]:
                 counted = ", ".join(f"{reason} {n}" for reason, n in row["reasons"].items())
                 why.append(Text(f"why bad: {route_name} {version}: {counted}"))
             table.add_row(
-                shown,
+                heading,
                 version,
                 row["role"],
                 f"{row['weight']:g} %",
@@ -77,7 +87,7 @@ def render(document: Mapping[str, Any]) -> Group:
                 f"{row['bad']:,}",
                 str(row["in_flight"]),
             )
-            shown = ""
+            heading = ""
         why += [Text(line) for line in _endpoints(route_name, route["versions"])]
     file = document["file"]
     since = datetime.fromtimestamp(document["since"]).astimezone().strftime("%H:%M:%S")

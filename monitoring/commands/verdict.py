@@ -26,10 +26,12 @@ from monitoring.commands.options import (
     TokenFile,
     content_of,
     print_json,
+    shown,
     token_of,
 )
 from monitoring.docket import Docket, Judgement
 from monitoring.sources import GatewaySources
+from monitoring.summary import outcomes
 
 
 def verdict(
@@ -58,30 +60,37 @@ def verdict(
     judged = [one for one in docket.look(config, documents) if route in ("", one.route.name)]
     if json:
         print_json([_document(one) for one in judged])
-    elif judged:
+        return
+    if judged:
         Console().print(Group(*(part for one in judged for part in _shown(one))))
     else:
         typer.echo("no candidate gets traffic in a route with `analysis`")
+    for line in outcomes(file, route):
+        typer.echo(shown(line))
 
 
 def _document(judgement: Judgement) -> dict[str, Any]:
-    position = judgement.position
+    position, watched = judgement.position, _watched(judgement)
     return {
         "route": judgement.route.name,
         "version": judgement.candidate.name,
         **asdict(judgement.verdict),
         "position": asdict(position) | {"pause": None if isinf(position.pause) else position.pause},
-        "watched": judgement.filed.watch.seconds if judgement.filed else 0.0,
+        "watched": watched,
         "action": str(judgement.action),
-        "outlook": outlook(judgement),
+        "outlook": outlook(position, watched, judgement.verdict),
     }
+
+
+def _watched(judgement: Judgement) -> float:
+    return judgement.filed.watch.seconds if judgement.filed else 0.0
 
 
 def _shown(judgement: Judgement) -> Iterator[Table | Text]:
     verdict = judgement.verdict
     yield Text(f"{judgement.route.name} {judgement.candidate.name}: {verdict.kind}", style="bold")
     yield Text(f"  {verdict.sentence}")
-    yield Text(f"  {outlook(judgement)}")
+    yield Text(f"  {outlook(judgement.position, _watched(judgement), verdict)}")
     for why in (*_why(verdict), *(f"alert: {alert}" for alert in verdict.alerts)):
         yield Text(f"  {why}")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

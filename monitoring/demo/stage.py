@@ -47,13 +47,13 @@ def set_up(file: Path) -> Iterator[Stage]:
     folder = Path(mkdtemp(prefix="canary-demo-"))
     try:
         copy, config = _copy(file, folder)
-        data, admin = usable_port(8080), usable_port(8081)
+        data, admin, metrics = usable_port(8080), usable_port(8081), usable_port(8082)
         with Children(folder) as children:
             _start_workers(children, config)
             listen, admin_at = f"127.0.0.1:{data}", f"127.0.0.1:{admin}"
-            children.start(
-                "gateway", "monitoring", "serve", str(copy), "--listen", listen, "--admin", admin_at
-            )
+            ports = ["--listen", listen, "--admin", admin_at]
+            ports += ["--controller-metrics", f"127.0.0.1:{metrics}"]
+            children.start("gateway", "monitoring", "serve", str(copy), *ports)
             children.wait_for("gateway", lambda: listens(data) and listens(admin))
             workers = {
                 (route.name, version.name): version.endpoints[0].url

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 import pytest
 
-from gateway.archive import KEPT_GENERATIONS
+from gateway.archive import KEPT_GENERATIONS, KEPT_ROUNDS
 from gateway.errors import Reason
 from gateway.grid import DRAWN_SCORE_BOUNDS, LATENCY_BOUNDS
-from gateway.model import Assignment, RoutingConfig, Sticky
+from gateway.model import Assignment, Match, RoutingConfig, Sticky
 from gateway.plane import Solo
 from gateway.report import ReloadStatus, State, gather
 from gateway.split import SLOTS
 from gateway.status import evidence_json, status_json
 from gateway.table import compile_table
-from tests.builders import make_config, make_outcome, make_prediction, make_sticky
+from tests.builders import make_config, make_outcome, make_prediction, make_route, make_sticky
 
 NOBODY: dict[bytes, bytes] = {}
 
@@ -64,6 +66,11 @@ def told(plane: Solo) -> Any:
     return json.loads(json.dumps(evidence_json(gather(plane.archive, state))))
 
 
+def split(generation: Any) -> Any:
+    """Where the route stands, without since when."""
+    return {key: value for key, value in generation["splits"]["iris"].items() if key != "since"}
+
+
 def status(plane: Solo) -> Any:
     state = State("routing.yaml", ReloadStatus(), False, plane.processes(), 0)
     return status_json(gather(plane.archive, state))["routes"]["iris"]["versions"]
@@ -81,7 +88,8 @@ def test_everything_a_verdict_may_use_is_told_as_whole_numbers() -> None:
 
     assert document["latency_bounds"] == list(LATENCY_BOUNDS)
     assert document["score_bounds"] == list(DRAWN_SCORE_BOUNDS)
-    assert generation["splits"] == {"iris": {"run": 1, "sticky": None}}
+    assert generation["splits"].keys() == {"iris"}
+    assert split(generation) == {"run": 1, "sticky": None, "repeat": 0}
     assert generation["routes"]["iris"]["v1"] == {
         "role": "stable",
         "weight": 9000,
@@ -114,8 +122,8 @@ def test_a_user_counts_once_in_a_split_whichever_file_it_came_under() -> None:
 
     assert [sum(row["assigned"] for row in one.values()) for one in counted] == [100, 50]
     assert counted[0]["v2"]["assigned"] == first.count("v2")
-    assert [one["splits"]["iris"] for one in generations] == [
-        {"run": 1, "sticky": {"seen": 150, "slots": SLOTS}}
+    assert [split(one) for one in generations] == [
+        {"run": 1, "sticky": {"seen": 150, "slots": SLOTS}, "repeat": 0}
     ] * 2
 
 
@@ -133,7 +141,8 @@ def test_who_was_a_candidates_is_no_draw_at_the_next_step_and_who_was_stables_is
         "v1": 5000,
         "v2": 4000,
     }
-    assert new["splits"]["iris"] == {"run": 1, "sticky": {"seen": len(stayed), "slots": SLOTS}}
+    sticky = {"seen": len(stayed), "slots": SLOTS}
+    assert split(new) == {"run": 1, "sticky": sticky, "repeat": 0}
     assert old["splits"]["iris"]["sticky"]["seen"] == 400  # as it was when the split ended
 
 
@@ -252,6 +261,168 @@ def test_without_fallback_nothing_is_saved() -> None:
     ask(plane, range(user, user + 1), status=502, reason=Reason.RESET)
 
     assert asked_and_saved(plane)["v2"] == (before[0] + 1, 0)
+
+
+# --- rounds
+
+
+def renew(plane: Solo, *routes: str) -> None:
+    """Their users count again."""
+    runs = plane.archive.epochs[-1].runs
+    due = {name: replace(runs[name], repeat=runs[name].repeat + 1) for name in routes}
+    asyncio.run(plane.renew(due))
+
+
+def two(percent: float = 30) -> RoutingConfig:
+    """In `iris` users stick, in `other` they do not."""
+    versions = {"v1": "http://a:1", "v2": ("http://b:1", percent)}
+    other = make_route(versions, name="other", match=Match("/other"))
+    return make_config(versions, other, sticky=make_sticky(), generation="two")
+
+
+def assigned(generation: Any, route: str = "iris") -> int:
+    return sum(row["assigned"] for row in generation["routes"][route].values())
+
+
+def test_in_another_round_users_count_again_and_where_they_were_it_stays() -> None:
+    plane = Solo(config(30, make_sticky()))
+    for _ in range(2):
+        ask(plane, range(100))
+    renew(plane, "iris")
+    for _ in range(2):
+        again = ask(plane, range(80))
+    before, after = told(plane)["generations"]
+
+    assert (assigned(before), assigned(after)) == (100, 80)
+    assert after["routes"]["iris"]["v2"]["assigned"] == again.count("v2")
+    assert (before["round"], after["round"]) == (False, True)
+    assert before["generation"] == after["generation"]
+    assert split(before) == {"run": 1, "sticky": {"seen": 100, "slots": SLOTS}, "repeat": 0}
+    assert split(after) == {"run": 1, "sticky": {"seen": 80, "slots": SLOTS}, "repeat": 1}
+    assert before["splits"]["iris"]["since"] < after["splits"]["iris"]["since"] == after["since"]
+
+
+def test_a_step_ends_the_rounds_and_spends_what_it_would_have_spent() -> None:
+    plane = Solo(config(10, make_sticky()))
+    renew(plane, "iris")
+    renew(plane, "iris")
+    put(plane, 50, make_sticky())
+    last = told(plane)["generations"][-1]
+
+    assert split(last) == {"run": 1, "sticky": {"seen": 0, "slots": SLOTS}, "repeat": 0}
+    assert last["routes"]["iris"]["v2"]["buckets"] == 4000
+
+
+def test_another_file_with_the_same_split_goes_on_with_the_round() -> None:
+    plane = Solo(config(10, make_sticky()))
+    renew(plane, "iris")
+    ask(plane, range(50))
+    put(plane, 10, make_sticky(), timeout=9.0)
+    ask(plane, range(60))
+    generations = told(plane)["generations"]
+
+    assert [split(one)["repeat"] for one in generations] == [0, 1, 1]
+    assert [assigned(one) for one in generations] == [0, 50, 10]
+    assert generations[1]["splits"]["iris"]["since"] == generations[2]["splits"]["iris"]["since"]
+
+
+def test_what_is_due_for_a_split_that_is_over_is_not_done() -> None:
+    plane = Solo(config(10, make_sticky()))
+    due = replace(plane.archive.epochs[-1].runs["iris"], repeat=1)
+    put(plane, 50, make_sticky())
+    for late in (due, replace(due, repeat=0)):
+        asyncio.run(plane.renew({"iris": late, "gone": late}))
+
+    assert [one["round"] for one in told(plane)["generations"]] == [False, False]
+
+
+def test_routes_whose_users_do_not_stick_notice_nothing_of_rounds() -> None:
+    """Of them there is one row, which grows on, however many rounds there are and are let go."""
+    plane = Solo(two())
+    since = told(plane)["generations"][0]["since"]
+    for number in range(1, 30):
+        serving = plane.live.serving
+        decision = serving.table.routes[1].assign(NOBODY, None, lambda: 0.5)
+        serving.counts[decision.index].record(make_outcome(decision))
+        ask(plane, range(20))
+        del serving
+        generations = told(plane)["generations"]
+
+        assert [one["routes"].keys() for one in generations[1:]] == [{"iris"}] * (
+            min(number - 1, KEPT_ROUNDS)
+        )
+        assert (assigned(generations[0], "other"), assigned(generations[0])) == (number, 20)
+        assert generations[0]["since"] == since
+        renew(plane, "iris")
+
+
+def test_what_ends_late_counts_in_the_round_it_began_in() -> None:
+    plane = Solo(config(30, make_sticky()))
+    renew(plane, "iris")
+    old = plane.live.serving
+    decision = old.table.routes[0].assign(NOBODY, b"user-1", lambda: 0.5)
+    for _ in range(KEPT_ROUNDS + 3):  # its round is not let go of before it has ended
+        renew(plane, "iris")
+    old.counts[decision.index].record(make_outcome(decision))
+
+    assert [assigned(one) for one in told(plane)["generations"]] == [0, 1, *[0] * KEPT_ROUNDS]
+    del old
+    renew(plane, "iris")
+    assert [assigned(one) for one in told(plane)["generations"]] == [0, *[0] * KEPT_ROUNDS]
+    assert status(plane)[decision.version]["assigned"] == 1
+
+
+def test_rounds_of_several_routes_are_told_apart() -> None:
+    versions = {"v1": "http://a:1", "v2": ("http://b:1", 30)}
+    more = make_route(versions, name="more", match=Match("/more"), sticky=make_sticky(salt="more"))
+    plane = Solo(make_config(versions, more, sticky=make_sticky()))
+    ask(plane, range(30))
+    renew(plane, "more")
+    ask(plane, range(40))
+    for _ in range(9):
+        renew(plane, "iris")
+        ask(plane, range(50))
+    generations = told(plane)["generations"]
+    by_route = {
+        name: [assigned(one, name) for one in generations if name in one["routes"]]
+        for name in ("iris", "more")
+    }
+
+    assert by_route["iris"] == [40, *[50] * KEPT_ROUNDS]
+    assert by_route["more"] == [0, 0]  # its round is told of for as long as it lasts
+
+
+def test_the_status_and_the_metrics_know_no_rounds() -> None:
+    plane = Solo(config(30, make_sticky()))
+    state = State("routing.yaml", ReloadStatus(), False, plane.processes(), 0)
+    ask(plane, range(100))
+    before = status_json(gather(plane.archive, state))
+    pools = plane.live.serving.pools
+    for _ in range(3 * KEPT_ROUNDS):
+        renew(plane, "iris")
+    after = status_json(gather(plane.archive, state))
+
+    assert after == before
+    assert plane.live.serving.pools == pools
+    ask(plane, range(100))
+    shown = status(plane)
+    assert sum(row["assigned"] for row in shown.values()) == 200
+    assert sum(row["observed"] for row in shown.values()) == pytest.approx(100)
+
+
+def test_rounds_hold_no_memory_for_users_of_earlier_ones() -> None:
+    plane = Solo(config(30, make_sticky()))
+    for _ in range(20):
+        renew(plane, "iris")
+    epochs = plane.archive.epochs
+
+    assert len(epochs) == 1 + KEPT_ROUNDS
+    for epoch in epochs[:-1]:
+        with pytest.raises(ValueError, match="another split"):
+            _ = epoch.marked["iris"].cells  # type: ignore[attr-defined]
+
+
+# --- generations
 
 
 def test_a_route_that_went_and_came_back_is_in_another_run() -> None:

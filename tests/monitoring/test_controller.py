@@ -299,3 +299,27 @@ def test_a_file_is_parsed_when_it_has_changed_and_not_at_every_look(
         one.tick()
 
     assert [text.decode() for text in parsed] == [TEXT, another, "routes: {}", TEXT]
+
+
+# --- when it looks
+
+
+def test_it_looks_each_second_sooner_while_something_speaks_against_a_candidate(
+    file: Path,
+) -> None:
+    source = FixedSource(evidence(TEXT, assigned=1000, bad=0))
+    pauses: list[float] = []
+
+    class Ended(Exception):
+        """After the third look."""
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        source.document = evidence(TEXT, assigned=1010, bad=2)
+        if len(pauses) == 3:
+            raise Ended
+
+    with pytest.raises(Ended):
+        make_controller(file, source, monotonic=lambda: 0.0).run(sleep=sleep)
+
+    assert pauses == [1.0, 0.5, 0.5]

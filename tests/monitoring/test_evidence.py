@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring.evidence import BadEvidence, Counts, Window, named, row
-from monitoring.windows import past_of, windows_of
+from monitoring.evidence import AGAIN, BadEvidence, Counts, Window, named, row
+from monitoring.windows import has_beginning, past_of, windows_of
 
 NUMBERS = st.integers(0, 10**6)
 
@@ -202,6 +202,70 @@ def test_where_users_stick_the_past_knows_of_no_draw_of_the_candidates() -> None
         one["splits"] = {"iris": {"run": 1, "sticky": {"seen": 3, "slots": 8}}}
 
     assert past_of([document(*rows)], "iris", "v2") == Counts(90)
+
+
+# --- rounds
+
+
+def again(name: str, repeat: int, *, since: float, route: str = "iris") -> dict[str, Any]:
+    """What a gateway tells of a round of this route."""
+    told = generation(name, 1000, since=since)
+    sticky = {"seen": 3, "slots": 8}
+    split = {"run": 1, "sticky": sticky, "repeat": repeat, "since": since}
+    return told | {
+        "routes": {route: told["routes"]["iris"]},
+        "splits": {route: split},
+        "round": True,
+    }
+
+
+def first(name: str, **more: Any) -> dict[str, Any]:
+    told = again(name, 0, since=0.0) | {"round": False}
+    return told | more
+
+
+def test_a_round_is_a_window_of_its_own_that_bears_its_name() -> None:
+    told = document(first("g1"), again("g1", 1, since=60.0), again("g1", 2, since=75.0))
+    windows = windows_of([told], "iris", "v2")
+
+    assert [window.round for window in windows] == ["", "1@60.0", "2@75.0"]
+    assert [window.source for window in windows] == [
+        "0/g1@0.0",
+        f"0/g1@60.0{AGAIN}",
+        f"0/g1@75.0{AGAIN}",
+    ]
+
+
+def test_a_file_that_leaves_the_split_alone_goes_on_with_the_round() -> None:
+    later = again("g2", 1, since=60.0) | {"since": 70.0, "round": False}
+    windows = windows_of([document(first("g1"), again("g1", 1, since=60.0), later)], "iris", "v2")
+
+    assert [window.round for window in windows] == ["", "1@60.0", "1@60.0"]
+
+
+def test_rounds_of_another_route_neither_end_a_run_nor_are_its_beginning() -> None:
+    here = first("g1")
+    elsewhere = [again("g1", n, since=n, route="wine") for n in (1, 2)]
+    told = [document(here, *elsewhere)]
+
+    assert names(*told) == ["g1"]
+    assert past_of(told, "iris", "v2") == Counts()
+    assert not has_beginning(told, "iris", "v2")
+
+
+def test_a_file_without_the_route_ends_a_run_and_is_its_beginning() -> None:
+    told = [document(first("g1"), {"generation": "g2", "routes": {}, "splits": {}}, first("g3"))]
+
+    assert names(*told) == ["g3"]
+    assert has_beginning(told, "iris", "v2")
+
+
+def test_what_is_told_before_a_run_is_its_beginning() -> None:
+    told = document(generation("g1", 0), first("g2"), again("g2", 1, since=60.0))
+
+    assert has_beginning([None, told], "iris", "v2")
+    assert not has_beginning([document(first("g2"), again("g2", 1, since=60.0))], "iris", "v2")
+    assert past_of([told], "iris", "v2") == Counts(90)
 
 
 def test_another_run_of_the_gateway_ends_a_run() -> None:

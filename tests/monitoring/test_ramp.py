@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from gateway.config import parse
 from gateway.edit import SetPaused, SetWeight
-from monitoring import editing, history, journal
+from monitoring import history, journal
 from monitoring.analysis.verdict import Kind
-from monitoring.docket import Judgement
 from monitoring.replay import replay
 from monitoring.rollout.position import Stand
 from monitoring.rollout.rules import Action
-from tests.controllers import make_controller
-from tests.simulation import Behaviour, Clock, SimulatedGateway, SimulatedGateways
+from tests.simulation import Behaviour
+from tests.stage import GOOD, Stage
 
 TEXT = """\
 routes:
@@ -36,69 +32,7 @@ routes:
       on_success: promote
     analysis: {errors: {max_increase: 2%}}
 """
-GOOD = Behaviour()
 BAD = Behaviour(bad=0.3)
-
-
-@dataclass
-class Stage:
-    """A file, simulated gateways before it, and the controller."""
-
-    file: Path
-    versions: dict[str, Behaviour] = field(default_factory=dict)
-    gateways: int = 1
-    clock: Clock = field(default_factory=Clock)
-
-    def __post_init__(self) -> None:
-        self.source = SimulatedGateways(
-            [
-                SimulatedGateway(
-                    self.file,
-                    self.clock,
-                    lambda version, _: self.versions.get(version, GOOD),
-                    per_second=200 / self.gateways,
-                    seed=seed,
-                )
-                for seed in range(self.gateways)
-            ]
-        )
-        self.source.evidence()
-        self.start()
-
-    def start(self) -> None:
-        """A controller that knows nothing but the file and the history."""
-        self.controller = make_controller(
-            self.file, self.source, clock=self.clock.time, monotonic=self.clock.monotonic
-        )
-
-    def look(self, seconds: float = 1.0) -> Judgement | None:
-        self.clock.pass_(seconds)
-        found = self.controller.tick()
-        return found[0] if found else None
-
-    def until(self, holds: Callable[[], bool], most: int = 2000) -> float:
-        """Look each second; the seconds it took."""
-        began = self.clock.now
-        while not holds():
-            assert self.clock.now - began < most, self.history()
-            self.look()
-        return self.clock.now - began
-
-    @property
-    def weight(self) -> float:
-        return parse(self.file.read_bytes()).route("iris").version("v2").weight / 100
-
-    @property
-    def stable(self) -> str:
-        return parse(self.file.read_bytes()).route("iris").stable
-
-    def history(self) -> list[tuple[str, str, Mapping[str, float]]]:
-        return [(one.by, one.action, one.after) for one in history.read(self.file)]
-
-    def edit(self, change: SetWeight | SetPaused, action: str) -> None:
-        editing.change(
-            self.file, change, by="cli:ana", reason="", action=action, clock=self.clock.time
-        )
 
 
 @pytest.fixture
@@ -109,9 +43,7 @@ def stage(tmp_path: Path) -> Stage:
 
 
 def rewrite(stage: Stage, old: str, new: str) -> None:
-    text = stage.file.read_text()
-    assert old in text
-    stage.file.write_text(text.replace(old, new))
+    stage.rewrite(old, new)
 
 
 def test_a_good_candidate_goes_all_the_way_and_each_step_is_watched(stage: Stage) -> None:

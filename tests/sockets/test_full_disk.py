@@ -23,6 +23,9 @@ from gateway.edit import Change, Promote, SetWeight
 from gateway.errors import EditFailed
 from monitoring import editing, history
 from monitoring.history import Entry, history_path
+from monitoring.replay import replay
+from tests.simulation import Behaviour
+from tests.stage import Stage
 
 TEXT = """\
 routes:
@@ -33,6 +36,20 @@ routes:
       v2: {url: "http://127.0.0.1:8102", weight: 10}
       v3: {url: "http://127.0.0.1:8103", weight: 20}
       v4: {url: "http://127.0.0.1:8104", weight: 30}
+"""
+WATCHED = """\
+routes:
+  iris:
+    stable: v1
+    versions:
+      v1: {url: "http://127.0.0.1:8101"}
+      v2: {url: "http://127.0.0.1:8102", weight: 5}
+    rollout:
+      candidate: v2
+      steps: [{weight: 5, pause: 5s}, {weight: 50, pause: 5s}]
+    analysis: {errors: {max_increase: 10%}}
+notify:
+  - {webhook: "https://chat.example/hook", events: [rollback, promote, pause, error]}
 """
 DEADLINE = 60.0  # seconds until a process that should have ended is taken for hanging
 MOUNT = ["mount", "-t", "tmpfs", "-o", "size=512k,nr_inodes=50", "tmpfs"]
@@ -107,6 +124,31 @@ def test_without_an_inode_to_spare_a_rollback_is_carried_out(
     report = played(unshared, "without-inodes", tmp_path)
     assert report["weights"] == [0, 20, 30]
     assert report["afterwards"] == ["rollback v2"]
+
+
+def test_on_a_full_disk_a_controller_advances_nothing_says_so_and_rolls_back(
+    unshared: list[str], tmp_path: Path
+) -> None:
+    report = played(unshared, "watched-and-full", tmp_path)
+    assert report["held"] == 5
+    assert ["error", "recording"] in report["heard meanwhile"]
+    assert report["out"] == 0
+    assert ["rollback", "v2"] in report["heard when out"]
+    assert report["told when out"] in ([], ["rollback v2"])  # as much as found room
+    assert report["told afterwards"] == ["rollback v2"]
+    assert report["heard"].count(["rollback", "v2"]) == 1
+
+
+def test_in_a_directory_that_is_read_only_nothing_is_half_done_and_all_of_it_later(
+    unshared: list[str], tmp_path: Path
+) -> None:
+    report = played(unshared, "watched-and-read-only", tmp_path)
+    assert report["held"] == 5
+    assert report["unchanged"]
+    assert report["heard at once"] == [["error", "rollback of iris v2"]]
+    assert report["out"] == 0
+    assert report["told afterwards"] == ["rollback v2"]
+    assert ["rollback", "v2"] in report["heard"]
 
 
 # Roles of the other process.
@@ -242,11 +284,63 @@ def without_inodes(directory: Path) -> dict[str, object]:
     return {"weights": weights(path), "afterwards": told(path)}
 
 
+def ready_to_advance(directory: Path) -> Stage:
+    """A rollout that the next look would take to its second step."""
+    mounted(directory).write_text(WATCHED)
+    stage = Stage(directory / "routing.yaml")
+    for _ in range(4):
+        stage.look()
+    return stage
+
+
+def watched_and_full(directory: Path) -> dict[str, object]:
+    stage = ready_to_advance(directory)
+    fill(stage.file)
+    fill_history(stage.file)
+    for _ in range(40):
+        stage.look()
+    report: dict[str, object] = {"held": stage.weight, "heard meanwhile": stage.heard()}
+    stage.versions["v2"] = Behaviour(bad=0.5)
+    stage.until(lambda: stage.weight == 0, 60)
+    report |= {
+        "out": stage.weight,
+        "heard when out": stage.heard(),
+        "told when out": told(stage.file),
+    }
+    for _ in range(5):
+        stage.look()
+    stage.file.with_name("filler").unlink()
+    stage.look()
+    assert replay(history.rows(stage.file)).disagreements == []
+    return report | {"told afterwards": told(stage.file), "heard": stage.heard()}
+
+
+def watched_and_read_only(directory: Path) -> dict[str, object]:
+    stage = ready_to_advance(directory)
+    before = {file.name: file.read_bytes() for file in directory.iterdir()}
+    subprocess.run(["mount", "-o", "remount,ro", str(directory)], check=True)
+    for _ in range(10):
+        stage.look()
+    report: dict[str, object] = {"held": stage.weight}
+    stage.versions["v2"] = Behaviour(bad=0.5)
+    for _ in range(10):
+        stage.look()
+    after = {file.name: file.read_bytes() for file in directory.iterdir()}
+    report |= {"unchanged": before == after, "heard at once": stage.heard()}
+    subprocess.run(["mount", "-o", "remount,rw", str(directory)], check=True)
+    stage.look()
+    report |= {"out": stage.weight, "told afterwards": told(stage.file), "heard": stage.heard()}
+    assert replay(history.rows(stage.file)).disagreements == []
+    return report
+
+
 ROLES: dict[str, Callable[[Path], dict[str, object]]] = {
     "with-a-reserve": with_a_reserve,
     "by-the-command": by_the_command,
     "without-a-reserve": without_a_reserve,
     "without-inodes": without_inodes,
+    "watched-and-full": watched_and_full,
+    "watched-and-read-only": watched_and_read_only,
 }
 
 if __name__ == "__main__":

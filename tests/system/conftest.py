@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,14 +101,22 @@ class System:
         eventually(lambda: answers(f"{url}/ready"), f"{model} {version} is ready")
         return url
 
-    def gateway(self, text: str, *more: str, controller: bool = False) -> Served:
-        """``canary serve`` on a file of its own; alone, unless there is to be a controller."""
+    def gateway(
+        self,
+        text: str,
+        *more: str,
+        controller: bool = False,
+        command: Sequence[str] = ("monitoring", "serve"),
+    ) -> Served:
+        """``canary serve``, or a ``command`` like it, on a file of its own; alone, unless there is
+        to be a controller.
+        """
         file = self.folder / "routing.yaml"
         file.write_text(text)
         log = self.folder / f"{len(self.running)}.log"
         free = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
-        alone = () if controller else ("--no-controller",)
-        process = self.start("monitoring", "serve", str(file), *free, *alone, *more)
+        alone = ("--controller-metrics", "none") if controller else ("--no-controller",)
+        process = self.start(*command, str(file), *free, *alone, *more)
 
         def said() -> Any:
             """Where it listens; a port found free beforehand may be gone by then."""

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.model import Analysis, Prediction, ShiftAction
-from monitoring.analysis.case import Case, Constant
+from monitoring.analysis.case import Case
+from monitoring.analysis.constant import Constant
 from monitoring.analysis.interval import Rates
 from monitoring.analysis.question import question_of
 from monitoring.analysis.saved import Saved

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -301,6 +302,19 @@ def test_a_candidate_that_gets_too_few_requests_is_not_judged_by_them() -> None:
 
     assert verdict.evidence >= verdict.limit
     assert (verdict.kind, verdict.reasons) == (Kind.ERROR, ("split",))
+
+
+def test_too_few_requests_by_chance_do_not_save_a_candidate_that_fails_all_of_them() -> None:
+    """Half of all candidates are short of some, and the split looks a little wrong to many."""
+    asked = question()
+    case = Case.opened(Counts(5000)).grown(asked, [Window("0/g@0", 0.1, Counts(60), Counts(740))])
+    doubt = case.log_evidence("split")
+    failing = Window("0/g@0", 0.1, Counts(66, bad=6), Counts(794))
+    verdict = judge(asked, case.grown(asked, [failing]))
+
+    assert 0 < doubt < math.log(verdict.limit)
+    assert case.short
+    assert (verdict.kind, verdict.reasons) == (Kind.FAILED, ("errors",))
 
 
 @pytest.mark.parametrize(("pending", "kind"), [(0, Kind.ERROR), (900, Kind.FAILED)])
