@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import Final
@@ -30,7 +31,8 @@ from monitoring.witness import JUDGED, RECORDING, STANDING_BY, Witness
 
 TICK: Final = 1.0  # seconds between two looks
 HASTE: Final = 0.5  # while something speaks against a candidate
-SOON: Final = 0.05  # between two looks while gateways have not taken a rollback yet
+SOON: Final = 0.05  # between two questions whether gateways have taken a rollback; not looks, each
+# of which is evidence of its own where stable answers in the place of a candidate
 PREPARE: Final = 60.0  # seconds between two looks at the space that a rollback needs
 PATIENT_TICKS: Final = 5
 ACTOR: Final = "controller"
@@ -82,7 +84,11 @@ class Controller:
         while True:
             began = self._monotonic()
             self.tick()
-            pause = SOON if self._unserved else HASTE if self._suspects else TICK
+            pause = HASTE if self._suspects else TICK
+            while self._unserved and self._monotonic() - began < pause - SOON:
+                sleep(SOON)
+                with suppress(SourceError):
+                    self._settle(self._source.evidence())
             sleep(max(SOON, pause - (self._monotonic() - began)))
 
     def _look(self) -> tuple[str, list[Judgement]]:
@@ -128,6 +134,7 @@ class Controller:
         except ConfigError as error:
             self._witness.cannot(error.problems[0].render(self._path.name))
             return False
+        self._outdate(self._config.generation)
         return True
 
     def _documents(self, config: RoutingConfig) -> Sequence[Document | None]:
@@ -135,6 +142,11 @@ class Controller:
         if not any(route.analysis or route.rollouts for route in config.routes):
             return ()
         documents = self._source.evidence()
+        self._settle(documents)
+        return documents
+
+    def _settle(self, documents: Sequence[Document | None]) -> None:
+        """Tell of the rollbacks that all gateways serve by now; leave off asking in the end."""
         now = self._monotonic()
         for route, (decided, generation) in list(self._unserved.items()):
             served = all(one and one.get("generation") == generation for one in documents)
@@ -142,7 +154,11 @@ class Controller:
                 del self._unserved[route]
             if served:
                 self._witness.served(route, now - decided)
-        return documents
+
+    def _outdate(self, generation: str) -> None:
+        """The file has changed since: who serves it now serves the rollbacks before it, too."""
+        for route, (decided, _) in self._unserved.items():
+            self._unserved[route] = decided, generation
 
     def _do(self, docket: Docket, judgements: Sequence[Judgement], generation: str) -> None:
         """What the verdicts call for, rollbacks first."""
@@ -193,6 +209,7 @@ class Controller:
             return generation
         self._witness.acted(judgement, changed)
         self._prepare()
+        self._outdate(changed.generation)
         if changed.unrecorded is not None:
             self._chronicle.owe(changed.unrecorded)
         if urgent:

@@ -13,6 +13,7 @@ from gateway.config import parse
 from gateway.model import RoutingConfig, generation_of
 from monitoring import controller, history
 from monitoring.analysis.verdict import Kind
+from monitoring.metrics import Metrics
 from monitoring.rollout.rules import Action
 from monitoring.sources import SourceError
 from tests.controllers import make_controller
@@ -323,3 +324,65 @@ def test_it_looks_each_second_sooner_while_something_speaks_against_a_candidate(
         make_controller(file, source, monotonic=lambda: 0.0).run(sleep=sleep)
 
     assert pauses == [1.0, 0.5, 0.5]
+
+
+TWO = """\
+routes:
+  wine:
+    match: {path: /wine}
+    stable: v1
+    analysis: {max_false_rollback: 1%}
+    versions:
+      v1: {url: "http://127.0.0.1:8103"}
+      v2: {url: "http://127.0.0.1:8104", weight: 10}
+""" + TEXT.partition("routes:\n")[2]
+
+
+def both(text: str, **counted: int) -> dict[str, Any]:
+    """The same evidence of both routes."""
+    document = evidence(text, **counted)
+    routes = document["generations"][0]["routes"]
+    routes["wine"] = routes["iris"]
+    return document
+
+
+def test_two_rollbacks_of_one_look_are_both_acknowledged(file: Path) -> None:
+    file.write_text(TWO)
+    source = FixedSource(both(TWO, assigned=100, bad=100))
+    metrics = Metrics("test")
+    one = make_controller(file, source, metrics=metrics)
+    one.tick()
+    source.document = both(file.read_text(), assigned=0, bad=0)
+    one.tick()
+    text = metrics.render("")[1].decode()
+
+    assert file.read_text() == TWO.replace("weight: 10}", "weight: 0}")
+    for route in ("iris", "wine"):
+        assert f'canary_rollback_duration_seconds_count{{route="{route}"}} 1.0' in text
+
+
+def test_while_a_rollback_is_awaited_it_asks_more_often_and_looks_no_sooner(file: Path) -> None:
+    """Each look is evidence of its own, where stable answers in the place of a candidate."""
+    source = FixedSource(evidence(TEXT, assigned=100, bad=100))
+    now, asked = 50.0, []
+    metrics = Metrics("test")
+
+    class Ended(Exception):
+        """After the second look."""
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        asked.append(round(seconds, 3))
+        if len(asked) == 5:
+            source.document = evidence(file.read_text(), assigned=0, bad=0)
+        if seconds > 0.1:
+            raise Ended
+
+    with pytest.raises(Ended):
+        make_controller(file, source, metrics=metrics, monotonic=lambda: now).run(sleep=sleep)
+
+    assert asked == [0.05] * 5 + [pytest.approx(0.75)]
+    text = metrics.render("")[1].decode()
+    assert 'canary_controller_looks_total{outcome="judged"} 1.0' in text
+    assert 'canary_rollback_duration_seconds_count{route="iris"} 1.0' in text
