@@ -77,9 +77,10 @@ class Judgement:
     @property
     def alerts(self) -> tuple[str, ...]:
         """What people are to hear of though nothing is done: a failure where the file asks for an
-        alert, and answers that have shifted.
+        alert, and answers that have shifted. Who is paused for a failure was told of by the pause.
         """
-        failed = (self.verdict.sentence,) if self.action is Action.ALERT else ()
+        told = self.position.stand is Stand.PAUSED
+        failed = (self.verdict.sentence,) if self.action is Action.ALERT and not told else ()
         return (*failed, *self.verdict.alerts)
 
     @property

@@ -201,6 +201,15 @@ def test_an_alert_is_not_told_again_after_looks_that_found_nothing(post: Post) -
     assert len(post.told) == 1
 
 
+def test_a_pause_for_a_failure_is_told_of_once(post: Post) -> None:
+    rewrite(post, "on_success: promote", "on_failure: pause")
+    post.versions["v2"] = BAD
+    for _ in range(60):
+        post.look()
+
+    assert [notice.event for notice in post.told] == [Event.PAUSE]
+
+
 def test_answers_that_have_shifted_are_told_of_and_nothing_is_done(post: Post) -> None:
     shift(post)
     (notice,) = post.told
