@@ -51,6 +51,7 @@ routes:
 notify:
   - {webhook: "https://chat.example/hook", events: [rollback, promote, pause, error]}
 """
+ROOT = Path(__file__).parents[2]
 DEADLINE = 60.0  # seconds until a process that should have ended is taken for hanging
 MOUNT = ["mount", "-t", "tmpfs", "-o", "size=512k,nr_inodes=50", "tmpfs"]
 
@@ -75,8 +76,17 @@ def unshared(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def played(unshared: list[str], role: str, directory: Path) -> dict[str, Any]:
     """What a role reported."""
-    command = [*unshared, sys.executable, __file__, role, str(directory)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
+    command = [
+        *unshared,
+        sys.executable,
+        "-m",
+        "tests.sockets.test_full_disk",
+        role,
+        str(directory),
+    ]
+    ended = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=False
+    )
     assert ended.returncode == 0, ended.stderr
     report: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
     return report
