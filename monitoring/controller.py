@@ -24,6 +24,7 @@ from monitoring import editing
 from monitoring.acting import change_of, reason_of
 from monitoring.chronicle import Chronicle
 from monitoring.docket import Docket, Judgement
+from monitoring.record import CONTROLLER
 from monitoring.rollout.rules import Action
 from monitoring.sources import EvidenceSource, SourceError
 from monitoring.windows import Document
@@ -35,7 +36,6 @@ SOON: Final = 0.05  # between two questions whether gateways have taken a rollba
 # of which is evidence of its own where stable answers in the place of a candidate
 PREPARE: Final = 60.0  # seconds between two looks at the space that a rollback needs
 PATIENT_TICKS: Final = 5
-ACTOR: Final = "controller"
 
 
 class Controller:
@@ -194,7 +194,7 @@ class Controller:
             changed = editing.change(
                 self._path,
                 change,
-                by=ACTOR,
+                by=CONTROLLER,
                 reason=reason_of(judgement),
                 action=str(judgement.action),
                 if_generation=generation,

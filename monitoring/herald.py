@@ -11,7 +11,6 @@ from datetime import datetime
 from queue import SimpleQueue
 from typing import Final
 
-from gateway.logs import Log
 from gateway.model import Event, Webhook
 from monitoring import history
 from monitoring.chronicle import Chronicle
@@ -19,12 +18,10 @@ from monitoring.docket import Judgement
 from monitoring.metrics import OPERATOR, Metrics, reason_of
 from monitoring.notices import Notice, notices_of
 from monitoring.postman import Outcome, Postman
+from monitoring.record import CONTROLLER
 
 STALE: Final = 3600.0  # seconds after which a change is no news any more
 LASTING: Final = 30.0  # seconds for which a trouble must last before people hear of it
-BY: Final = "controller"
-
-log = Log()
 
 
 class Herald:
@@ -66,7 +63,7 @@ class Herald:
         """Something that people hear of with this look, though nothing is done about it."""
         at = history.timestamp(self._clock())
         self._warnings.append(
-            Notice(Event.ERROR, route, version, sentence, at, BY, history.new_id())
+            Notice(Event.ERROR, route, version, sentence, at, CONTROLLER, history.new_id())
         )
 
     def follow(
@@ -108,7 +105,7 @@ class Herald:
 
     def _count(self, entry: history.Entry) -> None:
         key = entry.route, entry.version
-        reason = self._reasons.pop(key, "") if entry.by == BY else ""
+        reason = self._reasons.pop(key, "") if entry.by == CONTROLLER else ""
         if not (self._begun or reason):  # it happened before this process
             return
         self._metrics.changed(entry.by, entry.action)
@@ -125,7 +122,9 @@ class Herald:
             if lasts and about not in self._alarmed:
                 self._alarmed.add(about)
                 id, at = history.new_id(), history.timestamp(now)
-                self._tell(webhooks, Notice(Event.ERROR, "", "", f"{about}: {why}", at, BY, id))
+                self._tell(
+                    webhooks, Notice(Event.ERROR, "", "", f"{about}: {why}", at, CONTROLLER, id)
+                )
         self._urgent.clear()
 
     def _tell(self, webhooks: Sequence[Webhook], notice: Notice) -> None:

@@ -20,6 +20,9 @@ from monitoring.rollout.position import Position, position_of
 from monitoring.rollout.rules import Action, choose
 from monitoring.rollout.watch import Watch
 
+CONTROLLER: Final = "controller"
+"""Who acts, in the history and to people, where it is no person."""
+
 VERDICT: Final = "verdict"
 """The kind of a row that says something new: another verdict, or another action."""
 

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitoring.docket import Key
-from monitoring.record import VERDICT, WATCH, Record
-
-CONTROLLER = "controller"
+from monitoring.record import CONTROLLER, VERDICT, WATCH, Record
 
 
 @dataclass(slots=True)

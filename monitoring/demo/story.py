@@ -16,9 +16,9 @@ from gateway.config import parse
 from gateway.edit import diff
 from gateway.model import Route
 from monitoring import history
-from monitoring.controller import ACTOR
 from monitoring.demo.load import Load, samples_of
 from monitoring.demo.stage import Stage
+from monitoring.record import CONTROLLER
 
 ROUTE: Final = "breast-cancer"
 CANDIDATE: Final = "v2"
@@ -80,7 +80,7 @@ class Teller:
     def _promotion(self) -> None:
         self._say(f"2. {CANDIDATE} stays healthy")
         self._until(lambda: self._route().stable == CANDIDATE, STEP_PATIENCE, "no promotion came")
-        self._say(f"3. {CANDIDATE} is the stable version now, by the {ACTOR}")
+        self._say(f"3. {CANDIDATE} is the stable version now, by the {CONTROLLER}")
         time.sleep(15 * self._pace)
         self._say(f"4. clients saw: {self.load.seen}")
         check(self.load.seen.failed == 0, "a client saw a failure")
@@ -92,7 +92,9 @@ class Teller:
         self._until(lambda: not self._weight(), ROLLBACK_PATIENCE, "no rollback came", silent=True)
         took = time.monotonic() - began
         entry = history.read(self._stage.file)[-1]
-        check(entry.by == ACTOR and entry.action == "rollback", "somebody else edited the file")
+        check(
+            entry.by == CONTROLLER and entry.action == "rollback", "somebody else edited the file"
+        )
         self._say(f"3. rolled back {took:.1f} s later, by the {entry.by}: {entry.reason}")
         time.sleep(1)  # what was under way may end
         reached = self._stage.answered(ROUTE, CANDIDATE)
