@@ -1,5 +1,5 @@
 """docker-compose.yml by reading: no container engine is asked. What its commands do when they run
-is in ``tests/sockets/test_compose_commands.py``; that the images build and start is not proven.
+is in ``tests/composed``; that the images build and start is not proven.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Dashboard, rules and scrape configuration by reading, and by Prometheus' own ``promtool``.
 
-What the dashboard shows of real traffic is in ``tests/sockets/test_compose_commands.py``. Grafana
+What the dashboard shows of real traffic is in ``tests/composed``. Grafana
 itself is not run anywhere here: that it draws the panels well is not proven.
 """
 

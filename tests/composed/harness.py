@@ -8,7 +8,6 @@ everything about images, users, capabilities and mounts that needs a container e
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import shutil
@@ -18,18 +17,16 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
 from http.client import HTTPConnection
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import urlencode
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
-import pytest
 import yaml
 
 from gateway.config import parse
@@ -41,12 +38,6 @@ TEXT = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", (ROOT / "docker-compose.yml").read_t
 ALL: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
 SERVICES = {name: each for name, each in ALL.items() if name != "grafana"}
 WORKERS = [name for name, each in SERVICES.items() if each["image"].startswith("model-worker:")]
-DASHBOARD = json.loads((ROOT / "monitoring/grafana/dashboards/rollout.json").read_text())
-QUERIES: dict[str, tuple[str, str]] = {
-    f"{panel['title']} {target['refId']} {panel['id']}": (target["expr"], target["legendFormat"])
-    for panel in DASHBOARD["panels"]
-    for target in panel.get("targets", ())
-}
 BINARIES = {"python": sys.executable, "canary": str(Path(sys.executable).parent / "canary")}
 SECRETS = "/run/secrets"  # where a service finds them
 TOKEN = "token-of-the-composed-0123456789"
@@ -238,16 +229,6 @@ class Composed:
         return parse(text).route(route).weight(version)
 
 
-@pytest.fixture(scope="module")
-def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
-    one = Composed(tmp_path_factory.mktemp("composed"))
-    try:
-        one.up()
-        yield one
-    finally:
-        one.down()
-
-
 # --- traffic, and what its clients saw
 
 
@@ -285,173 +266,3 @@ class Told:
     began: float
     ended: float
     load: Load
-
-
-@pytest.fixture(scope="module")
-def told(composed: Composed) -> Told:
-    """Healthy traffic, then the candidate of breast-cancer fails and is taken out."""
-    began = time.time()
-    load = Load(free_port("gateway", 8080))
-    load.start()
-    try:
-        drawn = 'count(route_version:canary_requests_assigned:ratio_rate1m{version="v2"} > 0)'
-        eventually(lambda: composed.value(drawn) == 2, "both candidates were drawn and recorded")
-        faults = composed.url("breast-cancer-v2", 8100, "/faults")
-        urlopen(Request(faults, b"errors=0.5", method="PUT"), timeout=PATIENCE).close()
-        eventually(lambda: not composed.weight("breast-cancer", "v2"), "the candidate is out")
-        changed = 'canary_route_weight_ratio{route="breast-cancer", version="v2"} == 0'
-        eventually(lambda: composed.value(changed) is not None, "Prometheus knows it is out")
-    finally:
-        load.end()
-    total = sum(load.seen.values())
-    eventually(
-        lambda: composed.value("sum(canary_requests_total)") == total, "the last scrape has it all"
-    )
-    return Told(began, time.time(), load)
-
-
-# --- the services
-
-
-@pytest.mark.parametrize("name", [name for name in SERVICES if health_check(SERVICES[name])])
-def test_every_service_with_a_health_check_becomes_healthy(composed: Composed, name: str) -> None:
-    eventually(lambda: composed.is_healthy(name), f"{name} is healthy")
-
-
-@pytest.mark.parametrize("name", WORKERS)
-def test_a_worker_answers_under_the_name_and_port_that_the_routes_lead_to(
-    composed: Composed, name: str
-) -> None:
-    eventually(lambda: composed.is_healthy(name), f"{name} is healthy")
-    with urlopen(composed.url(name, 8100, "/stats"), timeout=PATIENCE) as answer:
-        stats = json.load(answer)
-
-    assert name == f"{stats['model']}-{stats['model_version']}"
-
-
-def test_no_client_sees_that_a_candidate_fails(told: Told) -> None:
-    assert told.load.statuses.keys() == {200}
-    assert told.load.seen["breast-cancer", "v1", "fallback"] > 0
-
-
-def test_the_controller_takes_a_failing_candidate_out_and_no_other(
-    composed: Composed, told: Told
-) -> None:
-    assert composed.weight("breast-cancer", "v2") == 0
-    assert composed.weight("iris", "v2") > 0
-    history = composed.folder / "monitoring/compose/routing.history.jsonl"
-    rows = [json.loads(line) for line in history.read_text().splitlines()]
-    (out,) = [row for row in rows if row["row"] == "intent" and row["action"] == "rollback"]
-    assert (out["by"], out["route"], out["version"]) == ("controller", "breast-cancer", "v2")
-
-
-def test_the_admin_port_tells_nothing_without_the_token(composed: Composed) -> None:
-    url = composed.url("gateway", 8081, "/metrics")
-    with pytest.raises(HTTPError) as refused:
-        urlopen(url, timeout=PATIENCE)
-    refused.value.close()
-
-    assert refused.value.code == 401
-    urlopen(Request(url, headers={"Authorization": f"Bearer {TOKEN}"}), timeout=PATIENCE).close()
-
-
-def test_no_command_line_and_no_log_shows_the_token(composed: Composed, told: Told) -> None:
-    for name, process in composed.running.items():
-        words = Path(f"/proc/{process.pid}/cmdline").read_bytes()
-        assert TOKEN.encode() not in words, name
-        assert TOKEN not in composed.log(name), name
-
-
-# --- Prometheus
-
-
-def test_every_target_is_up(composed: Composed, told: Told) -> None:
-    targets = composed.prometheus("targets")["activeTargets"]
-
-    assert {target["labels"]["job"]: target["health"] for target in targets} == {"gateway": "up"}
-
-
-def test_every_rule_is_loaded_and_evaluates(composed: Composed, told: Told) -> None:
-    (group,) = composed.prometheus("rules")["groups"]
-    written = (ROOT / "monitoring/prometheus/rules.yml").read_text()
-
-    assert {rule["name"] for rule in group["rules"]} == set(re.findall("record: (.+)", written))
-    assert {rule["health"] for rule in group["rules"]} == {"ok"}
-
-
-def test_prometheus_counts_what_the_clients_saw(composed: Composed, told: Told) -> None:
-    query = "sum by (route, version, assignment) (canary_requests_total) > 0"
-    found = composed.prometheus("query", query=query, time=told.ended)["result"]
-    counted = {
-        (each["metric"]["route"], each["metric"]["version"], each["metric"]["assignment"]): int(
-            each["value"][1]
-        )
-        for each in found
-    }
-
-    assert counted == told.load.seen
-    saved = 'sum(canary_fallbacks_total{route="breast-cancer", assigned="v2"})'
-    gave_way = composed.value(saved)
-    assert gave_way is not None
-    # Who had given way when the file changed is assigned anew: one client, one change, one such
-    # answer at most, and it is a draw's again.
-    assert 0 <= gave_way - told.load.seen["breast-cancer", "v1", "fallback"] <= 1
-
-
-# --- the dashboard
-
-
-def asked(composed: Composed, told: Told, query: str) -> list[dict[str, Any]]:
-    """The series Grafana would get for the failing route, all versions."""
-    for variable, value in (
-        ("$route", "breast-cancer"),
-        ("$version", ".+"),
-        ("$__rate_interval", "4s"),
-    ):
-        query = query.replace(variable, value)
-    answer = composed.prometheus(
-        "query_range", query=query, start=told.began, end=told.ended, step=0.5
-    )
-    result = answer["result"]
-    assert isinstance(result, list)
-    return result
-
-
-def numbers(series: dict[str, Any]) -> list[float]:
-    """The values, without NaN: it stands where there was no traffic, and is not drawn."""
-    found = (float(value) for _, value in series["values"])
-    return [value for value in found if not math.isnan(value)]
-
-
-@pytest.mark.parametrize("name", QUERIES)
-def test_every_panel_shows_real_traffic(composed: Composed, told: Told, name: str) -> None:
-    query, legend = QUERIES[name]
-    shown = [each for each in asked(composed, told, query) if numbers(each)]
-
-    assert shown
-    assert all(math.isfinite(value) for each in shown for value in numbers(each))
-    for label in re.findall(r"\{\{(\w+)\}\}", legend):
-        assert all(each["metric"].get(label) for each in shown), label
-    if "{{role}}" in legend:
-        assert {each["metric"]["role"] for each in shown} == {"stable", "candidate"}
-
-
-def test_the_rollback_is_marked_on_the_plots(composed: Composed, told: Told) -> None:
-    (annotation,) = DASHBOARD["annotations"]["list"]
-    marked = asked(composed, told, annotation["target"]["expr"])
-
-    assert {each["metric"]["version"] for each in marked} == {"v1", "v2"}
-
-
-@pytest.mark.parametrize(
-    ("name", "values"), [("route", ["breast-cancer", "iris"]), ("version", ["v1", "v2", "v3"])]
-)
-def test_the_variables_offer_what_the_file_has(
-    composed: Composed, told: Told, name: str, values: list[str]
-) -> None:
-    (variable,) = (each for each in DASHBOARD["templating"]["list"] if each["name"] == name)
-    found = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"])
-    assert found
-    selector = found[1].replace("$route", "iris")
-
-    assert composed.prometheus(f"label/{found[2]}/values", **{"match[]": selector}) == values

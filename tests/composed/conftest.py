@@ -1,0 +1,44 @@
+"""All services once, for every module of this directory, and one story told with them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.composed.harness import PATIENCE, Composed, Load, Told, eventually, free_port
+
+
+@pytest.fixture(scope="package")
+def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
+    one = Composed(tmp_path_factory.mktemp("composed"))
+    try:
+        one.up()
+        yield one
+    finally:
+        one.down()
+
+
+@pytest.fixture(scope="package")
+def told(composed: Composed) -> Told:
+    """Healthy traffic, then the candidate of breast-cancer fails and is taken out."""
+    began = time.time()
+    load = Load(free_port("gateway", 8080))
+    load.start()
+    try:
+        drawn = 'count(route_version:canary_requests_assigned:ratio_rate1m{version="v2"} > 0)'
+        eventually(lambda: composed.value(drawn) == 2, "both candidates were drawn and recorded")
+        faults = composed.url("breast-cancer-v2", 8100, "/faults")
+        urlopen(Request(faults, b"errors=0.5", method="PUT"), timeout=PATIENCE).close()
+        eventually(lambda: not composed.weight("breast-cancer", "v2"), "the candidate is out")
+        changed = 'canary_route_weight_ratio{route="breast-cancer", version="v2"} == 0'
+        eventually(lambda: composed.value(changed) is not None, "Prometheus knows it is out")
+    finally:
+        load.end()
+    total = sum(load.seen.values())
+    eventually(
+        lambda: composed.value("sum(canary_requests_total)") == total, "the last scrape has it all"
+    )
+    return Told(began, time.time(), load)
