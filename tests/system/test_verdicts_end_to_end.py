@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +22,7 @@ from tests.sockets.peers import Worker, answering
 from tests.system.company import Answer, Company, Role, Script, Seat, request
 from tests.system.conftest import System, eventually, get_text, run_canary
 
+MOST = 1_000_000  # requests; a few 10,000 are enough
 ROUTE = """\
   {name}:
     match: {{path: /{name}}}
@@ -85,8 +87,8 @@ BETWEEN = r"(, a difference .* points)?"
 FAILS = rf"it fails more often than stable: {RATE} against {RATE} of stable{BETWEEN}"
 TRIALS = {
     "slower": Trial(
-        usual(0.020),
-        usual(0.026),
+        usual(0.050),
+        usual(0.100),
         "latency: {max_increase: 1%, above: 1ms}",
         reason="latency",
         sentence=r"it is slower than stable: [\d.]+ % of its answers take more than [\d.]+ ms "
@@ -128,16 +130,17 @@ class Stage:
         assert found is not None
         return int(found[1])
 
-    def settled(self) -> bool:
-        """Whether what is expected of all has come to pass. A candidate that is out has had its
-        last request when the status says so: by then the gateway serves the file.
+    def unsettled(self) -> set[str]:
+        """Of whom it has not come to pass yet what is expected. A candidate that is out has had
+        its last request when the status says so: by then the gateway serves the file.
         """
         routes = self.served.status()["routes"]
         for name in set(BAD) - set(self.reached):
             if routes[name]["versions"]["v2"]["weight"] == 0:
                 self.reached[name] = self.company.asked(self.roles[name, "v2"])
-        out = set(BAD) <= set(self.reached)
-        return out and self.weight("healthy") == 50 and bool(self.said("alert"))
+        advanced = set() if self.weight("healthy") == 50 else {"healthy"}
+        told = set() if self.said("alert") else {"different"}
+        return set(BAD) - set(self.reached) | advanced | told
 
     def said(self, event: str) -> list[dict[str, Any]]:
         """The log lines of an event, the controller's and the gateway's."""
@@ -202,12 +205,28 @@ def play(system: System, company: Company, receiver: Worker) -> Stage:
         message = request(f"/{name}")
         stage.seats[name] = Seat(lambda message=message: message)
         company.load(served.data_port, stage.seats[name], 4)
-    eventually(stage.settled, "all have settled")
+    settle(stage)
     after = sum(role.asked for role in roles.values())
     eventually(lambda: sum(role.asked for role in roles.values()) > after + 2000, "more requests")
     company.rest()
     eventually(lambda: len(receiver.requests) > len(BAD), "people are told")
     return stage
+
+
+def settle(stage: Stage) -> None:
+    """Wait as long as requests are answered: how many are needed is the verdicts' own matter, and
+    how long these take the machine's.
+    """
+    answered = 0
+
+    def more() -> bool:
+        return sum(role.asked for role in stage.roles.values()) > answered
+
+    while waiting := stage.unsettled():
+        eventually(more, f"more requests, for {waiting}")
+        answered = sum(role.asked for role in stage.roles.values())
+        assert answered < MOST, f"not settled after {answered} requests: {waiting}"
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("name", BAD)
