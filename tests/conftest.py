@@ -42,6 +42,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _what_it_left() -> Iterator[None]:
+    """The same of what a module has left for good: reports, caches, imports."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _its_own_garbage() -> Iterator[None]:
     """Something left open is told of by the test that left it, not by whoever runs when Python
