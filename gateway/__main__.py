@@ -11,10 +11,12 @@ import errno
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
 
+from gateway.admin import Mount
 from gateway.app import Certificates, serve
 from gateway.certificate import Certificate
 from gateway.companion import Companion
@@ -24,9 +26,9 @@ from gateway.logs import adopt_others, configure_logs
 from gateway.port import Address
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], mounts: Sequence[Mount] = ()) -> int:
     """Exit code 0 after a drain, 1 if a port is taken, 2 for a refused file, certificate or admin
-    port.
+    port. ``mounts`` are what others serve on the admin port.
     """
     options = _options(arguments)
     configure_logs(json=options.json)
@@ -49,6 +51,7 @@ def main(arguments: list[str]) -> int:
             token=token,
             certificates=certificates,
             companion=companion,
+            mounts=mounts,
         )
         uvloop.run(running)
     except TokenError as error:

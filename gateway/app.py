@@ -7,7 +7,7 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ from time import monotonic
 from prometheus_client import CollectorRegistry
 
 from gateway.access import is_loopback
-from gateway.admin import create_admin
+from gateway.admin import Mount, create_admin
 from gateway.admin_port import admin_server
 from gateway.allocator import keep_apart
 from gateway.certificate import Certificate
@@ -70,13 +70,15 @@ async def create_gateway(
     token: Token | None = None,
     certificates: Certificates = Certificates(),
     schedule: Schedule = USUAL,
+    mounts: Sequence[Mount] = (),
 ) -> AsyncIterator[Gateway]:
     """Serve ``path`` for as long as the block runs, then drain.
 
     ``token`` is what requests to the admin port have to bring; only on loopback there may be none.
     Raises :class:`TokenError` if there is none elsewhere, :class:`ConfigError` if the file is
     refused at the start (later it only stays as it was), and OSError if an address is taken.
-    ``schedule`` says when users that stick count again.
+    ``schedule`` says when users that stick count again, ``mounts`` what the admin port serves
+    besides the gateway's own.
     """
     _check_access(admin, token)
     content = _read(path)
@@ -99,7 +101,7 @@ async def create_gateway(
     family = socket.AF_INET6 if ":" in admin.host else socket.AF_INET
     with socket.create_server((admin.host, admin.port), family=family) as admin_socket:
         bound = await plane.start(data)
-        application = create_admin(plane, reloader, report, registry, token)
+        application = create_admin(plane, reloader, report, registry, token, mounts)
         shown = certificates.admin
         server = admin_server(application, None if shown is None else shown.secure)
         serving = asyncio.create_task(server.serve(sockets=[admin_socket]))
@@ -142,8 +144,11 @@ async def serve(
     token: Token | None = None,
     certificates: Certificates = Certificates(),
     companion: Companion | None = None,
+    mounts: Sequence[Mount] = (),
 ) -> None:
-    """Serve until SIGTERM or SIGINT, reload on SIGHUP; with a companion, if there is to be one."""
+    """Serve until SIGTERM or SIGINT, reload on SIGHUP; with a companion, if there is to be one, and
+    with what others serve on the admin port.
+    """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     descriptors = raise_limit()
@@ -155,7 +160,13 @@ async def serve(
             stack.push_async_callback(companion.gone)  # requests under way come first
         gateway = await stack.enter_async_context(
             create_gateway(
-                path, data, admin, processes=processes, token=token, certificates=certificates
+                path,
+                data,
+                admin,
+                processes=processes,
+                token=token,
+                certificates=certificates,
+                mounts=mounts,
             )
         )
         reloads: set[asyncio.Task[object]] = set()

@@ -36,7 +36,8 @@ PURE = {
         *("table", "target", "uploads"),
     },
     "monitoring": {
-        *("analysis.betting", "analysis.case", "analysis.constant", "analysis.effects"),
+        *("analysis.betting", "analysis.case", "analysis.constant", "analysis.drift"),
+        "analysis.effects",
         *("analysis.errors", "analysis.rounds", "analysis.saved"),
         *("analysis.guards", "analysis.interval", "analysis.latency", "analysis.lenience"),
         *("analysis.margin", "analysis.mixture", "analysis.predictions", "analysis.question"),
@@ -64,7 +65,7 @@ PLACES = {
     },
     "prometheus_client": {
         *("gateway.admin", "gateway.app", "gateway.metrics"),
-        *("monitoring.metrics", "monitoring.tally"),
+        *("monitoring.metrics", "monitoring.standing", "monitoring.tally"),
     },
     "pydantic": {
         *("gateway.config.judgement", "gateway.config.parsing", "gateway.config.scalars"),
@@ -74,7 +75,9 @@ PLACES = {
     "sklearn": {"model_workers.*"},
     "skops": {"model_workers.*"},
     "ssl": {"gateway.certificate", "gateway.tls"},
-    "starlette": {"gateway.admin", "model_workers.*", "monitoring.metrics_port"},
+    "starlette": {
+        *("gateway.admin", "model_workers.*", "monitoring.metrics_port", "monitoring.runbooks"),
+    },
     "typer": {"monitoring.cli", "monitoring.commands.*"},
     "uvicorn": {"gateway.admin_port", "model_workers.*"},
     "uvloop": {"gateway.__main__", "gateway.member"},
@@ -206,7 +209,11 @@ CONTROL = {"pydantic", "yaml", "starlette", "uvicorn", "prometheus_client", "arg
 
 @pytest.mark.parametrize(
     ("module", "unneeded"),
-    [("gateway.__main__", HEAVY), ("gateway.member", HEAVY | CONTROL)],
+    [
+        ("gateway.__main__", HEAVY),
+        ("monitoring.service", HEAVY),
+        ("gateway.member", HEAVY | CONTROL),
+    ],
 )
 def test_a_serving_process_carries_no_weight_it_does_not_need(
     module: str, unneeded: set[str]

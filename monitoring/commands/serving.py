@@ -35,6 +35,7 @@ from monitoring.sources import GatewaySources
 from monitoring.witness import Witness
 
 MOST_PROCESSES: Final = 64
+SERVICE: Final = "monitoring.service"
 _LAST_NOTICES: Final = 2.0  # seconds that notices under way are given at the end
 
 log = Log()
@@ -100,7 +101,7 @@ def serve(
     options += ["--", str(file)]
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "gateway", *options])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", SERVICE, *options])
 
 
 def _controller_of(
