@@ -194,8 +194,8 @@ def test_who_asks_the_admin_port_has_the_token_and_nobody_else() -> None:
     path = "/run/secrets/admin-token"
     for name in CANARY:
         assert SERVICES[name]["environment"] == {"CANARY_ADMIN_TOKEN_FILE": path}
-    (job,) = scrape_config("prometheus.yml")["scrape_configs"]
-    assert job["authorization"] == {"credentials_file": path}
+    for job in scrape_config("prometheus.yml")["scrape_configs"]:
+        assert job["authorization"] == {"credentials_file": path}
 
 
 # --- mounts
@@ -271,9 +271,14 @@ def test_the_command_line_of_gateway_and_controller_is_understood(name: str) -> 
     assert (mounted[str(parsed["file"].parent)] / parsed["file"].name).is_file()
 
 
+def listens(name: str, option: str) -> int:
+    """The port in an option of a command."""
+    (found,) = (word for word in SERVICES[name]["command"] if word.startswith(f"{option}="))
+    return address(found.removeprefix(f"{option}=")).port
+
+
 def admin_port() -> int:
-    (admin,) = (a for a in SERVICES["gateway"]["command"] if a.startswith("--admin="))
-    return address(admin.removeprefix("--admin=")).port
+    return listens("gateway", "--admin")
 
 
 def test_the_controller_asks_the_admin_port_of_the_gateway() -> None:
@@ -331,25 +336,39 @@ def scrape_config(name: str) -> dict[str, Any]:
     return loaded
 
 
-def targets(config: dict[str, Any]) -> list[str]:
-    return [
-        target
+def targets(config: dict[str, Any]) -> dict[str, list[str]]:
+    """By job."""
+    return {
+        job["job_name"]: [target for group in job["static_configs"] for target in group["targets"]]
         for job in config["scrape_configs"]
-        for group in job["static_configs"]
-        for target in group["targets"]
-    ]
+    }
 
 
-def test_prometheus_scrapes_the_admin_port_by_the_name_of_the_service() -> None:
-    assert targets(scrape_config("prometheus.yml")) == [f"gateway:{admin_port()}"]
+def test_prometheus_scrapes_the_ports_of_gateway_and_controller_by_name_of_the_service() -> None:
+    assert targets(scrape_config("prometheus.yml")) == {
+        "gateway": [f"gateway:{admin_port()}"],
+        "controller": [f"controller:{listens('controller', '--metrics')}"],
+    }
+
+
+def test_prometheus_for_plain_processes_scrapes_the_ports_that_serve_has_by_itself() -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    serve, controller = (group.commands[verb].params for verb in ("serve", "controller"))
+    (admin,) = (one.default for one in serve if one.name == "admin")
+    (metrics,) = (one.default for one in controller if one.name == "metrics")
+
+    assert targets(scrape_config("prometheus-local.yml")) == {
+        "gateway": [admin],
+        "controller": [metrics],
+    }
 
 
 def test_prometheus_for_plain_processes_differs_in_target_and_token_only() -> None:
     composed, local = scrape_config("prometheus.yml"), scrape_config("prometheus-local.yml")
-    assert targets(local) == ["127.0.0.1:8081"]
 
-    for key in ("static_configs", "authorization"):
-        local["scrape_configs"][0][key] = composed["scrape_configs"][0][key]
+    for here, there in zip(local["scrape_configs"], composed["scrape_configs"], strict=True):
+        here |= {key: there[key] for key in ("static_configs", "authorization")}
     assert local == composed
 
 
