@@ -76,7 +76,8 @@ PLACES = {
     "skops": {"model_workers.*"},
     "ssl": {"gateway.certificate", "gateway.tls"},
     "starlette": {
-        *("gateway.admin", "model_workers.*", "monitoring.metrics_port", "monitoring.runbooks"),
+        *("gateway.admin", "model_workers.*", "monitoring.alert_log"),
+        *("monitoring.metrics_port", "monitoring.runbooks"),
     },
     "typer": {"monitoring.cli", "monitoring.commands.*"},
     "uvicorn": {"gateway.admin_port", "model_workers.*"},
