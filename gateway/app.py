@@ -91,8 +91,8 @@ async def create_gateway(
         plane.refresh()
         told = plane.processes()
         shown = tuple(certificate.status() for certificate in certificates.all())
-        state = State(path.name, reloader.status, plane.draining, told, plane.restarts, shown)
-        return gather(plane.archive, state)
+        facts = path.name, reloader.status, plane.draining, told, plane.restarts, shown
+        return gather(plane.archive, State(*facts, plane.exemplars()))
 
     registry = CollectorRegistry()
     registry.register(GatewayMetrics(report, version("canary-gateway")))

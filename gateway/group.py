@@ -24,6 +24,7 @@ from gateway.archive import Archive, Epoch
 from gateway.backoff import Backoff
 from gateway.control import Channel, Message, pack, pair, write
 from gateway.counts import VersionCounts
+from gateway.exemplars import Row
 from gateway.ledger import Ledger
 from gateway.logs import Log, json_wanted
 from gateway.marks import SharedMarks, Slots
@@ -141,6 +142,9 @@ class Group:
             )
             for member in self._members
         )
+
+    def exemplars(self) -> Mapping[tuple[str, ...], Row]:
+        return {}
 
     # --- the life of a member
 

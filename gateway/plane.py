@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from gateway.archive import Archive, Epoch
 from gateway.dial import Dial, dial
+from gateway.exemplars import Exemplars, Row
 from gateway.ledger import Ledger
 from gateway.listener import Listener
 from gateway.live import Live
@@ -25,6 +26,7 @@ from gateway.report import Process
 from gateway.run import Run
 from gateway.table import RoutingTable, compile_table
 from gateway.tls import server_context
+from gateway.traced import TracedConnection
 
 _OWNER: Final = 0  # of all ledgers, in a process of its own
 
@@ -63,6 +65,9 @@ class Plane(Protocol):
 
     def processes(self) -> tuple[Process, ...]: ...
 
+    def exemplars(self) -> Mapping[tuple[str, ...], Row]:
+        """By route, version and role; none of several processes: only counts can be added up."""
+
 
 class Solo:
     """Everything in this process."""
@@ -81,10 +86,11 @@ class Solo:
         self._wall_clock = wall_clock
         self._since = wall_clock()
         self._marks = Marks()
+        self._exemplars = Exemplars(wall_clock)
         ledger = Ledger()
         epoch = self._prepare(compile_table(config))
         self.live = Live(epoch.table, ledger, dial=dial, clock=clock, draw=draw)
-        self.listener = Listener(self.live)
+        self.listener = Listener(self.live, kind=partial(TracedConnection, self._exemplars))
         self._enforced(epoch, ledger)
 
     @property
@@ -134,6 +140,7 @@ class Solo:
     def _enforced(self, epoch: Epoch, ledger: Ledger) -> None:
         self.archive.add(_OWNER, epoch, ledger)
         self.archive.enforce(epoch)
+        self._exemplars.keep(epoch.table.places)
         self._marks.release(epoch.runs)
         self.live.on_settled(partial(self.archive.close, _OWNER, epoch.serial))
 
@@ -150,3 +157,6 @@ class Solo:
     def processes(self) -> tuple[Process, ...]:
         answered = self.archive.answered(_OWNER)
         return (Process(os.getpid(), self._since, 0, answered, self.generation),)
+
+    def exemplars(self) -> Mapping[tuple[str, ...], Row]:
+        return self._exemplars.rows

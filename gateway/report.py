@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.archive import Archive, Epoch, Vocabulary
 from gateway.counts import CLIENT_GONE
 from gateway.errors import Problem
+from gateway.exemplars import Row
 from gateway.grid import (
     DRAWN_SCORE_BOUNDS,
     DURATION_BOUNDS,
@@ -70,6 +72,7 @@ class State:
     processes: tuple[Process, ...]
     restarts: int
     certificates: tuple[CertificateStatus, ...] = ()
+    exemplars: Mapping[Key, Row] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

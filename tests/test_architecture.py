@@ -26,6 +26,7 @@ PURE = {
             "edit",
             "ejection",
             "errors",
+            "exemplars",
             "gathering",
             "grid",
             "headers",
@@ -33,7 +34,7 @@ PURE = {
         ),
         *("ledger", "model", "observe", "offlimits", "predictions", "readiness", "recovery"),
         *("report", "request", "room", "rounds", "run", "splice", "split", "status", "stream"),
-        *("table", "target", "uploads"),
+        *("table", "target", "tracing", "uploads"),
     },
     "monitoring": {
         *("analysis.betting", "analysis.case", "analysis.constant", "analysis.effects"),
