@@ -19,14 +19,14 @@ from gateway.app import Certificates, serve
 from gateway.certificate import Certificate
 from gateway.companion import Companion
 from gateway.credential import TokenError, find_token
-from gateway.errors import CertificateRefused, ConfigError
+from gateway.errors import CertificateRefused, ConfigError, TracesRefused
 from gateway.logs import adopt_others, configure_logs
 from gateway.port import Address
 
 
 def main(arguments: list[str]) -> int:
     """Exit code 0 after a drain, 1 if a port is taken, 2 for a refused file, certificate or admin
-    port.
+    port, and for traces that cannot be exported.
     """
     options = _options(arguments)
     configure_logs(json=options.json)
@@ -49,6 +49,7 @@ def main(arguments: list[str]) -> int:
             token=token,
             certificates=certificates,
             companion=companion,
+            traces=options.traces,
         )
         uvloop.run(running)
     except TokenError as error:
@@ -56,7 +57,7 @@ def main(arguments: list[str]) -> int:
     except ConfigError as error:
         problems = [problem.render(options.file.name) for problem in error.problems]
         return _complain("\n".join(problems), problems, 2, as_json=options.json)
-    except CertificateRefused as error:
+    except (CertificateRefused, TracesRefused) as error:
         return _complain(f"error: {error}", [str(error)], 2, as_json=options.json)
     except OSError as error:
         remedy = "; choose another address" if error.errno == errno.EADDRINUSE else ""
@@ -75,6 +76,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     for name in ("--tls-cert", "--tls-key", "--admin-tls-cert", "--admin-tls-key"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--companion", type=_command, metavar='["PROGRAM", "ARGUMENT", ...]')
+    parser.add_argument("--traces", action="store_true")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args(arguments)
 

@@ -49,11 +49,13 @@ log = Log()
 class Group:
     """A :class:`gateway.plane.Plane` of several processes."""
 
-    def __init__(self, config: RoutingConfig, size: int) -> None:
+    def __init__(self, config: RoutingConfig, size: int, *, traces: bool = False) -> None:
+        """``traces``: members export spans, as their environment says."""
         self.archive = Archive()
         self.draining = False
         self.restarts = 0
         self._size = size
+        self._options = ["--traces"] if traces else []
         self._owners = count()
         self._reservation = Reservation((), ())
         self._members: list[Membership] = []
@@ -182,7 +184,7 @@ class Group:
         ours, theirs = pair()
         # -P: the directory we were started in is not where our modules come from.
         command = [sys.executable, "-P", "-m", "gateway.member", str(theirs.fileno())]
-        command += ["--json"] if json_wanted() else []
+        command += self._options + (["--json"] if json_wanted() else [])
         with theirs:
             # A process group of its own: Ctrl-C is for the supervisor, which drains them all.
             process = subprocess.Popen(

@@ -45,6 +45,11 @@ class GatewayMetrics(Collector):
         yield from _routes(report)
         yield from _config(report)
         yield from _processes(report)
+        yield CounterMetricFamily(
+            "canary_spans_dropped",
+            "Spans that were not exported: no room for them, or the collector did not take them.",
+            value=report.spans_dropped,
+        )
         yield from _certificates(report)
         build = GaugeMetricFamily("canary_build_info", "1; names this build.", labels=["version"])
         build.add_metric([self._version], 1)

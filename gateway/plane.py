@@ -17,7 +17,7 @@ from gateway.archive import Archive, Epoch
 from gateway.dial import Dial, dial
 from gateway.exemplars import Exemplars, Row
 from gateway.ledger import Ledger
-from gateway.listener import Listener
+from gateway.listener import Kind, Listener
 from gateway.live import Live
 from gateway.marks import Marks
 from gateway.model import RoutingConfig
@@ -27,6 +27,7 @@ from gateway.run import Run
 from gateway.table import RoutingTable, compile_table
 from gateway.tls import server_context
 from gateway.traced import TracedConnection
+from gateway.tracer import Tracer
 
 _OWNER: Final = 0  # of all ledgers, in a process of its own
 
@@ -80,6 +81,7 @@ class Solo:
         clock: Callable[[], float] = perf_counter,
         draw: Callable[[], float] = random,
         wall_clock: Callable[[], float] = time,
+        tracer: Tracer | None = None,
     ) -> None:
         self.archive = Archive()
         self.restarts = 0
@@ -90,7 +92,11 @@ class Solo:
         ledger = Ledger()
         epoch = self._prepare(compile_table(config))
         self.live = Live(epoch.table, ledger, dial=dial, clock=clock, draw=draw)
-        self.listener = Listener(self.live, kind=partial(TracedConnection, self._exemplars))
+        self._tracer = tracer
+        kind: Kind = partial(TracedConnection, self._exemplars)
+        if tracer is not None:
+            kind = tracer.kind(self._exemplars)
+        self.listener = Listener(self.live, self._swept, kind)
         self._enforced(epoch, ledger)
 
     @property
@@ -103,6 +109,10 @@ class Solo:
 
     def certify(self, pem: bytes) -> None:
         self.listener.certify(server_context(pem))
+
+    def _swept(self) -> None:
+        if self._tracer is not None:
+            self._tracer.count(self.live.serving.ledger)
 
     async def start(self, wanted: Address) -> Address:
         return Address(*await self.listener.start(wanted.host, wanted.port))
@@ -149,6 +159,8 @@ class Solo:
         for pool in self.live.serving.pools:
             pool.close()
         await asyncio.sleep(0)
+        if self._tracer is not None:
+            await self._tracer.close()
         return cut
 
     def refresh(self) -> None:

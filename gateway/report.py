@@ -173,6 +173,7 @@ _BY_WORD: Final = {
 _BY_LABEL: Final = {"labels", "drawn_labels"}
 _ROWS: Final = {"waited", "worked", "scores", "drawn_worked", "drawn_cut", "drawn_scores"}
 _PLAIN: Final = {"assigned", "bad", "gone"}
+DROPPED: Final[Name] = ("spans", "dropped")  # how spans that were lost are named in a ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,7 @@ class Report:
     epoch: Epoch
     versions: dict[Key, VersionTotals]
     refusals: dict[str, int]
+    spans_dropped: int
     present: Totals  # under the epoch in force, gauges included
     history: tuple[tuple[Epoch, dict[Key, VersionTotals]], ...]  # the newest last
     since: float  # when the file in force was taken
@@ -232,7 +234,8 @@ def gather(archive: Archive, state: State) -> Report:
     told = {key: versions[key] for key in ordered}
     now = versions_of(under_it, archive.vocabulary)
     present = archive.under(epochs[-1])
-    return Report(state, epochs[-1], told, refusals, present, history, since, now)
+    (dropped,) = totals.counts.get(DROPPED, [0])
+    return Report(state, epochs[-1], told, refusals, dropped, present, history, since, now)
 
 
 def versions_of(totals: Totals, vocabulary: Vocabulary) -> dict[Key, VersionTotals]:

@@ -33,7 +33,8 @@ PURE = {
             "heads",
         ),
         *("ledger", "model", "observe", "offlimits", "predictions", "readiness", "recovery"),
-        *("report", "request", "room", "rounds", "run", "splice", "split", "status", "stream"),
+        *("report", "request", "room", "rounds", "run", "sampling", "span", "splice", "split"),
+        *("status", "stream"),
         *("table", "target", "tracing", "uploads"),
     },
     "monitoring": {
@@ -50,7 +51,7 @@ PURE = {
 WORLD = {
     *("asyncio", "ctypes", "mmap", "os", "pathlib", "random", "secrets", "selectors", "signal"),
     *("socket", "subprocess", "tempfile", "threading", "time", "logging", "prometheus_client"),
-    *("httptools", "httpx2", "ssl", "starlette", "uvicorn", "uvloop"),
+    *("httptools", "httpx2", "opentelemetry", "ssl", "starlette", "uvicorn", "uvloop"),
 }
 
 # Where a library may be imported; it is named here only if it has a place of its own.
@@ -63,6 +64,7 @@ PLACES = {
     "msgspec": {
         *("gateway.control", "gateway.observe", "gateway.predictions", "model_workers.*"),
     },
+    "opentelemetry": {"gateway.spans"},
     "prometheus_client": {
         *("gateway.admin", "gateway.app", "gateway.metrics"),
         *("monitoring.metrics", "monitoring.tally"),
@@ -202,6 +204,7 @@ def test_rooms_are_small() -> None:
 
 
 HEAVY = {"sklearn", "skops", "numpy", "scipy", "pandas", "typer", "rich", "pygments", "httpx2"}
+HEAVY |= {"opentelemetry", "requests", "google"}
 CONTROL = {"pydantic", "yaml", "starlette", "uvicorn", "prometheus_client", "argparse"}
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.trace import TraceState
 
 from gateway.headers import RequestHead
-from gateway.tracing import Trace, read_traceparent
+from gateway.tracing import Trace, read_traceparent, read_tracestate
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
@@ -80,3 +81,35 @@ def test_two_fields_are_none() -> None:
 
     assert read_traceparent(RequestHead(twice).fields[b"traceparent"]) is None
     assert read_traceparent(RequestHead(twice[:1]).fields[b"traceparent"]) is not None
+
+
+# --- tracestate
+
+
+@pytest.mark.parametrize(
+    ("value", "listed"),
+    [
+        (b"", {}),
+        (b"a=1", {"a": "1"}),
+        (b" b=2 ,,\ta=1 2", {"b": "2", "a": "1 2"}),
+        (b"0t@sys=x", {"0t@sys": "x"}),
+        (b"a=1,b", {}),
+        (b"a=1,a=2", {}),
+        (b"A=1", {}),
+        (b"a=\xe9", {}),
+        (b"a==1", {}),
+        (b"k" * 257 + b"=1", {}),
+        (b"a=" + b"v" * 257, {}),
+        (b",".join(b"a%d=1" % number for number in range(33)), {}),
+    ],
+)
+def test_a_state_is_a_list_or_nothing(value: bytes, listed: dict[str, str]) -> None:
+    assert read_tracestate(value) == listed
+    assert list(read_tracestate(value)) == list(listed)
+
+
+@given(st.text("ab1@=,; \t\xe9", max_size=20))
+def test_opentelemetry_reads_a_state_like_this(value: str) -> None:
+    theirs = TraceState.from_header([value])
+
+    assert read_tracestate(value.encode("latin-1")) == dict(theirs.items())

@@ -83,15 +83,3 @@ def test_prometheus_names_a_request_of_the_bucket(
     assert exemplar["labels"] == {"trace_id": TRACE}
     assert float(exemplar["value"]) <= float(series["seriesLabels"]["le"])
     assert series["seriesLabels"]["version"] == "v1"
-
-
-def test_several_processes_name_none(system: Any, worker: Worker) -> None:
-    served = system.gateway(TEXT.format(url=worker.url), "--processes", "2")
-    ask(served.url)
-    accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
-    asked = urllib.request.Request(f"{served.admin}/metrics", headers=accept)
-    with urllib.request.urlopen(asked, timeout=20) as answer:
-        told = answer.read().decode()
-
-    assert "canary_request_duration_seconds_bucket" in told
-    assert TRACE not in told
