@@ -27,7 +27,7 @@ demo: install
 
 test: install
 	tests/install-packages
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto
 
 check: install
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile(
     "shared machine",
@@ -19,8 +21,31 @@ settings.register_profile(
 settings.load_profile("shared machine")
 
 
+class _Files(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """A process runs whole files, so that what a file starts is started once; and a whole directory
+    where it is the directory that starts it.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "tests/composed" if file.startswith("tests/composed/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Files:
+    """Who runs what, where several processes share the tests."""
+    return _Files(config, log)
+
+
 def pytest_collection_finish() -> None:
     """What stays to the end is never looked at again: a collection after a test costs little."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _what_it_left() -> Iterator[None]:
+    """The same of what a module has left for good: reports, caches, imports."""
+    yield
     gc.collect()
     gc.freeze()
 

@@ -111,7 +111,7 @@ def test_one_that_accepts_and_never_answers_is_given_up(hire: Hire, post: Open) 
 
     assert post(timeout=0.1).outcome(receiver.url) is Outcome.FAILED
     assert receiver.connections == 5
-    eventually(lambda: receiver.abandoned == 5)
+    eventually(lambda: receiver.open == 0)
 
 
 def test_a_head_that_trickles_is_given_up_although_something_always_comes(
