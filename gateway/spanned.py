@@ -54,7 +54,7 @@ class SpannedExchange(TracedExchange):
         parent: Trace | None,
     ) -> None:
         super().__init__(client, request, live, exemplars, trace)
-        self._began = time_ns()
+        self._began = time_ns() - round((live.clock() - self._started) * 1e9)
         self._spool = spool
         self._parent = parent
         self._own = Trace(trace, new_span(), SAMPLED if parent is None else parent.flags)
@@ -111,9 +111,9 @@ class SpannedExchange(TracedExchange):
         self, status: int, reason: Reason | None, body: bytes | None = None, *, gone: bool = False
     ) -> Outcome:
         outcome = super()._observe(status, reason, body, gone=gone)
-        if status or gone:
-            self._close(reason)
-            self._end(status, reason or "", outcome.decision, gone=gone)
+        if outcome.status or outcome.gone:
+            self._close(outcome.reason)
+            self._end(outcome.status, outcome.reason or "", outcome.decision, gone=outcome.gone)
         return outcome
 
     def _open(self) -> None:

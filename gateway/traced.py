@@ -37,7 +37,7 @@ class TracedExchange(Exchange):
         self, status: int, reason: Reason | None, body: bytes | None = None, *, gone: bool = False
     ) -> Outcome:
         outcome = super()._observe(status, reason, body, gone=gone)
-        if status or gone:  # else another version takes over, and the client still waits
+        if outcome.status or outcome.gone:  # else another version takes over
             self._exemplars.note(outcome.decision, outcome.seconds, self._trace)
         return outcome
 
