@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
@@ -29,12 +30,16 @@ from gateway.group import Group
 from gateway.listener import DRAIN_LIMIT
 from gateway.logs import Log
 from gateway.metrics import GatewayMetrics
+from gateway.model import RoutingConfig
 from gateway.plane import Plane, Solo
 from gateway.port import Address
 from gateway.reloader import Reloader, missing, read_bounded
 from gateway.report import Report, State, gather
 from gateway.rounds import USUAL, Rounds, Schedule
+from gateway.sampling import sampling_of
+from gateway.spans import check_installed, exporting
 from gateway.tls import unusable_authority
+from gateway.tracer import Tracer
 
 log = Log()
 
@@ -71,19 +76,20 @@ async def create_gateway(
     certificates: Certificates = Certificates(),
     schedule: Schedule = USUAL,
     mounts: Sequence[Mount] = (),
+    traces: bool = False,
 ) -> AsyncIterator[Gateway]:
     """Serve ``path`` for as long as the block runs, then drain.
 
     ``token`` is what requests to the admin port have to bring; only on loopback there may be none.
     Raises :class:`TokenError` if there is none elsewhere, :class:`ConfigError` if the file is
-    refused at the start (later it only stays as it was), and OSError if an address is taken.
-    ``schedule`` says when users that stick count again, ``mounts`` what the admin port serves
-    besides the gateway's own.
+    refused at the start (later it only stays as it was), OSError if an address is taken, and
+    :class:`TracesRefused` if ``traces`` are wanted and cannot be exported. ``schedule`` says when
+    users that stick count again, ``mounts`` what the admin port serves besides the gateway's own.
     """
     _check_access(admin, token)
     content = _read(path)
     config = parse(content, unusable_authority)
-    plane = Group(config, processes) if processes > 1 else Solo(config)
+    plane = _plane(config, processes, traces=traces)
     if certificates.data is not None:
         plane.certify(certificates.data.pem)
         certificates.data.taken = plane.certify
@@ -93,8 +99,8 @@ async def create_gateway(
         plane.refresh()
         told = plane.processes()
         shown = tuple(certificate.status() for certificate in certificates.all())
-        state = State(path.name, reloader.status, plane.draining, told, plane.restarts, shown)
-        return gather(plane.archive, state)
+        facts = path.name, reloader.status, plane.draining, told, plane.restarts, shown
+        return gather(plane.archive, State(*facts, plane.exemplars()))
 
     registry = CollectorRegistry()
     registry.register(GatewayMetrics(report, version("canary-gateway")))
@@ -145,6 +151,7 @@ async def serve(
     certificates: Certificates = Certificates(),
     companion: Companion | None = None,
     mounts: Sequence[Mount] = (),
+    traces: bool = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT, reload on SIGHUP; with a companion, if there is to be one, and
     with what others serve on the admin port.
@@ -167,6 +174,7 @@ async def serve(
                 token=token,
                 certificates=certificates,
                 mounts=mounts,
+                traces=traces,
             )
         )
         reloads: set[asyncio.Task[object]] = set()
@@ -195,6 +203,17 @@ async def serve(
         if companion is not None:
             companion.dismiss()
         log.info("draining", limit_seconds=DRAIN_LIMIT)
+
+
+def _plane(config: RoutingConfig, processes: int, *, traces: bool) -> Plane:
+    """One process, or several. Raises :class:`TracesRefused`."""
+    if processes == 1:
+        tracer = Tracer(sampling_of(os.environ), exporting()) if traces else None
+        return Solo(config, tracer=tracer)
+    if traces:  # it is the members that export: say here what they would say
+        sampling_of(os.environ)
+        check_installed()
+    return Group(config, processes, traces=traces)
 
 
 def _scheme(certificate: Certificate | None) -> str:

@@ -7,6 +7,7 @@
         UnknownName(kind, ...)    a change that names a route or version the file does not have
       EditFailed(sentence)        the file system did not let us; the file is as it was
       CertificateRefused(...)     a certificate or key that no port can use
+      TracesRefused(sentence)     spans that cannot be exported from here
       Refusal(status, reason)     blame is the client's: the request cannot be served as it is
 
 A failure of a *worker* is no exception but a word, a :class:`Reason`: it travels through
@@ -126,6 +127,10 @@ class EditFailed(GatewayError):
 
 class CertificateRefused(GatewayError):
     """A certificate or key that no port can use; one sentence that says why and what to do."""
+
+
+class TracesRefused(GatewayError):
+    """Spans that cannot be exported; one sentence that says why and what to do."""
 
 
 class Refusal(GatewayError):

@@ -206,12 +206,13 @@ class Exchange:
 
     def _observe(
         self, status: int, reason: Reason | None, body: bytes | None = None, *, gone: bool = False
-    ) -> None:
+    ) -> Outcome:
         now, decision = self._live.clock(), self._decision
         waited, worked = now - self._started, now - self._sent_at
         bound = self._request.streamed or self._streaming is not None
         outcome = Outcome(decision, status, reason, gone, waited, worked, body, bound)
         self._serving.counts[decision.index].record(outcome)
+        return outcome
 
     # --- what the client and the clock do meanwhile
 
@@ -250,8 +251,7 @@ class Exchange:
             if self.abandon():  # it is the client that is late
                 self._client.cut()
             else:
-                slow = Refusal(408, "timeout", "the body came too slowly")
-                self._client.refuse(request, slow)
+                self._client.refuse(request, Refusal(408, "timeout", "the body came too slowly"))
             return
         sent = connection is not None
         self._leave()

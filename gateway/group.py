@@ -24,6 +24,7 @@ from gateway.archive import Archive, Epoch
 from gateway.backoff import Backoff
 from gateway.control import Channel, Message, pack, pair, write
 from gateway.counts import VersionCounts
+from gateway.exemplars import Row
 from gateway.ledger import Ledger
 from gateway.logs import Log, json_wanted
 from gateway.marks import SharedMarks, Slots
@@ -48,11 +49,13 @@ log = Log()
 class Group:
     """A :class:`gateway.plane.Plane` of several processes."""
 
-    def __init__(self, config: RoutingConfig, size: int) -> None:
+    def __init__(self, config: RoutingConfig, size: int, *, traces: bool = False) -> None:
+        """``traces``: members export spans, as their environment says."""
         self.archive = Archive()
         self.draining = False
         self.restarts = 0
         self._size = size
+        self._options = ["--traces"] if traces else []
         self._owners = count()
         self._reservation = Reservation((), ())
         self._members: list[Membership] = []
@@ -142,6 +145,9 @@ class Group:
             for member in self._members
         )
 
+    def exemplars(self) -> Mapping[tuple[str, ...], Row]:
+        return {}
+
     # --- the life of a member
 
     async def _keep(self) -> None:
@@ -178,7 +184,7 @@ class Group:
         ours, theirs = pair()
         # -P: the directory we were started in is not where our modules come from.
         command = [sys.executable, "-P", "-m", "gateway.member", str(theirs.fileno())]
-        command += ["--json"] if json_wanted() else []
+        command += self._options + (["--json"] if json_wanted() else [])
         with theirs:
             # A process group of its own: Ctrl-C is for the supervisor, which drains them all.
             process = subprocess.Popen(

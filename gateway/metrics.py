@@ -6,7 +6,7 @@ Every known series exists at 0 from the start, so a ratio over it is a number fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf
 
 from prometheus_client.core import (
@@ -16,7 +16,10 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
+from gateway.exemplars import Exemplar as Noted
+from gateway.exemplars import Row
 from gateway.model import FULL_WEIGHT
 from gateway.report import Histogram, Key, Report, VersionTotals
 
@@ -37,18 +40,25 @@ class GatewayMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """All metrics as of now."""
         report = self._report()
-        yield from _requests(report.versions)
+        yield from _requests(report.versions, report.state.exemplars)
         yield from _predictions(report)
         yield from _routes(report)
         yield from _config(report)
         yield from _processes(report)
+        yield CounterMetricFamily(
+            "canary_spans_dropped",
+            "Spans that were not exported: no room for them, or the collector did not take them.",
+            value=report.spans_dropped,
+        )
         yield from _certificates(report)
         build = GaugeMetricFamily("canary_build_info", "1; names this build.", labels=["version"])
         build.add_metric([self._version], 1)
         yield build
 
 
-def _requests(versions: Mapping[Key, VersionTotals]) -> Iterator[Metric]:
+def _requests(
+    versions: Mapping[Key, VersionTotals], exemplars: Mapping[Key, Row]
+) -> Iterator[Metric]:
     requests = CounterMetricFamily(
         "canary_requests",
         "Finished requests by the version that answered; code 499: the client left before.",
@@ -91,7 +101,7 @@ def _requests(versions: Mapping[Key, VersionTotals]) -> Iterator[Metric]:
         if role == "candidate":
             for reason, number in one.fallbacks.items():
                 fallbacks.add_metric([route, version, reason], number)
-        _add(waited, labels, one.waited)
+        _add(waited, labels, one.waited, exemplars.get(labels, ()))
         _add(worked, labels, one.worked)
     return iter((requests, errors, fallbacks, retries, refused, waited, worked))
 
@@ -230,10 +240,22 @@ def _histogram(name: str, documentation: str) -> HistogramMetricFamily:
     return HistogramMetricFamily(name, documentation, labels=_VERSION_LABELS)
 
 
-def _add(family: HistogramMetricFamily, labels: Key, histogram: Histogram) -> None:
+def _add(
+    family: HistogramMetricFamily,
+    labels: Key,
+    histogram: Histogram,
+    exemplars: Sequence[Noted | None] = (),
+) -> None:
+    """``exemplars`` by bucket, if there are any; they are told in OpenMetrics only."""
     total = 0
-    buckets: list[tuple[str, float]] = []
-    for bound, number in zip((*histogram.bounds, inf), histogram.buckets, strict=True):
+    buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
+    bounds, named = (*histogram.bounds, inf), exemplars or [None] * len(histogram.buckets)
+    for bound, number, noted in zip(bounds, histogram.buckets, named, strict=True):
         total += number
-        buckets.append(("+Inf" if bound == inf else str(bound), float(total)))
+        bucket = "+Inf" if bound == inf else str(bound), float(total)
+        if noted is None:
+            buckets.append(bucket)
+        else:
+            told = Exemplar({"trace_id": noted.trace}, noted.seconds, noted.at)
+            buckets.append((*bucket, told))
     family.add_metric(list(labels), buckets=buckets, sum_value=histogram.sum)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.archive import Archive, Epoch, Vocabulary
 from gateway.counts import CLIENT_GONE
 from gateway.errors import Problem
+from gateway.exemplars import Row
 from gateway.grid import (
     DRAWN_SCORE_BOUNDS,
     DURATION_BOUNDS,
@@ -70,6 +72,7 @@ class State:
     processes: tuple[Process, ...]
     restarts: int
     certificates: tuple[CertificateStatus, ...] = ()
+    exemplars: Mapping[Key, Row] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -170,6 +173,7 @@ _BY_WORD: Final = {
 _BY_LABEL: Final = {"labels", "drawn_labels"}
 _ROWS: Final = {"waited", "worked", "scores", "drawn_worked", "drawn_cut", "drawn_scores"}
 _PLAIN: Final = {"assigned", "bad", "gone"}
+DROPPED: Final[Name] = ("spans", "dropped")  # how spans that were lost are named in a ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,7 @@ class Report:
     epoch: Epoch
     versions: dict[Key, VersionTotals]
     refusals: dict[str, int]
+    spans_dropped: int
     present: Totals  # under the epoch in force, gauges included
     history: tuple[tuple[Epoch, dict[Key, VersionTotals]], ...]  # the newest last
     since: float  # when the file in force was taken
@@ -229,7 +234,8 @@ def gather(archive: Archive, state: State) -> Report:
     told = {key: versions[key] for key in ordered}
     now = versions_of(under_it, archive.vocabulary)
     present = archive.under(epochs[-1])
-    return Report(state, epochs[-1], told, refusals, present, history, since, now)
+    (dropped,) = totals.counts.get(DROPPED, [0])
+    return Report(state, epochs[-1], told, refusals, dropped, present, history, since, now)
 
 
 def versions_of(totals: Totals, vocabulary: Vocabulary) -> dict[Key, VersionTotals]:

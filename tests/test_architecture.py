@@ -26,14 +26,16 @@ PURE = {
             "edit",
             "ejection",
             "errors",
+            "exemplars",
             "gathering",
             "grid",
             "headers",
             "heads",
         ),
         *("ledger", "model", "observe", "offlimits", "predictions", "readiness", "recovery"),
-        *("report", "request", "room", "rounds", "run", "splice", "split", "status", "stream"),
-        *("table", "target", "uploads"),
+        *("report", "request", "room", "rounds", "run", "sampling", "span", "splice", "split"),
+        *("status", "stream"),
+        *("table", "target", "tracing", "uploads"),
     },
     "monitoring": {
         *("analysis.betting", "analysis.case", "analysis.constant", "analysis.drift"),
@@ -50,7 +52,7 @@ PURE = {
 WORLD = {
     *("asyncio", "ctypes", "mmap", "os", "pathlib", "random", "secrets", "selectors", "signal"),
     *("socket", "subprocess", "tempfile", "threading", "time", "logging", "prometheus_client"),
-    *("httptools", "httpx2", "ssl", "starlette", "uvicorn", "uvloop"),
+    *("httptools", "httpx2", "opentelemetry", "ssl", "starlette", "uvicorn", "uvloop"),
 }
 
 # Where a library may be imported; it is named here only if it has a place of its own.
@@ -63,6 +65,7 @@ PLACES = {
     "msgspec": {
         *("gateway.control", "gateway.observe", "gateway.predictions", "model_workers.*"),
     },
+    "opentelemetry": {"gateway.spans"},
     "prometheus_client": {
         *("gateway.admin", "gateway.app", "gateway.metrics"),
         *("monitoring.metrics", "monitoring.standing", "monitoring.tally"),
@@ -205,6 +208,7 @@ def test_rooms_are_small() -> None:
 
 
 HEAVY = {"sklearn", "skops", "numpy", "scipy", "pandas", "typer", "rich", "pygments", "httpx2"}
+HEAVY |= {"opentelemetry", "requests", "google"}
 CONTROL = {"pydantic", "yaml", "starlette", "uvicorn", "prometheus_client", "argparse"}
 
 
