@@ -153,9 +153,7 @@ async def serve(
     mounts: Sequence[Mount] = (),
     traces: bool = False,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, reload on SIGHUP; with a companion, if there is to be one, and
-    with what others serve on the admin port.
-    """
+    """Serve until SIGTERM or SIGINT, reload on SIGHUP; with a companion, if there is to be one."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     descriptors = raise_limit()
