@@ -27,13 +27,14 @@ PURE = {
             "ejection",
             "errors",
             "gathering",
+            "gauges",
             "grid",
             "headers",
             "heads",
         ),
         *("ledger", "model", "observe", "offlimits", "predictions", "readiness", "recovery"),
         *("report", "request", "room", "rounds", "run", "splice", "split", "status", "stream"),
-        *("table", "target", "uploads"),
+        *("table", "target", "uploads", "weights"),
     },
     "monitoring": {
         *("analysis.betting", "analysis.case", "analysis.constant", "analysis.effects"),
@@ -63,7 +64,8 @@ PLACES = {
         *("gateway.control", "gateway.observe", "gateway.predictions", "model_workers.*"),
     },
     "prometheus_client": {
-        *("gateway.admin", "gateway.app", "gateway.metrics"),
+        *("gateway.admin", "gateway.app", "gateway.exposition", "gateway.metrics"),
+        "gateway.upkeep",
         *("monitoring.metrics", "monitoring.tally"),
     },
     "pydantic": {
