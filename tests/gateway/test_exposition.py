@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from gateway.exposition import expose, prefers_openmetrics, unit_of
 
 OPENMETRICS = "application/openmetrics-text"
-# What they send: Prometheus 2.42, recorded, and 3.5, by its scrape protocols as they are by default.
+# What they send: Prometheus 2.42, recorded, and 3.5, by the scrape protocols it has by default.
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"

@@ -194,7 +194,7 @@ def test_what_left_the_file_is_told_no_more() -> None:
     served.plane.put(compile_table(after))
     series = served.series()
 
-    assert {word: named(series, word) for word in gone} == dict.fromkeys(gone, [])
+    assert [word for word in gone if named(series, word)] == []
     assert [dict(labels) for name, labels in series if name == "canary_config_info"] == [
         {"hash": "two"}
     ]
@@ -261,7 +261,12 @@ def test_the_overhead_of_all_versions_is_that_of_their_route() -> None:
     }
 
     assert counted == {
-        **{"5e-05": 1, "0.0001": 1, "0.0005": 2, "0.001": 3, "0.05": 4, "+Inf": 5},
+        "5e-05": 1,
+        "0.0001": 1,
+        "0.0005": 2,
+        "0.001": 3,
+        "0.05": 4,
+        "+Inf": 5,
     }
     total = 0.00005 + 0.0004 + 0.0009 + 7.0 + 0.03
     found = served.value("canary_gateway_overhead_seconds_sum", route="iris")
