@@ -12,7 +12,6 @@ from http import HTTPStatus
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -25,6 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.access import refusal
 from gateway.credential import Token
 from gateway.errors import Refusal
+from gateway.exposition import expose
 from gateway.plane import Plane
 from gateway.reloader import Reloader
 from gateway.report import Report
@@ -79,8 +79,8 @@ def create_admin(
     """
 
     async def metrics(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), headers={"Content-Type": content_type})
+        content_type, text = expose(registry, ",".join(request.headers.getlist("accept")))
+        return Response(text, headers={"Content-Type": content_type})
 
     async def healthy(request: Request) -> Response:
         return PlainTextResponse("healthy\n")

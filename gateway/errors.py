@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
+from typing import Final
 
 
 class Reason(StrEnum):
@@ -51,6 +52,13 @@ _STATUS = {
     Reason.UPSTREAM_5XX: 502,
     Reason.SHED: 503,
 }
+
+
+# Why a request is refused before any version is asked; a closed set, as of a label ``reason``.
+REFUSED: Final = (
+    *("bad_request", "body_too_large", "head_too_large", "no_route", "shed", "target_too_long"),
+    *("timeout", "unknown_version"),
+)
 
 
 class GatewayError(Exception):

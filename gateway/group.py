@@ -82,7 +82,7 @@ class Group:
 
     async def start(self, wanted: Address) -> Address:
         self._reservation = reserve(wanted)
-        self._keepers = [asyncio.create_task(self._keep()) for _ in range(self._size)]
+        self._keepers = [asyncio.create_task(self._keep(number)) for number in range(self._size)]
         if not await self._until(lambda: self._serving() == self._size, START_LIMIT):
             log.error("not every process serves yet", serving=self._serving(), of=self._size)
         return self._reservation.addresses[0]
@@ -136,6 +136,7 @@ class Group:
     def processes(self) -> tuple[Process, ...]:
         return tuple(
             Process(
+                member.number,
                 member.process.pid,
                 member.since,
                 member.restarts,
@@ -150,12 +151,12 @@ class Group:
 
     # --- the life of a member
 
-    async def _keep(self) -> None:
+    async def _keep(self, number: int) -> None:
         """One place in the group: a process, its successor, and so on."""
         pause, restarts = 0.0, 0
         while not self.draining:
             started = monotonic()
-            member = self._spawn(restarts)
+            member = self._spawn(number, restarts)
             code = await self._outlive(member)
             if not self.draining:
                 pause = SUCCESSION.after(monotonic() - started, pause)
@@ -180,7 +181,7 @@ class Group:
         self._changed.set()
         return code
 
-    def _spawn(self, restarts: int) -> Membership:
+    def _spawn(self, number: int, restarts: int) -> Membership:
         ours, theirs = pair()
         # -P: the directory we were started in is not where our modules come from.
         command = [sys.executable, "-P", "-m", "gateway.member", str(theirs.fileno())]
@@ -190,7 +191,7 @@ class Group:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), process_group=0
             )
-        member = Membership(next(self._owners), restarts, time(), process)
+        member = Membership(next(self._owners), number, restarts, time(), process)
         member.channel = Channel(ours, partial(self._heard, member), partial(self._lost, member))
         self._members.append(member)
         return member

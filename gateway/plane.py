@@ -168,7 +168,7 @@ class Solo:
 
     def processes(self) -> tuple[Process, ...]:
         answered = self.archive.answered(_OWNER)
-        return (Process(os.getpid(), self._since, 0, answered, self.generation),)
+        return (Process(0, os.getpid(), self._since, 0, answered, self.generation),)
 
     def exemplars(self) -> Mapping[tuple[str, ...], Row]:
         return self._exemplars.rows

@@ -108,9 +108,9 @@ class SpannedExchange(TracedExchange):
         return found
 
     def _observe(
-        self, status: int, reason: Reason | None, body: bytes | None = None, *, gone: bool = False
+        self, status: int, reason: Reason | None, body: bytes | None = None, worked: float = 0.0
     ) -> Outcome:
-        outcome = super()._observe(status, reason, body, gone=gone)
+        outcome = super()._observe(status, reason, body, worked)
         if outcome.status or outcome.gone:
             self._close(outcome.reason)
             self._end(outcome.status, outcome.reason or "", outcome.decision, gone=outcome.gone)

@@ -34,9 +34,9 @@ class TracedExchange(Exchange):
         self._trace = trace
 
     def _observe(
-        self, status: int, reason: Reason | None, body: bytes | None = None, *, gone: bool = False
+        self, status: int, reason: Reason | None, body: bytes | None = None, worked: float = 0.0
     ) -> Outcome:
-        outcome = super()._observe(status, reason, body, gone=gone)
+        outcome = super()._observe(status, reason, body, worked)
         if outcome.status or outcome.gone:  # else another version takes over
             self._exemplars.note(outcome.decision, outcome.seconds, self._trace)
         return outcome

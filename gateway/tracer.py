@@ -11,7 +11,7 @@ from gateway.exemplars import Exemplars
 from gateway.ledger import Ledger
 from gateway.listener import Kind
 from gateway.logs import Log
-from gateway.report import DROPPED
+from gateway.gauges import DROPPED
 from gateway.sampling import Sampling
 from gateway.spanned import SpannedConnection
 from gateway.spool import Export, Spool

@@ -16,9 +16,9 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from gateway.exposition import expose
 from gateway.model import Event, Route
 from monitoring.analysis.saved import SAVED
 from monitoring.analysis.verdict import Kind, Verdict
@@ -188,8 +188,7 @@ class Metrics(Collector):
 
     def render(self, accept: str) -> tuple[str, bytes]:
         """Content type and text, as the field Accept asks for."""
-        encode, content_type = choose_encoder(accept)
-        return content_type, encode(self._registry)
+        return expose(self._registry, accept)
 
     def describe(self) -> Iterable[Metric]:
         """Nothing beforehand: what there is to tell depends on the file."""

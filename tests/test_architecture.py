@@ -28,14 +28,14 @@ PURE = {
             "errors",
             "exemplars",
             "gathering",
+            "gauges",
             "grid",
             "headers",
             "heads",
         ),
         *("ledger", "model", "observe", "offlimits", "predictions", "readiness", "recovery"),
         *("report", "request", "room", "rounds", "run", "sampling", "span", "splice", "split"),
-        *("status", "stream"),
-        *("table", "target", "tracing", "uploads"),
+        *("status", "stream", "table", "target", "tracing", "uploads", "weights"),
     },
     "monitoring": {
         *("analysis.betting", "analysis.case", "analysis.constant", "analysis.drift"),
@@ -67,7 +67,8 @@ PLACES = {
     },
     "opentelemetry": {"gateway.spans"},
     "prometheus_client": {
-        *("gateway.admin", "gateway.app", "gateway.metrics"),
+        *("gateway.admin", "gateway.app", "gateway.exposition", "gateway.metrics"),
+        "gateway.upkeep",
         *("monitoring.metrics", "monitoring.standing", "monitoring.tally"),
     },
     "pydantic": {

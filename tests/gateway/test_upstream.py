@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -65,6 +66,7 @@ class Side:
         self.told: list[Any] = []
         self.transport = Transport()
         self.gathering = Gathering(Backlog())
+        self.clock, self.read_at = perf_counter, 0.0
         self.connection = UpstreamConnection(self)
         self.connection.connection_made(self.transport)  # type: ignore[arg-type]
         self._slow = slow

@@ -35,13 +35,6 @@ METRIC = re.compile(r"\b(?:canary_\w+|\w+:canary_\w+:\w+|up)\b(?!\s*\()")
 WINDOWS = ("1m", "5m", "1h")
 TARGET = {"job", "instance"}  # Prometheus' own
 # What the gateway is to tell as well.
-AGREED = {
-    "canary_circuit_open": {"route", "version", "endpoint"},
-    "canary_gateway_overhead_seconds_bucket": {"route", "le"},
-    "canary_gateway_overhead_seconds_count": {"route"},
-    "canary_process_cpu_seconds_total": {"process"},
-}
-
 each_alert = pytest.mark.parametrize(
     "alert", ALERTS, ids=[f"{one['alert']}-{one['labels']['severity']}" for one in ALERTS]
 )
@@ -68,7 +61,7 @@ def told() -> dict[str, set[str]]:
         for family in text_string_to_metric_families(text.decode()):
             for sample in family.samples:
                 labels[sample.name] |= set(sample.labels)
-    return {**AGREED, **labels, "up": set()}
+    return {**labels, "up": set()}
 
 
 TOLD = told()
