@@ -235,11 +235,8 @@ def gather(archive: Archive, state: State) -> Report:
     totals = archive.total()
     current = epochs[-1].versions()
     since, under_it = archive.since_taken()
-    versions = {
-        key: counted
-        for key, counted in versions_of(totals, archive.vocabulary).items()
-        if key[:2] in current
-    }
+    every = versions_of(totals, archive.vocabulary)
+    versions = {key: counted for key, counted in every.items() if key[:2] in current}
     refused = {name[1]: row[0] for name, row in totals.counts.items() if name[0] == "refused"}
     refusals = dict.fromkeys(REFUSED, 0) | refused
     overhead = {

@@ -8,10 +8,10 @@ from functools import partial
 from typing import Final
 
 from gateway.exemplars import Exemplars
+from gateway.gauges import DROPPED
 from gateway.ledger import Ledger
 from gateway.listener import Kind
 from gateway.logs import Log
-from gateway.gauges import DROPPED
 from gateway.sampling import Sampling
 from gateway.spanned import SpannedConnection
 from gateway.spool import Export, Spool

@@ -141,6 +141,7 @@ def expected_at_zero() -> set[tuple[str, frozenset[tuple[str, str]]]]:
         found.append(("canary_refused_requests_total", {"reason": reason}))
     found += [("canary_config_reloads_total", {"result": one}) for one in ("success", "failure")]
     found.append(("canary_process_restarts_total", {}))
+    found.append(("canary_spans_dropped_total", {}))
     return {(name, frozenset(labels.items())) for name, labels in found}
 
 

@@ -34,7 +34,6 @@ NAMES = sorted({alert["alert"] for alert in ALERTS})
 METRIC = re.compile(r"\b(?:canary_\w+|\w+:canary_\w+:\w+|up)\b(?!\s*\()")
 WINDOWS = ("1m", "5m", "1h")
 TARGET = {"job", "instance"}  # Prometheus' own
-# What the gateway is to tell as well.
 each_alert = pytest.mark.parametrize(
     "alert", ALERTS, ids=[f"{one['alert']}-{one['labels']['severity']}" for one in ALERTS]
 )
