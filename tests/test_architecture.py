@@ -77,7 +77,10 @@ PLACES = {
     "sklearn": {"model_workers.*"},
     "skops": {"model_workers.*"},
     "ssl": {"gateway.certificate", "gateway.tls"},
-    "starlette": {"gateway.admin", "model_workers.*", "monitoring.metrics_port"},
+    "starlette": {
+        *("gateway.admin", "model_workers.*"),
+        *("monitoring.alert_log", "monitoring.metrics_port"),
+    },
     "typer": {"monitoring.cli", "monitoring.commands.*"},
     "uvicorn": {"gateway.admin_port", "model_workers.*"},
     "uvloop": {"gateway.__main__", "gateway.member"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
@@ -21,6 +22,11 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
         one.down()
 
 
+def alerted(composed: Composed, name: str) -> list[dict[str, Any]]:
+    """What Alertmanager has sent of an alert."""
+    return [line for line in composed.said("alerts", "alert firing") if line["alertname"] == name]
+
+
 @pytest.fixture(scope="package")
 def told(composed: Composed) -> Told:
     """Healthy traffic, then the candidate of breast-cancer fails and is taken out."""
@@ -28,6 +34,8 @@ def told(composed: Composed) -> Told:
     load = Load(free_port("gateway", 8080))
     load.start()
     try:
+        counted = 'canary_rollbacks_total{route="breast-cancer", version="v2", reason="errors"}'
+        eventually(lambda: composed.value(counted) == 0, "Prometheus asked the controller")
         drawn = 'count(route_version:canary_requests_assigned:ratio_rate1m{version="v2"} > 0)'
         eventually(lambda: composed.value(drawn) == 2, "both candidates were drawn and recorded")
         faults = composed.url("breast-cancer-v2", 8100, "/faults")
@@ -35,6 +43,8 @@ def told(composed: Composed) -> Told:
         eventually(lambda: not composed.weight("breast-cancer", "v2"), "the candidate is out")
         changed = 'canary_route_weight_ratio{route="breast-cancer", version="v2"} == 0'
         eventually(lambda: composed.value(changed) is not None, "Prometheus knows it is out")
+        eventually(lambda: composed.value(counted) == 1, "Prometheus knows who took it out")
+        eventually(lambda: alerted(composed, "CanaryRolledBack"), "people were told")
     finally:
         load.end()
     total = sum(load.seen.values())
