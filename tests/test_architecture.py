@@ -36,7 +36,8 @@ PURE = {
         *("table", "target", "uploads"),
     },
     "monitoring": {
-        *("analysis.betting", "analysis.case", "analysis.constant", "analysis.effects"),
+        *("analysis.betting", "analysis.case", "analysis.constant", "analysis.drift"),
+        "analysis.effects",
         *("analysis.errors", "analysis.rounds", "analysis.saved"),
         *("analysis.guards", "analysis.interval", "analysis.latency", "analysis.lenience"),
         *("analysis.margin", "analysis.mixture", "analysis.predictions", "analysis.question"),
@@ -67,7 +68,7 @@ PLACES = {
     },
     "prometheus_client": {
         *("gateway.admin", "gateway.app", "gateway.metrics"),
-        *("monitoring.metrics", "monitoring.tally"),
+        *("monitoring.metrics", "monitoring.standing", "monitoring.tally"),
     },
     "pydantic": {
         *("gateway.config.judgement", "gateway.config.parsing", "gateway.config.scalars"),

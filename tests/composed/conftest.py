@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -22,9 +21,10 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
         one.down()
 
 
-def alerted(composed: Composed, name: str) -> list[dict[str, Any]]:
-    """What Alertmanager has sent of an alert."""
-    return [line for line in composed.said("alerts", "alert firing") if line["alertname"] == name]
+def alerted(composed: Composed, route: str) -> bool:
+    """Whether Alertmanager has told of a rollback there."""
+    told = composed.said("alerts", "alert firing")
+    return any((one["alertname"], one.get("route")) == ("CanaryRolledBack", route) for one in told)
 
 
 @pytest.fixture(scope="package")
@@ -45,7 +45,9 @@ def told(composed: Composed) -> Told:
         changed = 'canary_route_weight_ratio{route="breast-cancer", version="v2"} == 0'
         eventually(lambda: composed.value(changed) is not None, "Prometheus knows it is out")
         eventually(lambda: composed.value(counted) == 1, "Prometheus knows who took it out")
-        eventually(lambda: alerted(composed, "CanaryRolledBack"), "people were told")
+        out = 'canary_rollout_phase{route="breast-cancer", version="v2", phase="rolled_back"}'
+        eventually(lambda: composed.value(out) == 1, "Prometheus knows that it is over")
+        eventually(lambda: alerted(composed, "breast-cancer"), "people were told")
         load.end()
         rare(composed, load)
     finally:

@@ -29,6 +29,14 @@ def known(composed: Composed, **labels: str) -> dict[str, Any]:
     return found
 
 
+def state(composed: Composed, **labels: str) -> str:
+    """``active`` or ``suppressed``, once Alertmanager has made up its mind."""
+    eventually(
+        lambda: known(composed, **labels)["status"]["state"] != "unprocessed", "it was looked at"
+    )
+    return str(known(composed, **labels)["status"]["state"])
+
+
 def heard(composed: Composed, route: str) -> dict[str, str]:
     """Who was told of which alerts of a route."""
     return {
@@ -52,10 +60,7 @@ def test_after_a_rollback_nobody_hears_of_what_led_to_it(composed: Composed) -> 
     send(composed, {"alertname": "CanaryRolledBack", "severity": "info"} | where)
     send(composed, worse | where, worse | where | {"version": "v3"})
 
-    eventually(
-        lambda: known(composed, **worse, **where)["status"]["state"] == "suppressed",
-        "it is inhibited",
-    )
+    eventually(lambda: state(composed, **worse, **where) == "suppressed", "it is inhibited")
     assert known(composed, **worse, **where | {"version": "v3"})["status"]["inhibitedBy"] == []
     eventually(lambda: len(heard(composed, "inhibited")) == 2, "the others are heard of")
     told = composed.said("alerts", "alert firing")
@@ -65,3 +70,30 @@ def test_after_a_rollback_nobody_hears_of_what_led_to_it(composed: Composed) -> 
         if line.get("route") == "inhibited"
         if line["alertname"] == "CanaryErrorRatioAboveStable"
     } == {"v3"}
+
+
+def test_a_stable_version_that_is_down_is_heard_of_whatever_was_rolled_back(
+    composed: Composed,
+) -> None:
+    where = {"route": "stable-is-down", "version": "v2"}
+    down = {"alertname": "CanaryUpstreamDown"} | where
+    send(composed, {"alertname": "CanaryRolledBack", "severity": "info"} | where)
+    eventually(lambda: heard(composed, "stable-is-down"), "the rollback is known")
+    send(composed, down | {"severity": "page"}, down | {"severity": "ticket"})
+
+    assert state(composed, **down, severity="page") == "active"
+    assert state(composed, **down, severity="ticket") == "suppressed"
+
+
+def test_while_the_gateway_is_gone_nobody_hears_of_what_follows_from_it(
+    composed: Composed,
+) -> None:
+    gone = {"alertname": "CanaryGatewayDown", "severity": "page", "route": "gone"}
+    follows = {"alertname": "CanaryRouteWithoutTraffic", "severity": "ticket", "route": "other"}
+    remains = {"alertname": "CanaryControllerDown", "severity": "page", "route": "other"}
+    send(composed, gone)
+    eventually(lambda: heard(composed, "gone"), "that it is gone is known")
+    send(composed, follows, remains)
+
+    assert state(composed, **follows) == "suppressed"
+    assert state(composed, **remains) == "active"

@@ -483,6 +483,25 @@ def test_an_alert_goes_where_its_severity_says(severity: str, receiver: str) -> 
     assert routed.stdout.strip() == receiver, routed.stderr
 
 
+def test_what_silences_and_what_is_silenced_are_alerts_that_exist() -> None:
+    written = (PROMETHEUS / "alerts.yml").read_text()
+    alerts = set(re.findall(r"- alert: (\w+)", written))
+    rules = (ALERTMANAGER / "alertmanager.yml").read_text().partition("inhibit_rules:")[2]
+    named = set(re.findall(r"\bCanary\w+", rules))
+
+    assert len(named) > 5
+    assert named <= alerts
+
+
+def test_every_alert_has_a_severity_that_has_a_receiver() -> None:
+    written = (PROMETHEUS / "alerts.yml").read_text()
+    severities = set(re.findall(r"severity: (\w+)", written))
+    matched = re.findall(r'severity="(\w+)"', (ALERTMANAGER / "alertmanager.yml").read_text())
+
+    assert {"page", "ticket", "info"} >= severities
+    assert severities <= set(matched)
+
+
 def amtool(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Without Debian's package `prometheus-alertmanager` (tests/packages.txt) this fails, on
     purpose.
