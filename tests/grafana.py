@@ -15,17 +15,7 @@ DASHBOARDS: dict[str, dict[str, Any]] = {
 }
 METRIC = re.compile(r"\b(?:canary_\w+|\w+:canary_\w+:\w+)")
 # Asked for already, and told by nobody yet: a name is struck out here when it is told.
-AWAITED = {
-    "canary_circuit_open",
-    "canary_gateway_overhead_seconds_bucket",
-    "canary_prediction_drift",
-    "canary_process_cpu_seconds_total",
-    "canary_process_open_fds",
-    "canary_process_resident_memory_bytes",
-    "canary_route_effective_weight_ratio",
-    "canary_sample_ratio_pvalue",
-    "canary_time_to_first_byte_seconds_bucket",
-}
+AWAITED: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)

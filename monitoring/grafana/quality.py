@@ -115,8 +115,8 @@ def predictions() -> list[Json]:
         ),
         plot(
             "Drift of the predictions",
-            "How far the candidate's predictions are from stable's: population stability index, "
-            "Jensen-Shannon divergence, Kolmogorov-Smirnov distance. Differences, not proof.",
+            "How far the candidate's predictions are from stable's, less what is chance: "
+            "population stability index, Jensen-Shannon divergence, Kolmogorov-Smirnov distance.",
             "none",
             target(
                 largest("version, statistic", "canary_prediction_drift"),

@@ -134,8 +134,8 @@ def _split() -> list[Json]:
         ),
         plot(
             "Split: in effect",
-            "The share each version really gets once endpoints that are down or left out are taken "
-            "into account. Dashed: the configured one.",
+            "Dotted: the share that the serving processes draw by. It parts from the configured "
+            "one, dashed, only while a new file has not reached all of them.",
             "percentunit",
             target(_CONFIGURED, "{{role}} {{version}} configured"),
             target(_EFFECTIVE, "{{role}} {{version}} effective"),
@@ -144,8 +144,8 @@ def _split() -> list[Json]:
         ),
         plot(
             "Sample ratio: p-value",
-            "How likely draws as uneven as these are if requests are shared as the weights say. "
-            "Below a thousandth: believe neither the split nor the verdict.",
+            "How likely draws as uneven as these are if requests are shared as the weights say, "
+            "however often one looks. Below a thousandth: believe neither split nor verdict.",
             "none",
             target(f"min by (route) (canary_sample_ratio_pvalue{{{ROUTE}}})", "p-value"),
             log=True,

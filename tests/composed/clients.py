@@ -42,6 +42,7 @@ class Load(threading.Thread):
     def __init__(self, port: int) -> None:
         super().__init__(daemon=True)
         self.answers: list[Answer] = []
+        self.refused: Counter[str] = Counter()  # by the reason that the gateway gave
         self._connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         self._ended = threading.Event()
 
@@ -85,6 +86,11 @@ class Load(threading.Thread):
         self.answers.append(
             Answer(route, version, who, how, answer.status, label, score, seconds, least)
         )
+
+    def ask_nobody(self) -> None:
+        """Ask where no route leads."""
+        self._connection.request("POST", "/nowhere", "{}")
+        self.refused[json.loads(self._connection.getresponse().read())["reason"]] += 1
 
     def end(self) -> None:
         """No more by itself; it can still be told to ask."""
@@ -131,3 +137,4 @@ def rare(composed: Composed, load: Load) -> None:
         with fault(composed, worker, plan):
             for each in range(number):
                 load.ask("iris", each, FORCED, least=least)
+    load.ask_nobody()

@@ -10,9 +10,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil, inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.composed.clients import FORCED, Answer
 
@@ -37,15 +37,17 @@ def of_version(version: str, **more: str) -> Labels:
 
 @dataclass(frozen=True)
 class Facts:
-    """What happened on a route. ``weights`` is what the file says in the end; ``more`` is how many
-    requests gave way to stable and were then drawn anew, as the file had just changed.
+    """What happened on a route. ``more`` requests gave way to stable and were then drawn anew, as
+    the file had just changed. ``edits`` are the history's rows of changes, of all routes.
     """
 
     route: str
     answers: list[Answer]
-    weights: Mapping[str, float]
-    more: int = 0
-    changes: list[tuple[str, dict[str, Range]]] = field(default_factory=list)
+    weights: Mapping[str, float]  # in the end
+    generation: str  # in the end
+    more: int
+    edits: list[dict[str, Any]]
+    refused: Mapping[str, int]  # by reason, of all routes
 
     def answered(self, *names: str) -> Counter[tuple[str, ...]]:
         """Answers by what the client knows of them."""
@@ -198,8 +200,8 @@ def latency_buckets(which: str) -> Truth:
 
 
 def quantile(share: float, *, in_worker: bool = False) -> Truth:
-    """Between the bounds of the buckets in which it lies by the longest that each can have taken and
-    by the least.
+    """Between the bounds of the buckets in which it lies by the least that each can have taken and
+    by the longest.
     """
 
     def expected(facts: Facts) -> Expected:
@@ -215,6 +217,16 @@ def quantile(share: float, *, in_worker: bool = False) -> Truth:
             )
             for version, some in found.items()
         }
+
+    return Truth(expected)
+
+
+def overhead(share: float) -> Truth:
+    """Some of what the clients waited."""
+
+    def expected(facts: Facts) -> Expected:
+        waited = [one.seconds for one in facts.answers]
+        return {by(route=facts.route): (1e-9, bucket(share, waited)[1])}
 
     return Truth(expected)
 

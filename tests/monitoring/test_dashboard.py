@@ -88,7 +88,7 @@ def told() -> set[str]:
             port="data", expires=2e9, replaced=0, refused=0, in_use=None
         )
         state = replace(report.state, certificates=(certificate,))
-        report = replace(report, state=state, refusals={"no_route": 1})
+        report = replace(report, state=state)
         registry = CollectorRegistry()
         registry.register(GatewayMetrics(lambda report=report: report, "0"))
         controller = Metrics("0")
