@@ -27,7 +27,7 @@ _CONFIGURED: Final = f"route_version:canary_route_weight:ratio{{{CHOSEN}}}"
 _EFFECTIVE: Final = f"""max by ({VERSION}) (
   canary_route_effective_weight_ratio{{{CHOSEN}}}
   * on (instance, job, route, version) group_left (role)
-  (canary_requests_in_flight >= bool 0)
+  (canary_requests_in_flight{{{CHOSEN}}} >= bool 0)
 )"""
 _NAMED: Final = "{{version}}"
 

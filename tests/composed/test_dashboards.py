@@ -42,14 +42,14 @@ QUERIES = {query.name: query for query in shown()}
 each_route = pytest.mark.parametrize("route", ROUTES)
 
 
-def filled(query: str, route: str, window: float) -> str:
-    """As Grafana sends it, all versions chosen."""
+def filled(query: str, route: str, window: float, version: str = ".+") -> str:
+    """As Grafana sends it; all versions are chosen if none is named."""
     for variable, value in (
         ("$__rate_interval", f"{round(window * 1000)}ms"),
         ("$__range", f"{round(window * 1000)}ms"),
         ("$__interval", f"{round(STEP * 1000)}ms"),
         ("$route", route),
-        ("$version", ".+"),
+        ("$version", version),
     ):
         query = query.replace(variable, value)
     assert not re.search(r"\$\D", query)
@@ -65,12 +65,12 @@ def last_scrape(composed: Composed, told: Told, query: Query) -> float:
 
 
 def at_the_end(
-    composed: Composed, told: Told, query: Query, route: str
+    composed: Composed, told: Told, query: Query, route: str, version: str = ".+"
 ) -> tuple[dict[Labels, float], float]:
     """What a panel shows of the whole story, and the length of the story in seconds."""
     end = last_scrape(composed, told, query)
     window = round(end - told.began + 5, 3)  # begins before the first request
-    text = filled(query.expr, route, window)
+    text = filled(query.expr, route, window, version)
     found = composed.prometheus("query", query=text, time=f"{end:.3f}")["result"]
     return {labels(each): float(each["value"][1]) for each in found}, window
 
@@ -161,6 +161,21 @@ def test_every_panel_shows_something_of_the_story(
         assert {each["metric"]["role"] for each in drawn} == {"stable", "candidate"}
 
 
+@pytest.mark.parametrize("name", [name for name in TRUTHS if "$version" in QUERIES[name].expr])
+def test_a_chosen_version_is_shown_as_among_all(composed: Composed, told: Told, name: str) -> None:
+    """And alone, where what is shown tells versions apart."""
+    query = QUERIES[name]
+    unless_awaited(query)
+    if not re.search(r"\{\{(version|assigned)\}\}", query.legend):
+        return
+    among_all, _ = at_the_end(composed, told, query, "iris")
+    alone, _ = at_the_end(composed, told, query, "iris", "v2")
+
+    assert {dict(each).get("version", dict(each).get("assigned")) for each in alone} <= {"v2"}
+    for each, value in alone.items():
+        assert differences({each: value}, {each: among_all[each]}) == {}
+
+
 @pytest.mark.parametrize("name", SILENT)
 def test_prometheus_takes_a_query_of_what_does_not_happen_here(
     composed: Composed, told: Told, name: str
@@ -227,21 +242,18 @@ def test_every_change_is_marked_on_the_plots_with_what_it_was(
     composed: Composed, told: Told, page: str
 ) -> None:
     found = {
-        query.place: [
-            labels(each) - {("route", "breast-cancer")}
-            for each in over_time(composed, told, query, "breast-cancer")
-        ]
+        query.place: [labels(each) for each in over_time(composed, told, query, "breast-cancer")]
         for query in marked()
         if query.page == page
     }
 
-    changes = {
-        by(version="v1", **{"from": "90", "to": "100"}),
-        by(version="v2", **{"from": "10", "to": "0"}),
+    stable, candidate = ({"route": "breast-cancer", "version": each} for each in ("v1", "v2"))
+    assert set(found["Weight changes"]) == {
+        by(**stable, **{"from": "90", "to": "100"}),
+        by(**candidate, **{"from": "10", "to": "0"}),
     }
-    assert set(found["Weight changes"]) == changes
-    assert found["Rollbacks"] == [by(version="v2", reason="errors")]
-    assert by(version="v2", verdict="Failed", reason="errors") in found["Verdict changes"]
+    assert found["Rollbacks"] == [by(**candidate, reason="errors")]
+    assert by(**candidate, verdict="Failed", reason="errors") in found["Verdict changes"]
     assert found["Reloads"] == [by(result="success")]
 
 

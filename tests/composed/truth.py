@@ -222,10 +222,10 @@ def quantile(share: float, *, in_worker: bool = False) -> Truth:
 
 
 def overhead(share: float) -> Truth:
-    """Some of what the clients waited."""
+    """Some of what the clients waited, less what the workers are known to have waited."""
 
     def expected(facts: Facts) -> Expected:
-        waited = [one.seconds for one in facts.answers]
+        waited = [one.seconds - one.least for one in facts.answers]
         return {by(route=facts.route): (1e-9, bucket(share, waited)[1])}
 
     return Truth(expected)

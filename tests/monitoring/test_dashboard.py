@@ -21,6 +21,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from gateway.config import parse
 from gateway.metrics import GatewayMetrics
@@ -74,19 +76,18 @@ each_query = pytest.mark.parametrize(
 )
 
 
-def told() -> set[str]:
-    """The name of every sample of gateway and controller, the gateway with all it can have."""
+@cache
+def samples() -> tuple[Sample, ...]:
+    """Every sample of gateway and controller, the gateway with all it can have."""
     config = parse(ROUTING.read_bytes())
     several = make_config(
         {"v1": ("http://127.0.0.1:1", "http://127.0.0.1:2"), "v2": "http://127.0.0.1:3"},
         prediction=make_prediction(score="/scores/0"),
     )
-    names = set()
+    found: list[Sample] = []
     for each in (config, with_readiness(several)):
         report = make_report(each)
-        certificate = CertificateStatus(
-            port="data", expires=2e9, replaced=0, refused=0, in_use=None
-        )
+        certificate = CertificateStatus("data", 2e9, in_use=True, replaced=0, refused=0)
         state = replace(report.state, certificates=(certificate,))
         report = replace(report, state=state)
         registry = CollectorRegistry()
@@ -94,9 +95,20 @@ def told() -> set[str]:
         controller = Metrics("0")
         controller.known(each.routes)
         for text in (generate_latest(registry).decode(), controller.render("")[1].decode()):
-            families = text_string_to_metric_families(text)
-            names |= {sample.name for family in families for sample in family.samples}
-    return names
+            for family in text_string_to_metric_families(text):
+                found += family.samples
+    return tuple(found)
+
+
+def told() -> set[str]:
+    """The name of every sample of gateway and controller."""
+    return {sample.name for sample in samples()}
+
+
+def names_with(label: str) -> set[str]:
+    """What has such a label, rules included."""
+    by_rule = {name for name in recorded() if label in name.partition(":")[0].split("_")}
+    return {sample.name for sample in samples() if label in sample.labels} | by_rule
 
 
 def recorded() -> set[str]:
@@ -320,6 +332,18 @@ def test_a_histogram_is_summed_by_its_bounds(asked: list[Query]) -> None:
     for query in asked:
         if "_bucket" in query.expr:
             assert re.search(r"sum by \([^)]*\ble\)", query.expr), query
+
+
+@each_query
+def test_a_query_is_about_the_chosen_route_wherever_there_are_several(asked: list[Query]) -> None:
+    """In each of its parts: where one is not, the others may hide it."""
+    several = names_with("route")
+    for query in asked:
+        about = '{route=~"$route"' if query.page == "gateway" else '{route="$route"'
+        for found in METRIC.finditer(query.expr):
+            if found[0] not in AWAITED:
+                chosen = query.expr[found.end() :].startswith(about)
+                assert chosen == (found[0] in several), query
 
 
 @each_query
