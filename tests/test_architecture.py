@@ -47,6 +47,9 @@ PURE = {
         *("analysis.verdict", "analysis.words", "acting", "docket", "evidence", "explanation"),
         *("record", "replay", "rollout", "rollout.diagram", "rollout.position", "rollout.rules"),
         *("chain", "rollout.watch", "verbs", "windows"),
+        *("grafana", "grafana.health", "grafana.look", "grafana.marks", "grafana.page"),
+        *("grafana.panels", "grafana.promql", "grafana.quality", "grafana.rollout"),
+        *("grafana.route", "grafana.upkeep"),
     },
 }
 WORLD = {

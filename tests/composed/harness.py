@@ -17,22 +17,22 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
-from http.client import HTTPConnection
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import yaml
 
 from gateway.config import parse
+
+if TYPE_CHECKING:
+    from tests.composed.clients import Load
 from tests.sockets.peers import Worker, answering
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +52,6 @@ SECRETS = "/run/secrets"  # where a service finds them
 TOKEN = "token-of-the-composed-0123456789"
 # Where alerts wait: for how long they must hold, and to be sent together.
 WAITS = r"\b(for|group_wait|group_interval): (\d+)(s|m)\b"
-ROWS = {"breast-cancer": [1.0] * 30, "iris": [5.1, 3.5, 1.4, 0.2]}
 
 
 def eventually(holds: Callable[[], Any], what: str) -> None:
@@ -272,36 +271,6 @@ class Composed:
         """The lines of a service's log that tell of this event."""
         lines = (json.loads(line) for line in self.log(name).splitlines() if line[:1] == "{")
         return [line for line in lines if line.get("event") == event]
-
-
-# --- traffic, and what its clients saw
-
-
-class Load(threading.Thread):
-    """Asks both routes in turn until told to stop, and counts the answers it got."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(daemon=True)
-        self.seen: Counter[tuple[str, str, str]] = Counter()  # route, version, assignment
-        self.statuses: Counter[int] = Counter()
-        self._connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-        self._ended = threading.Event()
-
-    def run(self) -> None:
-        while not self._ended.wait(0.002):
-            for route, row in ROWS.items():
-                body = json.dumps({"instances": [row]})
-                self._connection.request("POST", f"/predict/{route}", body)
-                answer = self._connection.getresponse()
-                answer.read()
-                self.statuses[answer.status] += 1
-                version, how = answer.headers["X-Model-Version"], answer.headers["X-Assignment"]
-                self.seen[route, version, how] += 1
-
-    def end(self) -> None:
-        self._ended.set()
-        self.join(PATIENCE)
-        self._connection.close()
 
 
 @dataclass(frozen=True)
