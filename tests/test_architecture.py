@@ -59,6 +59,7 @@ PLACES = {
         *("monitoring.delivery", "monitoring.postman", "monitoring.sources"),
         *("monitoring.demo.load", "monitoring.demo.stage"),
     },
+    "jinja2": {"monitoring.console.layout"},
     "msgspec": {
         *("gateway.control", "gateway.observe", "gateway.predictions", "model_workers.*"),
     },
@@ -74,9 +75,11 @@ PLACES = {
     "sklearn": {"model_workers.*"},
     "skops": {"model_workers.*"},
     "ssl": {"gateway.certificate", "gateway.tls"},
-    "starlette": {"gateway.admin", "model_workers.*", "monitoring.metrics_port"},
+    "starlette": {
+        *("gateway.admin", "model_workers.*", "monitoring.metrics_port", "monitoring.console.*"),
+    },
     "typer": {"monitoring.cli", "monitoring.commands.*"},
-    "uvicorn": {"gateway.admin_port", "model_workers.*"},
+    "uvicorn": {"gateway.admin_port", "model_workers.*", "monitoring.console.__main__"},
     "uvloop": {"gateway.__main__", "gateway.member"},
     "xxhash": {"gateway.split"},
     "yaml": {"gateway.config.document", "gateway.splice"},
