@@ -8,15 +8,19 @@ from starlette.types import ASGIApp
 
 from monitoring.console import layout, pages, static
 from monitoring.console.context import Context
+from monitoring.console.door import Door
 from monitoring.console.policy import Strict
 
 
 def create_console(context: Context) -> ASGIApp:
-    """Pages, files and streams, every answer with the headers of the module ``policy``."""
+    """Pages, files and streams for whoever the ``door`` lets in, every answer with the headers of
+    the module ``policy``.
+    """
+    door = Door(context)
     application = Starlette(
-        routes=[*static.routes(), *pages.routes(context)],
+        routes=[*door.routes(), *static.routes(), *pages.routes(context)],
         exception_handlers={HTTPException: layout.not_served, Exception: layout.failed},
     )
     # It would redirect to wherever the Host field says.
     application.router.redirect_slashes = False
-    return Strict(application)
+    return Strict(door.before(application))
