@@ -62,10 +62,13 @@ class RouteView:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Scores up to ``upper``; a share of each version's, 0 to 1, in the order of the versions."""
+    """Scores up to ``upper``; a share of each version's, 0 to 1, in the order of the versions.
+    ``named``: there is room to say where it ends.
+    """
 
     upper: str
     parts: tuple[float, ...]
+    named: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +130,13 @@ def scores(route: str, views: Sequence[VersionView], series: Series, shown: Rang
     if not told:
         return None
     columns = [shares(found[one.name]) for one in told]
-    uppers = [f"{one:g}" for one in SCORE_BOUNDS] + ["more"]
+    uppers = [f"{one:g}" for one in SCORE_BOUNDS]
+    if any(column[-1] for column in columns):
+        uppers.append("more")
+    last = len(uppers) - 1
     bins = tuple(
-        Bin(upper, tuple(column[place] for column in columns)) for place, upper in enumerate(uppers)
+        Bin(upper, tuple(column[place] for column in columns), place % 5 == 4 and place != last - 1)
+        for place, upper in enumerate(uppers)
     )
     return Scores(told, bins, max(max(one) for one in columns))
 
