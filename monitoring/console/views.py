@@ -19,6 +19,7 @@ from monitoring.console.traces import Range, traces
 from monitoring.console.versions import VersionView, tones, version_views
 
 FRESH: Final = 15.0  # seconds for which numbers are called live
+NOT_LED: Final = "no controller watches this file: nothing is judged, nothing is taken out"
 MOST_CHANGES: Final = 6  # on the page of a route; the history has all
 MOST_MARKS: Final = 100  # on a plot
 
@@ -39,7 +40,7 @@ class Sight:
 @dataclass(frozen=True, slots=True)
 class Health:
     """What a person has to know before trusting a number. ``stale``: nobody has answered lately.
-    ``problems`` counts those of the file as it stands.
+    ``problems`` counts those of the file as it stands. ``unwatched`` says that nobody acts on it.
     """
 
     stale: bool
@@ -47,6 +48,7 @@ class Health:
     silent: tuple[str, ...]
     problems: int
     refused: bool
+    unwatched: str
     generation: str
 
 
@@ -100,8 +102,14 @@ def health(sight: Sight) -> Health:
         silent=sight.silent,
         problems=len(sight.papers.problems),
         refused=sight.series.newest.refused,
+        unwatched="" if sight.papers.led or not _asks_for_one(sight.papers) else NOT_LED,
         generation=sight.papers.config.generation if sight.papers.config else "",
     )
+
+
+def _asks_for_one(papers: Papers) -> bool:
+    routes = papers.config.routes if papers.config else ()
+    return any(route.analysis or route.rollouts for route in routes)
 
 
 def overview(sight: Sight) -> list[RouteView]:

@@ -25,10 +25,11 @@
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   const shortened = (number) => {
-    if (number == null) return "\u2013";
     if (number === 0) return "0";
     return number >= 100 ? number.toFixed(0) : number >= 10 ? number.toFixed(1) : number.toFixed(2);
   };
+
+  const told = (number, unit) => (number == null ? "\u2013" : shortened(number) + unit);
 
   // A dashed line where a weight was changed; what it was changed to, on the first strip.
   const marks = (titled) => (u) => {
@@ -36,6 +37,8 @@
     ctx.save();
     ctx.strokeStyle = colour("--muted");
     ctx.fillStyle = colour("--soft");
+    ctx.textAlign = "left";
+    ctx.textBaseline = "alphabetic";
     ctx.lineWidth = devicePixelRatio;
     ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
     ctx.font = `${11 * devicePixelRatio}px ${getComputedStyle(document.body).fontFamily}`;
@@ -66,7 +69,7 @@
       const row = document.createElement("span");
       const line = lines[Math.min(shape.read ?? 0, lines.length - 1)];
       const label = strip.dataset.plot === "mix" ? ` ${named(one)[0] ?? ""}` : strip.dataset.plot === "latency" ? " p95" : "";
-      row.append(swatch(data.tones[name]), `${name} ${shortened(line?.[0][index])}${shape.unit}${label}`);
+      row.append(swatch(data.tones[name]), `${name} ${told(line?.[0][index], shape.unit)}${label}`);
       return row;
     });
     target.replaceChildren(...rows);
@@ -86,12 +89,17 @@
     const { ctx, bbox } = u;
     ctx.save();
     ctx.fillStyle = colour("--soft");
+    ctx.strokeStyle = colour("--surface");
+    ctx.lineWidth = 4 * devicePixelRatio;
+    ctx.lineJoin = "round";
     ctx.textAlign = "right";
+    ctx.textBaseline = "alphabetic";
     ctx.font = `${11 * devicePixelRatio}px ${getComputedStyle(document.body).fontFamily}`;
     let below = -Infinity;
     const ends = named(one).map((label) => [one.labels[label].at(-1), label]).filter(([value]) => value != null);
     for (const [value, label] of ends.sort((a, b) => b[0] - a[0])) {
       const y = Math.max(u.valToPos(value, "y", true) - 5 * devicePixelRatio, below + 12 * devicePixelRatio);
+      ctx.strokeText(label, bbox.left + bbox.width - 4 * devicePixelRatio, y);
       ctx.fillText(label, bbox.left + bbox.width - 4 * devicePixelRatio, y);
       below = y;
     }
