@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
 
 
 async def _serve(context: Context, sock: socket.socket) -> None:
-    server = admin_server(create_console(context), kind=Visit, headers=())
+    server = admin_server(create_console(context), kind=Visit, headers=(), lifespan="on")
     loop = asyncio.get_running_loop()
 
     def end() -> None:
