@@ -227,7 +227,7 @@ CONTROL = {"pydantic", "yaml", "starlette", "uvicorn", "prometheus_client", "arg
     [
         ("gateway.__main__", HEAVY),
         ("monitoring.service", HEAVY),
-        ("monitoring.console.__main__", HEAVY - {"httpx2"}),
+        ("monitoring.console.__main__", HEAVY - {"httpx2", "numpy"}),
         ("gateway.member", HEAVY | CONTROL),
     ],
 )
