@@ -44,6 +44,8 @@ PURE = {
         *("analysis.verdict", "analysis.words", "acting", "docket", "evidence", "explanation"),
         *("record", "replay", "rollout", "rollout.diagram", "rollout.position", "rollout.rules"),
         *("chain", "rollout.watch", "verbs", "windows"),
+        *("ahead", "endpoints", "exposition", "live", "terminal", "terminal.candidates"),
+        *("terminal.figures", "terminal.plain", "terminal.rows", "terminal.sight", "terminal.view"),
     },
 }
 WORLD = {
@@ -70,7 +72,7 @@ PLACES = {
         *("gateway.config.judgement", "gateway.config.parsing", "gateway.config.scalars"),
         *("gateway.config.schema", "gateway.config.shape"),
     },
-    "rich": {"monitoring.commands.*"},
+    "rich": {"monitoring.commands.*", "monitoring.terminal.*"},
     "sklearn": {"model_workers.*"},
     "skops": {"model_workers.*"},
     "ssl": {"gateway.certificate", "gateway.tls"},
