@@ -15,6 +15,7 @@ from monitoring.docket import Judgement
 from monitoring.live import Traffic
 from monitoring.record import Record
 from monitoring.rollout.position import Position, position_of
+from monitoring.rollout.watch import gap_after
 from monitoring.terminal.sight import Sight
 from monitoring.terminal.view import CandidateRow, SignalRow, VersionRow
 
@@ -90,8 +91,8 @@ def _is_same_weight(judgement: Judgement, record: Record) -> bool:
 
 
 def _watched(sight: Sight, judgement: Judgement, record: Record | None) -> float:
-    """Seconds: those written down and, while somebody watches, those since; so an estimate, right
-    as long as each look finds evidence.
+    """Seconds: those written down and, while somebody watches, those since. So an estimate, right
+    as long as each look finds evidence, and never more than would have been written down.
     """
     if judgement.filed is None:
         return 0.0
@@ -99,7 +100,8 @@ def _watched(sight: Sight, judgement: Judgement, record: Record | None) -> float
     if record is None or sight.looked is None or not _is_same_weight(judgement, record):
         return seconds
     watching = record.kind != Kind.ERROR and judgement.verdict.kind is not Kind.ERROR
-    return seconds + max(0.0, sight.looked - unix(record.at)) if watching else seconds
+    since = min(max(0.0, sight.looked - unix(record.at)), gap_after(seconds) + 1.0)
+    return seconds + since if watching else seconds
 
 
 def _shares(sight: Sight, route: Route, version: str) -> tuple[tuple[str, float, float], ...]:

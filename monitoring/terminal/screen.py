@@ -76,7 +76,7 @@ class Screen:
         line = Text(left.ljust(self.width - len(clock)), style="bold")
         line.append(clock, style=FAINT)
         yield line
-        yield from self._paper.flow("", [Text(one) for one in _facts(view)], indent=0)
+        yield from self._paper.flow("", [Text(shown(one)) for one in _facts(view)], indent=0)
         yield from self._troubles(view)
 
     def _troubles(self, view: View) -> Iterator[Text]:
@@ -160,7 +160,8 @@ class Screen:
         for alert in one.alerts:
             yield from self._paper.paragraph("alert", Text(shown(alert), style=DOUBT))
         if one.next:
-            yield from self._paper.flow("next", [Text(one.next, style="bold"), *self._steps(one)])
+            what = Text(shown(one.next), style="bold")
+            yield from self._paper.flow("next", [what, *self._steps(one)])
 
     def _grounds(self, one: CandidateRow) -> Iterator[Text]:
         """What the verdict rests on."""
@@ -177,7 +178,7 @@ class Screen:
         line = Text(f"step {one.step} of {len(one.steps)}: ")
         for number, weight in enumerate(one.steps, 1):
             here = number == one.step
-            text = f"[{weight} %]" if here else f"{weight} %"
+            text = shown(f"[{weight} %]" if here else f"{weight} %")
             style = f"bold {CANDIDATE}" if here else FAINT if number > one.step else ""
             line.append(f"{text} ", style=style)
         if one.pause is not None:
