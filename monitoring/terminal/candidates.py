@@ -58,7 +58,7 @@ def candidate_row(sight: Sight, route: Route, row: VersionRow) -> CandidateRow:
             verdict,
             rollout,
             is_led=sight.looked is not None,
-            has_traffic=sight.seconds == 0 or bool(row.rate),
+            has_traffic=sight.seconds == 0 or bool((sight.traffic.get(key) or Traffic()).asked),
         ),
         shares=shares,
     )

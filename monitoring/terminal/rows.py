@@ -41,7 +41,6 @@ def view_of(sight: Sight, only: Collection[str] = ()) -> View:
     )
     traffic = [sight.traffic.get((one.name, each.name)) for one in routes for each in one.versions]
     known = [one for one in traffic if one is not None]
-    answered = sum(one.answered for one in known)
     asked, failed = sum(one.asked for one in known), sum(one.failed for one in known)
     since = [process["since"] for one in told for process in one.get("processes", ())]
     files = [one["file"] for one in told]
@@ -63,7 +62,10 @@ def view_of(sight: Sight, only: Collection[str] = ()) -> View:
         controller=common.controller,
         is_led=common.is_led,
         seconds=sight.seconds,
-        rate=answered / sight.seconds if sight.seconds else None,
+        lately=sight.lately,
+        rate=_answered(
+            sight.traffic_lately((one.name, each.name)) for one in routes for each in one.versions
+        ),
         errors=100 * min(failed / asked, 1.0) if asked else None,
         moving=sum(one.is_moving for one in routes),
         routes=tuple(routes),
@@ -119,10 +121,9 @@ def _route(sight: Sight, name: str, told: Sequence[Json]) -> RouteRow:
         for one in versions
         if route is not None and one.weight and one.name != stable and _is_judged(route, one.name)
     )
-    rates = [one.answered for (of, _), one in sight.traffic.items() if of == name]
-    rate = sum(rates) / sight.seconds if sight.seconds else None
     outcomes = [line for (of, _), line in sight.outcomes.items() if of == name]
     endpoints = _each(line for one in rows for line in idle(name, one["versions"]))
+    rate = _answered(sight.traffic_lately((name, one.name)) for one in versions)
     return RouteRow(name, stable, rate, versions, candidates, tuple(outcomes), endpoints)
 
 
@@ -151,7 +152,7 @@ def _version(sight: Sight, key: tuple[str, str], row: Json, drawn: int) -> Versi
         role=str(row["role"]),
         weight=float(row["weight"]),
         observed=100 * row["assigned"] / drawn if drawn else None,
-        rate=traffic.rate,
+        rate=sight.traffic_lately(key).rate,
         errors=None if errors is None else 100 * errors,
         p50=_percentile(0.5, traffic),
         p95=_percentile(0.95, traffic),
@@ -162,6 +163,12 @@ def _version(sight: Sight, key: tuple[str, str], row: Json, drawn: int) -> Versi
         mix=tuple((label, 100 * share) for label, share in list(mix.items())[:LABELS]),
         labels=len(mix),
     )
+
+
+def _answered(several: Iterable[Traffic]) -> float | None:
+    """Answers a second, of several versions together: each request has one."""
+    known = [one for one in several if one.seconds]
+    return sum(one.answered / one.seconds for one in known) if known else None
 
 
 def _percentile(q: float, traffic: Traffic) -> Percentile | None:

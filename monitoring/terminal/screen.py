@@ -259,7 +259,8 @@ def _facts(view: View) -> Iterator[str]:
     if view.controller and view.is_led:
         yield view.controller
     if view.seconds:
-        yield f"numbers of the last {span(view.seconds)}"
+        both = f"rates of the last {span(view.lately)}, the rest of {span(view.seconds)}"
+        yield both if view.lately != view.seconds else f"numbers of the last {span(view.seconds)}"
 
 
 def _share(label: str, share: float, stable: float) -> Text:

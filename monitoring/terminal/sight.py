@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from gateway.model import RoutingConfig
 from monitoring.chain import Entry
 from monitoring.docket import Judgement, Key
 from monitoring.live import Traffic
 from monitoring.record import Record
+
+LATELY: Final = 2  # slices
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +48,21 @@ class Sight:
     outcomes: Mapping[Key, str] = field(default_factory=dict)
     lines: Sequence[str] = ()
     looked: float | None = None
+
+    @property
+    def lately(self) -> float:
+        """Seconds of the newest slices that rates are of: who gets no more requests is seen to."""
+        return sum(_seconds(one) for one in self.slices[-LATELY:])
+
+    def traffic_lately(self, key: Key) -> Traffic:
+        """In that time; rates only."""
+        several = [one[key] for one in self.slices[-LATELY:] if key in one]
+        return Traffic(
+            self.lately,
+            answered=sum(one.answered for one in several),
+            asked=sum(one.asked for one in several),
+        )
+
+
+def _seconds(slice: Mapping[Key, Traffic]) -> float:
+    return next((one.seconds for one in slice.values()), 0.0)

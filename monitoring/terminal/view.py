@@ -16,9 +16,10 @@ class Percentile:
 @dataclass(frozen=True, slots=True)
 class VersionRow:
     """Shares are percent: ``weight`` as configured, ``observed`` of the draws since the file in
-    force was taken, ``errors`` of the requests it was asked. The rest is of the last minute:
-    ``rate`` in requests a second that it was asked; ``trend`` the p95 of each few seconds, in
-    seconds. ``mix`` are its most frequent labels, of ``labels``. None: nothing is known.
+    force was taken, ``errors`` of the requests it was asked. The rest is of the last minute,
+    save ``rate``, requests a second that it was asked in the last few; ``trend`` is the p95 of each
+    few seconds, in seconds. ``mix`` are its most frequent labels, of ``labels``. None: nothing is
+    known.
     """
 
     name: str
@@ -110,9 +111,10 @@ class ChangeRow:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Everything; times are Unix time, ``seconds`` what the numbers of the last minute are of.
-    ``silent`` are the gateways that say nothing, each with why; ``stale`` since when all of them
-    have, 0 if they never said anything, None if one does. ``controller`` is a sentence.
+    """Everything; times are Unix time, ``seconds`` what the numbers of the last minute are of and
+    ``lately`` what rates are of. ``silent`` are the gateways that say nothing, each with why;
+    ``stale`` since when all of them have, 0 if they never said anything, None if one does.
+    ``controller`` is a sentence.
     """
 
     at: float
@@ -132,6 +134,7 @@ class View:
     controller: str = ""
     is_led: bool = True
     seconds: float = 0.0
+    lately: float = 0.0
     rate: float | None = None
     errors: float | None = None
     moving: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,11 +17,13 @@ from gateway.errors import ConfigError
 from gateway.metrics import GatewayMetrics
 from gateway.status import status_json
 from monitoring.leader import Leadership, lock_path
+from monitoring.live import Traffic
 from monitoring.sources import GatewaySource, GatewaySources, SourceError
 from monitoring.summary import summary
 from monitoring.terminal.lookout import Lookout
 from monitoring.terminal.plain import changes
 from monitoring.terminal.rows import view_of
+from monitoring.terminal.sight import Sight
 from monitoring.terminal.view import CandidateRow, View
 from tests.builders import make_report
 from tests.monitoring.test_ramp import BAD, TEXT, Stage
@@ -264,6 +266,17 @@ def test_without_the_file_here_what_the_gateway_says_is_shown(stage: Stage) -> N
     assert [one.weight for one in view.routes[0].versions] == [95.0, 5.0]
     assert view.routes[0].candidates == ()
     assert view.is_led  # nobody can tell
+
+
+def test_a_rate_is_of_the_last_seconds_so_that_who_gets_no_more_is_seen_to() -> None:
+    key = ("iris", "v2")
+    slices = [{key: Traffic(5.0, asked=number, answered=number)} for number in (500, 100, 0)]
+    sight = Sight(0.0, (), slices=[*slices, {key: Traffic(1.0)}])
+
+    assert sight.lately == 6.0
+    assert sight.traffic_lately(key).rate == 0.0
+    assert replace(sight, slices=slices).traffic_lately(key).rate == 10.0
+    assert Sight(0.0, ()).traffic_lately(key).rate is None
 
 
 def test_only_the_routes_that_were_named_are_shown(desk: Desk) -> None:
