@@ -21,6 +21,7 @@ from monitoring.terminal.view import (
     VersionRow,
     View,
 )
+from monitoring.terminal.watch import pause
 
 STABLE = VersionRow(
     "v1",
@@ -193,6 +194,14 @@ def test_a_refused_file_and_nobody_who_watches_are_said() -> None:
     assert line_with("the file as it stands is refused; an older one serves:", lines)
     assert line_with(problem, lines)
     assert line_with("no controller: nobody watches", lines)
+
+
+def test_a_gateway_that_takes_long_to_answer_is_asked_less_often() -> None:
+    silent = make_view(silent=("http://127.0.0.1:8081: nothing within 2 s",))
+
+    assert pause(1.0, 0.05, make_view()) == 1.0
+    assert pause(1.0, 0.8, make_view()) == 8.0
+    assert pause(1.0, 2.0, silent) == 1.0
 
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\r\n[red]x[/red]\u202e\x9b31m"
