@@ -11,21 +11,24 @@ import errno
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
 
+from gateway.admin import Mount
 from gateway.app import Certificates, serve
 from gateway.certificate import Certificate
 from gateway.companion import Companion
 from gateway.credential import TokenError, find_token
-from gateway.errors import CertificateRefused, ConfigError
+from gateway.errors import CertificateRefused, ConfigError, TracesRefused
 from gateway.logs import adopt_others, configure_logs
 from gateway.port import Address
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], mounts: Sequence[Mount] = ()) -> int:
     """Exit code 0 after a drain, 1 if a port is taken, 2 for a refused file, certificate or admin
+    port, and for traces that cannot be exported. ``mounts`` are what others serve on the admin
     port.
     """
     options = _options(arguments)
@@ -49,6 +52,8 @@ def main(arguments: list[str]) -> int:
             token=token,
             certificates=certificates,
             companion=companion,
+            mounts=mounts,
+            traces=options.traces,
         )
         uvloop.run(running)
     except TokenError as error:
@@ -56,7 +61,7 @@ def main(arguments: list[str]) -> int:
     except ConfigError as error:
         problems = [problem.render(options.file.name) for problem in error.problems]
         return _complain("\n".join(problems), problems, 2, as_json=options.json)
-    except CertificateRefused as error:
+    except (CertificateRefused, TracesRefused) as error:
         return _complain(f"error: {error}", [str(error)], 2, as_json=options.json)
     except OSError as error:
         remedy = "; choose another address" if error.errno == errno.EADDRINUSE else ""
@@ -75,6 +80,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     for name in ("--tls-cert", "--tls-key", "--admin-tls-cert", "--admin-tls-key"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--companion", type=_command, metavar='["PROGRAM", "ARGUMENT", ...]')
+    parser.add_argument("--traces", action="store_true")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args(arguments)
 

@@ -10,7 +10,7 @@ there is one, any Host will do.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from hmac import compare_digest
 from ipaddress import ip_address
 from typing import Final
@@ -27,11 +27,18 @@ _HOST: Final = re.compile(r"(?:\[([^]]*)\]|([^:]*))(?::[0-9]+)?")
 _OWN_SITE: Final = frozenset({b"same-origin", b"none"})
 
 
-def refusal(method: str, path: str, fields: Fields, token: str | None) -> Refusal | None:
+def refusal(
+    method: str,
+    path: str,
+    fields: Fields,
+    token: str | None,
+    open_below: Collection[str] = (),
+) -> Refusal | None:
     """Why a request may not pass; None: it may. ``token`` is what it has to bring, None where none
-    is demanded, which only a port on loopback may do.
+    is demanded, which only a port on loopback may do. What lies below ``open_below`` (``/pages/``)
+    everybody may read, as the probes.
     """
-    if path in PROBES and method in _READING:
+    if method in _READING and (path in PROBES or path.startswith(tuple(open_below))):
         return None
     known = _by_name(fields)
     hosts = known.get(b"host", [])

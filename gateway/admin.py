@@ -6,23 +6,25 @@ Who may ask is decided in ``access``, before anything else happens.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
+from starlette.routing import Mount as _Mounted
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.access import refusal
 from gateway.credential import Token
 from gateway.errors import Refusal
+from gateway.exposition import expose
 from gateway.plane import Plane
 from gateway.reloader import Reloader
 from gateway.report import Report
@@ -36,17 +38,30 @@ class _Json(JSONResponse):
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
 
 
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """What others serve on the admin port below a path (``/pages``), behind the same guard. What is
+    ``open`` everybody may read without a token: it must hold nothing that is not public.
+    """
+
+    path: str
+    application: ASGIApp
+    open: bool = False
+
+
 class _Guarded:
     """Lets through who may pass."""
 
-    def __init__(self, app: ASGIApp, token: Token | None) -> None:
+    def __init__(self, app: ASGIApp, token: Token | None, open_below: Collection[str] = ()) -> None:
         self._app = app
         self._token = token
+        self._open_below = open_below
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         token = None if self._token is None else self._token.value()
         # `path` is what the router goes by, too: it is decoded once, and Host has no say in it.
-        refused = refusal(scope["method"], scope["path"], scope["headers"], token)
+        method, path, fields = scope["method"], scope["path"], scope["headers"]
+        refused = refusal(method, path, fields, token, self._open_below)
         app = self._app if refused is None else _refused(refused)
         await app(scope, receive, send)
 
@@ -57,14 +72,15 @@ def create_admin(
     report: Callable[[], Report],
     registry: CollectorRegistry,
     token: Token | None = None,
+    mounts: Sequence[Mount] = (),
 ) -> Starlette:
     """The application of the admin port; ``report`` gathers what is so at the moment. Without a
-    token it may be served on loopback only.
+    token it may be served on loopback only. ``mounts`` come after what is the gateway's own.
     """
 
     async def metrics(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), headers={"Content-Type": content_type})
+        content_type, text = expose(registry, ",".join(request.headers.getlist("accept")))
+        return Response(text, headers={"Content-Type": content_type})
 
     async def healthy(request: Request) -> Response:
         return PlainTextResponse("healthy\n")
@@ -89,21 +105,29 @@ def create_admin(
     async def evidence(request: Request) -> Response:
         return _Json(evidence_json(report()))
 
-    routes = [
+    routes: list[BaseRoute] = [
         Route("/metrics", metrics),
         Route("/-/healthy", healthy),
         Route("/-/ready", ready),
         Route("/-/reload", reload, methods=["POST"]),
         Route("/api/status", status),
         Route("/api/evidence", evidence),
+        *(_Mounted(one.path, one.application) for one in mounts),
     ]
-    return guarded(routes, token)
+    return guarded(routes, token, open_below=[f"{one.path}/" for one in mounts if one.open])
 
 
-def guarded(routes: Sequence[Route], token: Token | None, *more: Middleware) -> Starlette:
-    """An application that serves these to whoever may pass, and says in JSON what it does not."""
+def guarded(
+    routes: Sequence[BaseRoute],
+    token: Token | None,
+    *more: Middleware,
+    open_below: Collection[str] = (),
+) -> Starlette:
+    """An application that serves these to whoever may pass, and says in JSON what it does not.
+    What lies below ``open_below`` everybody may read.
+    """
     application = Starlette(
-        middleware=[Middleware(_Guarded, token=token), *more],
+        middleware=[Middleware(_Guarded, token=token, open_below=open_below), *more],
         exception_handlers={HTTPException: _not_served, Exception: _failed},
         routes=routes,
     )

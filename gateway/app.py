@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,7 @@ from time import monotonic
 from prometheus_client import CollectorRegistry
 
 from gateway.access import is_loopback
-from gateway.admin import create_admin
+from gateway.admin import Mount, create_admin
 from gateway.admin_port import admin_server
 from gateway.allocator import keep_apart
 from gateway.certificate import Certificate
@@ -29,12 +30,16 @@ from gateway.group import Group
 from gateway.listener import DRAIN_LIMIT
 from gateway.logs import Log
 from gateway.metrics import GatewayMetrics
+from gateway.model import RoutingConfig
 from gateway.plane import Plane, Solo
 from gateway.port import Address
 from gateway.reloader import Reloader, missing, read_bounded
 from gateway.report import Report, State, gather
 from gateway.rounds import USUAL, Rounds, Schedule
+from gateway.sampling import sampling_of
+from gateway.spans import check_installed, exporting
 from gateway.tls import unusable_authority
+from gateway.tracer import Tracer
 
 log = Log()
 
@@ -70,18 +75,21 @@ async def create_gateway(
     token: Token | None = None,
     certificates: Certificates = Certificates(),
     schedule: Schedule = USUAL,
+    mounts: Sequence[Mount] = (),
+    traces: bool = False,
 ) -> AsyncIterator[Gateway]:
     """Serve ``path`` for as long as the block runs, then drain.
 
     ``token`` is what requests to the admin port have to bring; only on loopback there may be none.
     Raises :class:`TokenError` if there is none elsewhere, :class:`ConfigError` if the file is
-    refused at the start (later it only stays as it was), and OSError if an address is taken.
-    ``schedule`` says when users that stick count again.
+    refused at the start (later it only stays as it was), OSError if an address is taken, and
+    :class:`TracesRefused` if ``traces`` are wanted and cannot be exported. ``schedule`` says when
+    users that stick count again, ``mounts`` what the admin port serves besides the gateway's own.
     """
     _check_access(admin, token)
     content = _read(path)
     config = parse(content, unusable_authority)
-    plane = Group(config, processes) if processes > 1 else Solo(config)
+    plane = _plane(config, processes, traces=traces)
     if certificates.data is not None:
         plane.certify(certificates.data.pem)
         certificates.data.taken = plane.certify
@@ -91,15 +99,15 @@ async def create_gateway(
         plane.refresh()
         told = plane.processes()
         shown = tuple(certificate.status() for certificate in certificates.all())
-        state = State(path.name, reloader.status, plane.draining, told, plane.restarts, shown)
-        return gather(plane.archive, state)
+        facts = path.name, reloader.status, plane.draining, told, plane.restarts, shown
+        return gather(plane.archive, State(*facts, plane.exemplars()))
 
     registry = CollectorRegistry()
     registry.register(GatewayMetrics(report, version("canary-gateway")))
     family = socket.AF_INET6 if ":" in admin.host else socket.AF_INET
     with socket.create_server((admin.host, admin.port), family=family) as admin_socket:
         bound = await plane.start(data)
-        application = create_admin(plane, reloader, report, registry, token)
+        application = create_admin(plane, reloader, report, registry, token, mounts)
         shown = certificates.admin
         server = admin_server(application, None if shown is None else shown.secure)
         serving = asyncio.create_task(server.serve(sockets=[admin_socket]))
@@ -142,6 +150,8 @@ async def serve(
     token: Token | None = None,
     certificates: Certificates = Certificates(),
     companion: Companion | None = None,
+    mounts: Sequence[Mount] = (),
+    traces: bool = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT, reload on SIGHUP; with a companion, if there is to be one."""
     loop = asyncio.get_running_loop()
@@ -155,7 +165,14 @@ async def serve(
             stack.push_async_callback(companion.gone)  # requests under way come first
         gateway = await stack.enter_async_context(
             create_gateway(
-                path, data, admin, processes=processes, token=token, certificates=certificates
+                path,
+                data,
+                admin,
+                processes=processes,
+                token=token,
+                certificates=certificates,
+                mounts=mounts,
+                traces=traces,
             )
         )
         reloads: set[asyncio.Task[object]] = set()
@@ -184,6 +201,17 @@ async def serve(
         if companion is not None:
             companion.dismiss()
         log.info("draining", limit_seconds=DRAIN_LIMIT)
+
+
+def _plane(config: RoutingConfig, processes: int, *, traces: bool) -> Plane:
+    """One process, or several. Raises :class:`TracesRefused`."""
+    if processes == 1:
+        tracer = Tracer(sampling_of(os.environ), exporting()) if traces else None
+        return Solo(config, tracer=tracer)
+    if traces:  # it is the members that export: say here what they would say
+        sampling_of(os.environ)
+        check_installed()
+    return Group(config, processes, traces=traces)
 
 
 def _scheme(certificate: Certificate | None) -> str:

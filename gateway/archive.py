@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from gateway.counts import LEARNED_LABELS, LEARNED_SERIES, OTHER_LABEL
+from gateway.counts import LEARNED_LABELS, LEARNED_SERIES, OF_A_ROUTE, OTHER_LABEL
 from gateway.ledger import Kind, Ledger, Name, Totals, total
 from gateway.run import Run, follow
 from gateway.table import RoutingTable
@@ -127,6 +127,7 @@ class Archive:
         self._let_go()
         self.vocabulary.declare(epoch.table)
         known = set[tuple[str, ...]]().union(*(one.versions() for one in self._epochs))
+        known |= {key[:1] for key in known}
         self._closed.forget(
             [name for name in (*self._closed.counts, *self._closed.sums) if _foreign(name, known)]
         )
@@ -275,5 +276,5 @@ def answers_in(ledger: Ledger) -> int:
 
 
 def _foreign(name: Name, known: set[tuple[str, ...]]) -> bool:
-    """Whether it counts something of a version that is not known."""
-    return len(name) > 2 and name[1:3] not in known
+    """Whether it counts something of a version, or a route, that is not known."""
+    return (len(name) > 2 or name[0] in OF_A_ROUTE) and name[1:3] not in known

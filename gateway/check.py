@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from gateway.backlog import Backlog
@@ -34,8 +35,10 @@ class Check:
 
     __slots__ = (
         *("_answer", "_connection", "_delay", "_dial", "_due", "_endpoint", "_ended"),
-        *("_heard", "_request", "_task", "_until", "gathering"),
+        *("_heard", "_request", "_task", "_until", "gathering", "read_at"),
     )
+
+    clock = staticmethod(perf_counter)  # nobody asks how long it took
 
     def __init__(
         self, endpoint: Endpoint, path: str, dial: Dial, heard: Heard, delay: float = 0.0
@@ -48,7 +51,7 @@ class Check:
         # Of its own: an answer to a check does not wait for those of clients.
         self.gathering = Gathering(Backlog())
         self._due: float | None = None  # when the next one begins; not known before the first sweep
-        self._until = 0.0
+        self._until = self.read_at = 0.0
         self._ended = False
         self._task: asyncio.Task[None] | None = None
         self._connection: UpstreamConnection | None = None

@@ -11,9 +11,12 @@ if TYPE_CHECKING:
 
 
 class Client(Protocol):
-    """The connection a request came from; ``blocked``: it does not take what was written."""
+    """The connection a request came from; ``blocked``: it does not take what was written;
+    ``read_at``: when the bytes came that made the request whole, or its turn.
+    """
 
     blocked: bool
+    read_at: float
     write: Callable[[bytes], None]
 
     def done(self, *, keep_alive: bool) -> None: ...

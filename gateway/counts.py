@@ -15,9 +15,11 @@ from typing import Final
 
 from gateway.errors import Reason
 from gateway.grid import (
+    BEGINNING_BOUNDS,
     DRAWN_SCORE_BOUNDS,
     DURATION_BOUNDS,
     LATENCY_BOUNDS,
+    OVERHEAD_BOUNDS,
     SCORE_BOUNDS,
     WORKED_GRID,
 )
@@ -38,6 +40,7 @@ _BEYOND: Final = len(LATENCY_BOUNDS)  # the bucket without an end
 RETRIED: Final = (Reason.CONNECT, Reason.RESET)
 NOT_RETRIED: Final = (Reason.RESET,)  # what was never sent may always be sent elsewhere
 CLIENT_GONE: Final = 499  # nginx's code for a client that closed before the answer
+OF_A_ROUTE: Final = ("overhead", "overhead_sum")  # cells that all versions of a route share
 KNOWN_CODES: Final = (200, 500, 502, 503, 504)
 # Any other code is counted as the x00 of its class, as which it is to be treated (RFC 9110, section
 # 15).
@@ -57,11 +60,12 @@ class VersionCounts:
     """
 
     __slots__ = (
-        *("_answered", "_assigned", "_bad", "_bad_by", "_counts", "_declared", "_drawn_cut"),
-        *("_drawn_missing", "_drawn_scores", "_drawn_worked", "_errors", "_failed_apart"),
-        *("_fallbacks", "_gone", "_key", "_labels", "_ledger", "_missing", "_read", "_retries"),
-        *("_retries_refused", "_scores", "_scores_sum", "_sums", "_too_late", "_waited"),
-        *("_waited_sum", "_worked", "_worked_sum"),
+        *("_answered", "_assigned", "_bad", "_bad_by", "_began", "_began_sum", "_counts"),
+        *("_declared", "_drawn_cut", "_drawn_missing", "_drawn_scores", "_drawn_worked", "_errors"),
+        *("_failed_apart", "_fallbacks", "_gone", "_key", "_labels", "_ledger", "_missing"),
+        *("_overhead", "_overhead_sum", "_read", "_retries", "_retries_refused", "_scores"),
+        *("_scores_sum", "_sums", "_too_late", "_waited", "_waited_sum", "_worked"),
+        "_worked_sum",
     )
 
     def __init__(
@@ -90,6 +94,11 @@ class VersionCounts:
         self._failed_apart = {one: ledger.cell("failed_apart", *key, one.value) for one in Reason}
         self._waited = ledger.row(len(DURATION_BOUNDS) + 1, "waited", *key)
         self._waited_sum = ledger.sum("waited_sum", *key)
+        # Of the route, as it is told: what was counted stays when a version leaves the file.
+        self._overhead = ledger.row(len(OVERHEAD_BOUNDS) + 1, OF_A_ROUTE[0], route.name)
+        self._overhead_sum = ledger.sum(OF_A_ROUTE[1], route.name)
+        self._began = ledger.row(len(BEGINNING_BOUNDS) + 1, "began", *key)
+        self._began_sum = ledger.sum("began_sum", *key)
         self._worked = ledger.row(len(DURATION_BOUNDS) + 1, "worked", *key)
         self._drawn_worked = ledger.row(len(WORKED_GRID) + 1, "drawn_worked", *key)
         self._drawn_cut = ledger.row(len(LATENCY_BOUNDS) + 1, "drawn_cut", *key)
@@ -128,6 +137,11 @@ class VersionCounts:
         """Count that a request is not sent once more, as too many are already."""
         self._counts[self._retries_refused[reason]] += 1
 
+    def began(self, seconds: float) -> None:
+        """Count that the body of a streamed answer begins, so long after the request."""
+        self._counts[self._began + bisect_left(BEGINNING_BOUNDS, seconds)] += 1
+        self._sums[self._began_sum] += seconds
+
     def record(self, outcome: Outcome) -> None:
         """Count one outcome, and as evidence if a verdict may use it."""
         counts = self._counts
@@ -144,7 +158,11 @@ class VersionCounts:
             counts[self._first_answer(way, status) if cell is None else cell] += 1
             seconds = outcome.seconds
             counts[self._waited + bisect_left(DURATION_BOUNDS, seconds)] += 1
-            self._sums[self._waited_sum] += seconds
+            sums = self._sums
+            sums[self._waited_sum] += seconds
+            overhead = outcome.overhead
+            counts[self._overhead + bisect_left(OVERHEAD_BOUNDS, overhead)] += 1
+            sums[self._overhead_sum] += overhead
         if gone:
             if drawn:
                 self._left(outcome)

@@ -7,6 +7,7 @@
         UnknownName(kind, ...)    a change that names a route or version the file does not have
       EditFailed(sentence)        the file system did not let us; the file is as it was
       CertificateRefused(...)     a certificate or key that no port can use
+      TracesRefused(sentence)     spans that cannot be exported from here
       Refusal(status, reason)     blame is the client's: the request cannot be served as it is
 
 A failure of a *worker* is no exception but a word, a :class:`Reason`: it travels through
@@ -19,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
+from typing import Final
 
 
 class Reason(StrEnum):
@@ -50,6 +52,13 @@ _STATUS = {
     Reason.UPSTREAM_5XX: 502,
     Reason.SHED: 503,
 }
+
+
+# Why a request is refused before any version is asked; a closed set, as of a label ``reason``.
+REFUSED: Final = (
+    *("bad_request", "body_too_large", "head_too_large", "no_route", "shed", "target_too_long"),
+    *("timeout", "unknown_version"),
+)
 
 
 class GatewayError(Exception):
@@ -126,6 +135,10 @@ class EditFailed(GatewayError):
 
 class CertificateRefused(GatewayError):
     """A certificate or key that no port can use; one sentence that says why and what to do."""
+
+
+class TracesRefused(GatewayError):
+    """Spans that cannot be exported; one sentence that says why and what to do."""
 
 
 class Refusal(GatewayError):

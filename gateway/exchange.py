@@ -30,24 +30,22 @@ class Exchange:
     """From a whole request (or the beginning of a streamed one) to its one answer."""
 
     __slots__ = (
-        *("_client", "_connection", "_cookie", "_deadline", "_decision", "_live", "_patience"),
-        *("_request", "_retried", "_sent_at", "_serving", "_started", "_streaming"),
-        "endpoint_pool",
+        *("_client", "_connection", "_cookie", "_deadline", "_decision", "_live", "_ours_from"),
+        *("_patience", "_request", "_retried", "_sent_at", "_serving", "_started", "_streaming"),
+        *("clock", "endpoint_pool", "read_at"),
     )
 
     _serving: Serving
     _decision: Decision
 
     def __init__(self, client: Client, request: Request, live: Live) -> None:
-        self._client = client
-        self._request = request
-        self._live = live
-        self._started = self._deadline = self._patience = self._sent_at = live.clock()
+        self._client, self._request, self._live, self.clock = client, request, live, live.clock
+        self._started = self._deadline = self._patience = self._sent_at = client.read_at
+        self._ours_from = self.read_at = client.read_at  # the first grows by what workers had it
         self._connection: UpstreamConnection | None = None
         self._streaming: StreamedReply | None = None  # the answer that is on its way
         self._cookie = b""
-        # Whether this version is asked for the second time; what a budget granted for it is held.
-        self._retried: Retry | bool = False
+        self._retried: Retry | bool = False  # this version is asked again; what a budget granted
         self.endpoint_pool: EndpointPool | None = None
 
     # --- resolve, forward
@@ -80,24 +78,27 @@ class Exchange:
         self._patience = self._deadline
         self.endpoint_pool = None
         if decision.fallback is not None and self._repeatable():
-            now = self._live.clock()
+            now = self.clock()
             self._patience = now + (self._deadline - now) * CANDIDATE_PATIENCE
         self._serving.pools[decision.index].forward(self)
 
     def send_on(self, connection: UpstreamConnection) -> None:
         """The pool found a connection."""
         self._connection = connection
-        self._sent_at = self._live.clock()
         request = self._request
         if request.streamed:
             self._client.hold_upload(False)
-        connection.send(self, request.head.method, request.render(), whole=request.whole)
+        rendered = request.render()
+        self._sent_at = self.clock()
+        connection.send(self, request.head.method, rendered, whole=request.whole)
 
     # --- reply, observe
 
     def on_reply(self, head: ReplyHead, body: bytes) -> None:
         """A whole answer."""
         self._connection = None
+        worked = self.read_at - self._sent_at
+        self._ours_from += worked
         status = head.status
         failed = Reason.of_status(status) if status >= 500 else None
         if failed is not None and self._recovers(failed, sent=True):
@@ -107,13 +108,14 @@ class Exchange:
         if head.bare or self._request.head.method == b"HEAD":
             length = None if status == 204 else head.length
         self._client.write(self._render(head, length, keep_alive, body))
-        self._observe(status, failed, body if failed is None else None)
+        self._observe(status, failed, body if failed is None else None, worked)
         self._client.done(keep_alive=keep_alive)
 
     def on_stream(self, head: ReplyHead) -> None:
         """The head of an answer that is passed on as it comes."""
         connection, failed = self._connection, Reason.of_status(head.status)
         self._connection = None
+        self._ours_from += self.read_at - self._sent_at
         if failed is not None and self._recovers(failed, sent=True):
             if connection is not None:
                 connection.abandon()
@@ -125,11 +127,16 @@ class Exchange:
         # What the head says, the end does.
         request.keep_alive = self._keeps_alive() and not self._streaming.ends_connection
         self._client.write(self._render(head, head.length, request.keep_alive))
+        self._streaming.overhead = self.clock() - self._ours_from
 
     def on_stream_data(self, chunk: bytes) -> None:
         """A piece of a streamed body."""
-        if self._streaming is not None:
-            self._client.write(self._streaming.piece(chunk))
+        streaming = self._streaming
+        if streaming is not None:
+            self._client.write(streaming.piece(chunk))
+            if streaming.begins:
+                streaming.begins = False
+                self._serving.counts[self._decision.index].began(self.clock() - self._started)
 
     def on_stream_end(self) -> None:
         """The streamed body is whole."""
@@ -145,11 +152,14 @@ class Exchange:
         connection, self._connection = self._connection, None
         if self._streaming is not None:  # half of it is with the client already: cut it visibly
             if self.endpoint_pool is not None:
-                self.endpoint_pool.failed(self._live.clock(), sent=True)
+                self.endpoint_pool.failed(self.clock(), sent=True)
             self._observe(self._streaming.head.status, reason)
             self._client.cut()
             return
-        stale = connection is not None and connection.served > 0
+        stale = False
+        if connection is not None:
+            stale = connection.served > 0
+            self._ours_from += self.clock() - self._sent_at
         if not self._recovers(reason, sent=connection is not None, began=began, stale=stale):
             self._fail(reason)
 
@@ -157,7 +167,7 @@ class Exchange:
         self, reason: Reason, *, sent: bool, began: bool = True, stale: bool = False
     ) -> bool:
         """Make the next move after a failed attempt; False if there is none but to fail."""
-        decision, serving = self._decision, self._serving
+        decision, serving, now = self._decision, self._serving, self.clock()
         pool, counts = serving.pools[decision.index], serving.counts[decision.index]
         facts = partial(
             next_move,
@@ -168,11 +178,11 @@ class Exchange:
             endpoints=len(pool.members),
             repeatable=self._repeatable(),
             fallback=decision.fallback is not None,
-            in_time=self._live.clock() < self._deadline,
+            in_time=now < self._deadline,
         )
         move = facts(retried=bool(self._retried))
         if self.endpoint_pool is not None and reason is not Reason.SHED:
-            self.endpoint_pool.failed(self._live.clock(), sent=sent, stale=move is Move.RETRY_FRESH)
+            self.endpoint_pool.failed(now, sent=sent, stale=move is Move.RETRY_FRESH)
         granted: Retry | bool = move in RETRIES
         if granted and sent:
             granted = pool.budget.grant(pool.in_flight + 1) or False
@@ -205,13 +215,16 @@ class Exchange:
         self._client.done(keep_alive=keep_alive)
 
     def _observe(
-        self, status: int, reason: Reason | None, body: bytes | None = None, *, gone: bool = False
-    ) -> None:
-        now, decision = self._live.clock(), self._decision
-        waited, worked = now - self._started, now - self._sent_at
-        bound = self._request.streamed or self._streaming is not None
-        outcome = Outcome(decision, status, reason, gone, waited, worked, body, bound)
+        self, status: int, reason: Reason | None, body: bytes | None = None, worked: float = 0.0
+    ) -> Outcome:
+        now, decision, streaming = self.clock(), self._decision, self._streaming
+        overhead = now - self._ours_from if streaming is None else streaming.overhead
+        waited, worked = now - self._started, worked or now - self._sent_at
+        gone = reason is None and not status
+        bound = streaming is not None or self._request.streamed
+        outcome = Outcome(decision, status, reason, gone, waited, worked, body, bound, overhead)
         self._serving.counts[decision.index].record(outcome)
+        return outcome
 
     # --- what the client and the clock do meanwhile
 
@@ -236,8 +249,9 @@ class Exchange:
         """Nobody's failure: end the worker's work too. Says whether the answer had begun."""
         if self._connection is not None and self.endpoint_pool is not None:
             self.endpoint_pool.left()
+            self._ours_from += self.clock() - self._sent_at
         self._leave()
-        self._observe(0, None, gone=True)
+        self._observe(0, None)
         return self._streaming is not None
 
     def sweep(self, now: float) -> None:
@@ -250,26 +264,18 @@ class Exchange:
             if self.abandon():  # it is the client that is late
                 self._client.cut()
             else:
-                slow = Refusal(408, "timeout", "the body came too slowly")
-                self._client.refuse(request, slow)
+                self._client.refuse(request, Refusal(408, "timeout", "the body came too slowly"))
             return
-        sent = connection is not None
         self._leave()
-        if self._streaming is not None:
-            self.on_failure(Reason.TIMEOUT, began=True)
-        elif not self._recovers(Reason.TIMEOUT, sent=sent):
-            self._fail(Reason.TIMEOUT)
+        self._connection = connection  # which has failed
+        self.on_failure(Reason.TIMEOUT, began=True)
 
     def outdated(self) -> bool:
-        """Whether a newer file may send it elsewhere: ``weight: 0`` means not one more request."""
+        """Whether a newer file may send it elsewhere (``weight: 0`` ends at once); a round not."""
         now, own = self._live.serving, self._serving
-        # Where users only count again it is the same file: nobody shall notice.
         return now is not own and now.table.config != own.table.config
 
-    # --- small parts
-
     def _repeatable(self) -> bool:
-        """Whether a worker that may have begun can be asked once more."""
         return self._decision.route.idempotent and not self._request.streamed
 
     def _leave(self) -> None:
@@ -288,13 +294,7 @@ class Exchange:
     def _render(
         self, head: ReplyHead, length: int | None, keep_alive: bool, body: bytes = b""
     ) -> bytes:
-        request, who = self._request, self._decision.headers
-        return reply(
-            head,
-            who + self._cookie if self._cookie else who,
-            request.id,
-            connection_line(keep_alive, request.head.http10),
-            length=length,
-            chunked=self._streaming is not None and self._streaming.chunked,
-            body=body,
-        )
+        who = self._decision.headers + self._cookie if self._cookie else self._decision.headers
+        line = connection_line(keep_alive, self._request.head.http10)
+        chunked = self._streaming is not None and self._streaming.chunked
+        return reply(head, who, self._request.id, line, length=length, chunked=chunked, body=body)

@@ -26,6 +26,17 @@ DURATION_BOUNDS: Final[Bounds] = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1),
     *(0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
 )
+# Seconds, for Prometheus: what a request spends here and with no worker.
+OVERHEAD_BOUNDS: Final[Bounds] = (
+    *(0.00005, 0.0001, 0.00025, 0.0005, 0.001),
+    *(0.0025, 0.005, 0.01, 0.025, 0.05),
+)
+# Seconds, for Prometheus: until an answer that is passed on as it comes begins. Language models may
+# take a minute to their first word.
+BEGINNING_BOUNDS: Final[Bounds] = (
+    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0),
+    *(2.5, 5.0, 7.5, 10.0, 20.0, 30.0, 60.0, 120.0),
+)
 # Seconds, for a verdict: 0.25 ms to 65.5 s in steps of 19 % (the grid of schema 2 of Prometheus's
 # native histograms, moved): fine enough that a slowdown of 20 % moves every request.
 LATENCY_BOUNDS: Final[Bounds] = tuple(0.00025 * 2 ** (k / 4) for k in range(73))

@@ -24,6 +24,7 @@ from gateway.archive import Archive, Epoch
 from gateway.backoff import Backoff
 from gateway.control import Channel, Message, pack, pair, write
 from gateway.counts import VersionCounts
+from gateway.exemplars import Row
 from gateway.ledger import Ledger
 from gateway.logs import Log, json_wanted
 from gateway.marks import SharedMarks, Slots
@@ -48,11 +49,13 @@ log = Log()
 class Group:
     """A :class:`gateway.plane.Plane` of several processes."""
 
-    def __init__(self, config: RoutingConfig, size: int) -> None:
+    def __init__(self, config: RoutingConfig, size: int, *, traces: bool = False) -> None:
+        """``traces``: members export spans, as their environment says."""
         self.archive = Archive()
         self.draining = False
         self.restarts = 0
         self._size = size
+        self._options = ["--traces"] if traces else []
         self._owners = count()
         self._reservation = Reservation((), ())
         self._members: list[Membership] = []
@@ -79,7 +82,7 @@ class Group:
 
     async def start(self, wanted: Address) -> Address:
         self._reservation = reserve(wanted)
-        self._keepers = [asyncio.create_task(self._keep()) for _ in range(self._size)]
+        self._keepers = [asyncio.create_task(self._keep(number)) for number in range(self._size)]
         if not await self._until(lambda: self._serving() == self._size, START_LIMIT):
             log.error("not every process serves yet", serving=self._serving(), of=self._size)
         return self._reservation.addresses[0]
@@ -133,6 +136,7 @@ class Group:
     def processes(self) -> tuple[Process, ...]:
         return tuple(
             Process(
+                member.number,
                 member.process.pid,
                 member.since,
                 member.restarts,
@@ -142,14 +146,17 @@ class Group:
             for member in self._members
         )
 
+    def exemplars(self) -> Mapping[tuple[str, ...], Row]:
+        return {}
+
     # --- the life of a member
 
-    async def _keep(self) -> None:
+    async def _keep(self, number: int) -> None:
         """One place in the group: a process, its successor, and so on."""
         pause, restarts = 0.0, 0
         while not self.draining:
             started = monotonic()
-            member = self._spawn(restarts)
+            member = self._spawn(number, restarts)
             code = await self._outlive(member)
             if not self.draining:
                 pause = SUCCESSION.after(monotonic() - started, pause)
@@ -174,17 +181,17 @@ class Group:
         self._changed.set()
         return code
 
-    def _spawn(self, restarts: int) -> Membership:
+    def _spawn(self, number: int, restarts: int) -> Membership:
         ours, theirs = pair()
         # -P: the directory we were started in is not where our modules come from.
         command = [sys.executable, "-P", "-m", "gateway.member", str(theirs.fileno())]
-        command += ["--json"] if json_wanted() else []
+        command += self._options + (["--json"] if json_wanted() else [])
         with theirs:
             # A process group of its own: Ctrl-C is for the supervisor, which drains them all.
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), process_group=0
             )
-        member = Membership(next(self._owners), restarts, time(), process)
+        member = Membership(next(self._owners), number, restarts, time(), process)
         member.channel = Channel(ours, partial(self._heard, member), partial(self._lost, member))
         self._members.append(member)
         return member

@@ -60,6 +60,8 @@ _JOINED: Final = {
     b"connection": b", ",
     b"cookie": b"; ",
     b"expect": b", ",
+    b"traceparent": b", ",  # so that two of them are none, which they are to be
+    b"tracestate": b",",
     b"transfer-encoding": b", ",
     b"x-forwarded-for": b", ",
 }

@@ -1,5 +1,4 @@
-"""One client connection: requests to exchanges, one at a time, answers in the order they were
-asked.
+"""One client connection: requests to exchanges, one at a time, and answers in their order.
 
 It knows order and time, not routes. Requests sent ahead (pipelining) wait their turn; beyond
 ``MAX_AHEAD`` of them, or a mebibyte, nothing more is read. What cannot be understood is answered
@@ -38,7 +37,7 @@ class InboundConnection(asyncio.Protocol):
 
     __slots__ = (
         *("_advancing", "_connections", "_exchange", "_held", "_lingers", "_live", "_queue"),
-        *("_reader", "_seen", "_transport", "blocked", "write"),
+        *("_reader", "_seen", "_transport", "blocked", "read_at", "write"),
     )
 
     _reader: RequestReader
@@ -51,8 +50,7 @@ class InboundConnection(asyncio.Protocol):
         self._exchange: Exchange | None = None  # the one being answered
         self._queue: deque[Request] = deque()
         self._advancing = False  # in the loop of `_next`
-        self.blocked = False  # the client does not take our bytes
-        self._held = False  # we do not read the client's
+        self.blocked = self._held = False  # the client does not take our bytes; we do not read its
         self._lingers = False  # answered for good, and read only to throw it away
         self._seen = (0, 0.0)  # the reader's progress, and since when it has been that
 
@@ -84,6 +82,7 @@ class InboundConnection(asyncio.Protocol):
             exchange.abandon()
 
     def data_received(self, data: bytes) -> None:
+        self.read_at = self._live.clock()
         self._reader.feed(data)
 
     def pause_writing(self) -> None:
@@ -170,6 +169,7 @@ class InboundConnection(asyncio.Protocol):
             if request.refusal is not None:
                 self._answer_refused(request)
             else:
+                self.read_at = self._live.clock()  # until now it waited for the answers before it
                 self._begin(request)
         self._advancing = False
         if self._queue:

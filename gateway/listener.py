@@ -27,6 +27,8 @@ DRAIN_LIMIT: Final = 30.0  # seconds; what Kubernetes grants before it kills
 IDLE_GRACE: Final = 1.0
 MAX_SHAKING: Final = 1024  # handshakes that have not ended: at 2,000 a second, half a second each
 
+Kind = Callable[[Live, set[InboundConnection]], InboundConnection]
+
 
 class Turned(asyncio.Protocol):
     """A client for whom there is no descriptor left that workers may not need."""
@@ -45,15 +47,22 @@ class Turned(asyncio.Protocol):
 
 
 class Listener:
-    """``start`` or ``start_on``, and ``drain`` at the end; each sweep calls ``on_sweep``.
+    """``start`` or ``start_on``, and ``drain`` at the end; each sweep calls ``on_sweep``, and
+    ``kind`` makes the connection of a client.
 
     ``room`` is how many clients may be connected at once, ``shaking_room`` how many of them may be
     within their TLS handshake; beyond it the oldest handshake ends.
     """
 
-    def __init__(self, live: Live, on_sweep: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        live: Live,
+        on_sweep: Callable[[], None] | None = None,
+        kind: Kind = InboundConnection,
+    ) -> None:
         self._live = live
         self._on_sweep = on_sweep
+        self._kind = kind
         self._connections: set[InboundConnection] = set()
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None
@@ -90,7 +99,7 @@ class Listener:
         if len(self._connections) + len(self._shaking) >= self.room:
             connection = Turned(self._live)
         else:
-            connection = InboundConnection(self._live, self._connections)
+            connection = self._kind(self._live, self._connections)
         return connection if self._context is None else self._secured(connection, self._context)
 
     def _secured(self, connection: asyncio.Protocol, context: SSLContext) -> TlsConnection:

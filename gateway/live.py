@@ -23,9 +23,10 @@ from gateway.counts import VersionCounts
 from gateway.dial import Dial, dial
 from gateway.errors import Refusal
 from gateway.gathering import Gathering
+from gateway.gauges import ejected_name, in_flight_name, ready_name
 from gateway.ledger import Ledger
 from gateway.pool import Pool
-from gateway.report import ejected_name, in_flight_name, key_of, ready_name
+from gateway.report import key_of
 from gateway.table import DEFAULT_BODY_LIMIT, Fields, Place, RoutingTable
 from gateway.uploads import Uploads
 

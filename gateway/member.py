@@ -15,26 +15,33 @@ import signal
 import socket
 import sys
 from functools import partial
+from time import time
 
 import uvloop
 
 from gateway import port
 from gateway.allocator import keep_apart
 from gateway.control import Channel, Message, read, unpack
+from gateway.exemplars import Exemplars
+from gateway.inbound import InboundConnection
 from gateway.listener import DRAIN_LIMIT, Listener
 from gateway.live import Live
 from gateway.logs import Log, adopt_others, configure_logs
 from gateway.marks import attach
+from gateway.sampling import sampling_of
 from gateway.segment import SharedLedger
+from gateway.spans import exporting
 from gateway.table import RoutingTable, compile_table
 from gateway.tls import server_context
+from gateway.tracer import Tracer
 
 
 class Member:
     """Does what it is told over the control socket."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, tracer: Tracer | None = None) -> None:
         self._log = Log().bind(pid=os.getpid())
+        self._tracer = tracer
         self._stop = asyncio.Event()
         self._live: Live | None = None
         self._listener: Listener | None = None
@@ -52,6 +59,8 @@ class Member:
         self._channel.send(Message("hello"))
         await self._stop.wait()
         cut = 0 if self._listener is None else await self._listener.drain(DRAIN_LIMIT)
+        if self._tracer is not None:
+            await self._tracer.close()
         self._channel.send(Message("drained", cut=cut))
 
     def _heard(self, message: Message, descriptors: list[int]) -> None:
@@ -89,7 +98,16 @@ class Member:
 
     async def _start(self, live: Live, message: Message) -> None:
         """Serve the first file."""
-        self._listener = Listener(live, lambda: live.serving.gauge())
+        tracer = self._tracer
+
+        def swept() -> None:
+            live.serving.gauge()
+            if tracer is not None:
+                tracer.count(live.serving.ledger)
+
+        # Nobody asks a member for its exemplars.
+        kind = InboundConnection if tracer is None else tracer.kind(Exemplars(time))
+        self._listener = Listener(live, swept, kind)
         if self._pem:
             self._listener.certify(server_context(self._pem))
         try:
@@ -104,13 +122,18 @@ class Member:
 
 
 def main(arguments: list[str]) -> None:
-    """The descriptor of the control socket, and ``--json`` for logs that are JSON anywhere."""
+    """The descriptor of the control socket, ``--json`` for logs that are JSON anywhere, and
+    ``--traces`` to export spans.
+    """
     configure_logs(json="--json" in arguments)
     adopt_others()
     keep_apart()
 
     async def run() -> None:
-        await Member(socket.socket(fileno=int(arguments[0]))).run()
+        tracer = None
+        if "--traces" in arguments:
+            tracer = Tracer(sampling_of(os.environ), exporting())
+        await Member(socket.socket(fileno=int(arguments[0])), tracer).run()
 
     uvloop.run(run())
 

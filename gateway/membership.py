@@ -11,9 +11,12 @@ from gateway.control import Channel, Message
 
 @dataclass(slots=True, eq=False)
 class Membership:
-    """``owner`` names its ledgers, and nobody else's."""
+    """``owner`` names its ledgers, and nobody else's; ``number`` is its place in the group, which
+    its successor has as well.
+    """
 
     owner: int
+    number: int
     restarts: int
     since: float
     process: subprocess.Popen[bytes]

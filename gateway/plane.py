@@ -15,8 +15,9 @@ from typing import Final, Protocol
 
 from gateway.archive import Archive, Epoch
 from gateway.dial import Dial, dial
+from gateway.exemplars import Exemplars, Row
 from gateway.ledger import Ledger
-from gateway.listener import Listener
+from gateway.listener import Kind, Listener
 from gateway.live import Live
 from gateway.marks import Marks
 from gateway.model import RoutingConfig
@@ -25,6 +26,8 @@ from gateway.report import Process
 from gateway.run import Run
 from gateway.table import RoutingTable, compile_table
 from gateway.tls import server_context
+from gateway.traced import TracedConnection
+from gateway.tracer import Tracer
 
 _OWNER: Final = 0  # of all ledgers, in a process of its own
 
@@ -63,6 +66,9 @@ class Plane(Protocol):
 
     def processes(self) -> tuple[Process, ...]: ...
 
+    def exemplars(self) -> Mapping[tuple[str, ...], Row]:
+        """By route, version and role; none of several processes: only counts can be added up."""
+
 
 class Solo:
     """Everything in this process."""
@@ -75,16 +81,22 @@ class Solo:
         clock: Callable[[], float] = perf_counter,
         draw: Callable[[], float] = random,
         wall_clock: Callable[[], float] = time,
+        tracer: Tracer | None = None,
     ) -> None:
         self.archive = Archive()
         self.restarts = 0
         self._wall_clock = wall_clock
         self._since = wall_clock()
         self._marks = Marks()
+        self._exemplars = Exemplars(wall_clock)
         ledger = Ledger()
         epoch = self._prepare(compile_table(config))
         self.live = Live(epoch.table, ledger, dial=dial, clock=clock, draw=draw)
-        self.listener = Listener(self.live)
+        self._tracer = tracer
+        kind: Kind = partial(TracedConnection, self._exemplars)
+        if tracer is not None:
+            kind = tracer.kind(self._exemplars)
+        self.listener = Listener(self.live, self._swept, kind)
         self._enforced(epoch, ledger)
 
     @property
@@ -97,6 +109,10 @@ class Solo:
 
     def certify(self, pem: bytes) -> None:
         self.listener.certify(server_context(pem))
+
+    def _swept(self) -> None:
+        if self._tracer is not None:
+            self._tracer.count(self.live.serving.ledger)
 
     async def start(self, wanted: Address) -> Address:
         return Address(*await self.listener.start(wanted.host, wanted.port))
@@ -134,6 +150,7 @@ class Solo:
     def _enforced(self, epoch: Epoch, ledger: Ledger) -> None:
         self.archive.add(_OWNER, epoch, ledger)
         self.archive.enforce(epoch)
+        self._exemplars.keep(epoch.table.places)
         self._marks.release(epoch.runs)
         self.live.on_settled(partial(self.archive.close, _OWNER, epoch.serial))
 
@@ -142,6 +159,8 @@ class Solo:
         for pool in self.live.serving.pools:
             pool.close()
         await asyncio.sleep(0)
+        if self._tracer is not None:
+            await self._tracer.close()
         return cut
 
     def refresh(self) -> None:
@@ -149,4 +168,7 @@ class Solo:
 
     def processes(self) -> tuple[Process, ...]:
         answered = self.archive.answered(_OWNER)
-        return (Process(os.getpid(), self._since, 0, answered, self.generation),)
+        return (Process(0, os.getpid(), self._since, 0, answered, self.generation),)
+
+    def exemplars(self) -> Mapping[tuple[str, ...], Row]:
+        return self._exemplars.rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import Reason
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
 
 class Receiver(Protocol):
     """Who is told what comes of a request. Exactly one of on_reply, on_stream_end, on_failure ends
-    it.
+    it. ``read_at`` is set to what ``clock`` says whenever bytes of the answer have come.
     """
+
+    clock: Callable[[], float]
+    read_at: float
 
     def on_reply(self, head: ReplyHead, body: bytes) -> None: ...
     def on_stream(self, head: ReplyHead) -> None: ...

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.archive import Archive, Epoch, Vocabulary
-from gateway.counts import CLIENT_GONE
-from gateway.errors import Problem
+from gateway.counts import CLIENT_GONE, OF_A_ROUTE
+from gateway.errors import REFUSED, Problem
+from gateway.exemplars import Row
+from gateway.gauges import DROPPED, ejected_name, in_flight_name, ready_name
 from gateway.grid import (
+    BEGINNING_BOUNDS,
     DRAWN_SCORE_BOUNDS,
     DURATION_BOUNDS,
     LATENCY_BOUNDS,
+    OVERHEAD_BOUNDS,
     SCORE_BOUNDS,
     WORKED_GRID,
     Bounds,
     Coarsening,
 )
-from gateway.ledger import Name, Totals
+from gateway.ledger import Totals
 from gateway.model import Assignment, Endpoint
 from gateway.table import Place
 
@@ -40,8 +45,11 @@ class ReloadStatus:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One that serves clients. ``generation`` is None until it does."""
+    """One that serves clients, the ``number``-th place of them from 0. ``generation`` is None until
+    it does.
+    """
 
+    number: int
     pid: int
     since: float  # Unix time
     restarts: int  # how often it has replaced one that ended
@@ -70,6 +78,7 @@ class State:
     processes: tuple[Process, ...]
     restarts: int
     certificates: tuple[CertificateStatus, ...] = ()
+    exemplars: Mapping[Key, Row] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -131,6 +140,11 @@ class VersionTotals:
         return Histogram(DURATION_BOUNDS, row, self.sums.get("worked", 0.0))
 
     @property
+    def began(self) -> Histogram:
+        row = self._row("began", BEGINNING_BOUNDS)
+        return Histogram(BEGINNING_BOUNDS, row, self.sums.get("began", 0.0))
+
+    @property
     def scores(self) -> Histogram:
         drawn = _SCORE_OF_DRAWN(self.drawn_scores)
         row = _sum(drawn, self._row("scores", SCORE_BOUNDS))
@@ -168,18 +182,22 @@ _BY_WORD: Final = {
     "failed_apart",
 }
 _BY_LABEL: Final = {"labels", "drawn_labels"}
-_ROWS: Final = {"waited", "worked", "scores", "drawn_worked", "drawn_cut", "drawn_scores"}
+_ROWS: Final = {"began", "waited", "worked", "scores", "drawn_worked", "drawn_cut", "drawn_scores"}
 _PLAIN: Final = {"assigned", "bad", "gone"}
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """``versions`` holds every version of the file in force, in each role it has had."""
+    """``versions`` holds every version of the file in force, in each role it has had; ``overhead``
+    every route.
+    """
 
     state: State
     epoch: Epoch
     versions: dict[Key, VersionTotals]
+    overhead: dict[str, Histogram]
     refusals: dict[str, int]
+    spans_dropped: int
     present: Totals  # under the epoch in force, gauges included
     history: tuple[tuple[Epoch, dict[Key, VersionTotals]], ...]  # the newest last
     since: float  # when the file in force was taken
@@ -217,19 +235,22 @@ def gather(archive: Archive, state: State) -> Report:
     totals = archive.total()
     current = epochs[-1].versions()
     since, under_it = archive.since_taken()
-    versions = {
-        key: counted
-        for key, counted in versions_of(totals, archive.vocabulary).items()
-        if key[:2] in current
+    every = versions_of(totals, archive.vocabulary)
+    versions = {key: counted for key, counted in every.items() if key[:2] in current}
+    refused = {name[1]: row[0] for name, row in totals.counts.items() if name[0] == "refused"}
+    refusals = dict.fromkeys(REFUSED, 0) | refused
+    overhead = {
+        route.name: _overhead(totals, route.name) for route in epochs[-1].table.config.routes
     }
-    refusals = {name[1]: row[0] for name, row in totals.counts.items() if name[0] == "refused"}
     history = tuple((epoch, versions_of(one, archive.vocabulary)) for epoch, one in archive.told())
     order = {key_of(place): place.index for place in epochs[-1].table.places}
     ordered = sorted(versions, key=lambda key: (order.get(key, len(order)), key))
     told = {key: versions[key] for key in ordered}
     now = versions_of(under_it, archive.vocabulary)
     present = archive.under(epochs[-1])
-    return Report(state, epochs[-1], told, refusals, present, history, since, now)
+    (dropped,) = totals.counts.get(DROPPED, [0])
+    shown = told, overhead, refusals, dropped, present, history, since, now
+    return Report(state, epochs[-1], *shown)
 
 
 def versions_of(totals: Totals, vocabulary: Vocabulary) -> dict[Key, VersionTotals]:
@@ -257,29 +278,21 @@ def versions_of(totals: Totals, vocabulary: Vocabulary) -> dict[Key, VersionTota
         elif kind in _PLAIN:
             setattr(counted, kind, row[0])
     for name, amount in totals.sums.items():
+        if name[0] in OF_A_ROUTE:
+            continue
         counted = found.setdefault(name[1:4], VersionTotals())
         counted.sums[name[0].removesuffix("_sum")] = amount
     return found
 
 
+def _overhead(totals: Totals, route: str) -> Histogram:
+    row = totals.counts.get((OF_A_ROUTE[0], route)) or [0] * (len(OVERHEAD_BOUNDS) + 1)
+    return Histogram(OVERHEAD_BOUNDS, row, totals.sums.get((OF_A_ROUTE[1], route), 0.0))
+
+
 def key_of(place: Place) -> Key:
     """How a place is named in the totals."""
     return place.route.name, place.version, place.role.value
-
-
-def in_flight_name(place: Place, endpoint: Endpoint) -> Name:
-    """How the gauge of an endpoint is named in a ledger."""
-    return "in_flight", place.route.name, place.version, endpoint.url
-
-
-def ejected_name(place: Place, endpoint: Endpoint) -> Name:
-    """How the gauge that an endpoint is left out is named in a ledger."""
-    return "ejected", place.route.name, place.version, endpoint.url
-
-
-def ready_name(place: Place, endpoint: Endpoint) -> Name:
-    """How the gauge that an endpoint is ready is named in a ledger."""
-    return "ready", place.route.name, place.version, endpoint.url
 
 
 def _sum(one: list[int], other: list[int]) -> list[int]:

@@ -7,9 +7,11 @@ from typing import Final, NamedTuple
 from gateway.counts import LEARNED_LABELS, NOT_RETRIED, RETRIED
 from gateway.errors import Reason
 from gateway.grid import (
+    BEGINNING_BOUNDS,
     DRAWN_SCORE_BOUNDS,
     DURATION_BOUNDS,
     LATENCY_BOUNDS,
+    OVERHEAD_BOUNDS,
     SCORE_BOUNDS,
     WORKED_GRID,
 )
@@ -22,12 +24,12 @@ from gateway.table import RoutingTable
 _CODES: Final = 1000
 _REFUSALS: Final = 64
 _NAME_BYTES: Final = 80
-_SUMS: Final = 3
+_SUMS: Final = 5
 _ROWS: Final = tuple(
     len(bounds) + 1
     for bounds in (
         *(DURATION_BOUNDS, DURATION_BOUNDS, WORKED_GRID, LATENCY_BOUNDS),
-        *(SCORE_BOUNDS, DRAWN_SCORE_BOUNDS),
+        *(SCORE_BOUNDS, DRAWN_SCORE_BOUNDS, OVERHEAD_BOUNDS, BEGINNING_BOUNDS),
     )
 )
 

@@ -9,13 +9,16 @@ class StreamedReply:
     """What is on its way to a client, from its head on. Nobody else can answer any more.
 
     ``chunked``: its body goes out in chunks, as its length is not known; to HTTP/1.0, which has no
-    chunks, it ends with the connection (``ends_connection``).
+    chunks, it ends with the connection (``ends_connection``). ``overhead`` is that of the request
+    until the head was passed on, in seconds; ``begins``: nothing of the body was yet.
     """
 
-    __slots__ = ("chunked", "ends_connection", "head")
+    __slots__ = ("begins", "chunked", "ends_connection", "head", "overhead")
 
     def __init__(self, head: ReplyHead, *, http10: bool) -> None:
         self.head = head
+        self.overhead = 0.0
+        self.begins = True
         self.chunked = head.length is None and not http10
         self.ends_connection = head.length is None and http10
 

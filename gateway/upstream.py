@@ -81,9 +81,7 @@ class UpstreamConnection(asyncio.Protocol):
         return self._transport.get_write_buffer_size() == 0
 
     def send(self, receiver: Receiver, method: bytes, data: bytes, *, whole: bool) -> None:
-        """Write a request's first bytes (usually all: ``whole``) and tell ``receiver`` what comes
-        of it.
-        """
+        """Write a request's first bytes (usually all: ``whole``); tell ``receiver`` the rest."""
         self._receiver = receiver
         self._sent = whole
         self._method = method
@@ -121,6 +119,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._receiver is None:
             self._owner.lost(self)
         elif exc is None and self._head is not None and not self._head.framed:
+            self._receiver.read_at = self._receiver.clock()
             self._finish(False)  # RFC 9112, section 6.3: a body without framing ends here
         else:
             self._fail(Reason.RESET)
@@ -130,6 +129,7 @@ class UpstreamConnection(asyncio.Protocol):
         if receiver is None:
             self.close()  # rule 2: nobody asked
             return
+        receiver.read_at = receiver.clock()
         raw = b""
         if not self._began:
             # A whole answer whose head was read before is taken without reading it again.

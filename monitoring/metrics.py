@@ -10,22 +10,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from time import time
-from typing import Final, TypeAlias
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from gateway.exposition import expose
 from gateway.model import Event, Route
-from monitoring.analysis.question import question_of
 from monitoring.analysis.saved import SAVED
 from monitoring.analysis.verdict import Kind, Verdict
 from monitoring.postman import Outcome
-from monitoring.rollout.position import Phase
+from monitoring.standing import SPLIT, Shown, Standing
 from monitoring.tally import Durations, Tally
 
 FRESH: Final = 10.0  # seconds since the last look for which a controller counts as healthy
@@ -40,7 +38,7 @@ _REASONS: Final[Mapping[str, tuple[str, ...]]] = {
     Kind.SUCCESSFUL: (NONE,),
     Kind.FAILED: (*_SIGNALS, "collapse"),
     Kind.INCONCLUSIVE: (NONE,),
-    Kind.ERROR: ("split", NONE),
+    Kind.ERROR: (SPLIT, NONE),
 }
 _ROLLBACKS: Final = (*_REASONS[Kind.FAILED], OPERATOR)
 _ACTORS: Final = (OPERATOR, "controller")
@@ -50,30 +48,6 @@ _KINDS: Final = (
 _LOOKS: Final = ("judged", "no_evidence", "bad_file", "standing_by")
 # Seconds: an edit is in force within a fraction of one, and is seen with the next look.
 _BOUNDS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
-
-_Pair: TypeAlias = tuple[str, str]  # route and version
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """Where one candidate stands. ``step`` counts from 1, 0 is none; ``watched`` and ``pause`` are
-    seconds, the latter infinite where a person decides; ``verdict`` is None where nobody judges,
-    and ``kind`` its answer about the next weight, if that is another than its own.
-    """
-
-    route: str
-    version: str
-    phase: Phase
-    step: int = 0
-    watched: float = 0.0
-    pause: float = 0.0
-    verdict: Verdict | None = None
-    kind: Kind | None = None
-
-    @property
-    def judged(self) -> Kind | None:
-        """The verdict in a word."""
-        return self.kind or (self.verdict.kind if self.verdict else None)
 
 
 def reason_of(verdict: Verdict) -> str:
@@ -91,8 +65,7 @@ class Metrics(Collector):
         self._version = version
         self._clock = clock
         self._lock = threading.Lock()
-        self._limits: dict[_Pair, dict[str, float]] = {}  # of each check
-        self._shown: dict[_Pair, Shown] = {}
+        self._standing = Standing()
         self._last_look = 0.0
         self._unrecorded = 0
         self._verdicts = Tally(
@@ -135,19 +108,18 @@ class Metrics(Collector):
     # What happens.
 
     def known(self, routes: Iterable[Route]) -> None:
-        """The routes of the file in force: what is of none of them is forgotten."""
-        limits = {
-            (route.name, version.name): _limits(route)
-            for route in routes
-            for version in route.versions
-        }
+        """The routes of the file in force: what is of none of them is forgotten.
+
+        Stable begins no series. What was counted of it as a candidate stays: its last verdict comes
+        with its promotion.
+        """
+        routes = list(routes)
+        pairs = {(route.name, version.name) for route in routes for version in route.versions}
         with self._lock:
-            self._limits = limits
-            self._shown = {key: one for key, one in self._shown.items() if key in limits}
             for tally in (self._verdicts, self._rollbacks):
-                tally.keep(limits)
-            self._durations.keep(dict.fromkeys(route for route, _ in limits))
-            for pair in limits:
+                tally.keep(pairs)
+            self._durations.keep(dict.fromkeys(route.name for route in routes))
+            for pair in self._standing.known(routes):
                 self._rollbacks.begin((*pair, reason) for reason in _ROLLBACKS)
                 self._verdicts.begin(
                     (*pair, str(kind), reason)
@@ -156,9 +128,9 @@ class Metrics(Collector):
                 )
 
     def looked(self, rows: Sequence[Shown]) -> None:
-        """Where all candidates stand now; what is not among them stands nowhere."""
+        """Where all versions stand now; what is not among them stands nowhere."""
         with self._lock:
-            self._shown = {(row.route, row.version): row for row in rows}
+            self._standing.looked(rows)
 
     def look(self, outcome: str) -> None:
         """The controller looked: ``judged``, ``no_evidence``, ``bad_file`` or ``standing_by``."""
@@ -216,8 +188,7 @@ class Metrics(Collector):
 
     def render(self, accept: str) -> tuple[str, bytes]:
         """Content type and text, as the field Accept asks for."""
-        encode, content_type = choose_encoder(accept)
-        return content_type, encode(self._registry)
+        return expose(self._registry, accept)
 
     def describe(self) -> Iterable[Metric]:
         """Nothing beforehand: what there is to tell depends on the file."""
@@ -228,7 +199,7 @@ class Metrics(Collector):
         tallies = (self._verdicts, self._rollbacks, self._changes, self._notices, self._looks)
         with self._lock:
             counted = [each.family() for each in tallies]
-            families = (*self._standing(), *self._judged(), *counted, self._durations.family())
+            families = (*self._standing.families(), *counted, self._durations.family())
             last, unrecorded = self._last_look, self._unrecorded
         yield from families
         yield GaugeMetricFamily(
@@ -244,46 +215,3 @@ class Metrics(Collector):
         build = GaugeMetricFamily("canary_build_info", "1; names this build.", labels=["version"])
         build.add_metric([self._version], 1)
         yield build
-
-    def _standing(self) -> tuple[Metric, ...]:
-        phase = _gauge("rollout_phase", "1 for the phase the version is in.", "phase")
-        step = _gauge("rollout_step", "The step it stands at, from 1; 0 is none.")
-        watched = _gauge("rollout_watched_seconds", "For how long it was watched at its weight.")
-        pause = _gauge("rollout_pause_seconds", "For how long it is to be watched at its weight.")
-        for pair in {**self._limits, **self._shown}:
-            row = self._shown.get(pair)
-            for one in Phase:
-                phase.add_metric([*pair, one], bool(row and row.phase == one))
-            step.add_metric(pair, row.step if row else 0)
-            watched.add_metric(pair, row.watched if row else 0)
-            pause.add_metric(pair, row.pause if row else 0)
-        return phase, step, watched, pause
-
-    def _judged(self) -> tuple[Metric, ...]:
-        stands = _gauge("verdict", "1 for the verdict as it stands.", "verdict")
-        value = _gauge("check_value", "Factor by which the data speak for worse.", "check")
-        threshold = _gauge("check_threshold", "The factor that is proof of worse.", "check")
-        for pair in {**self._limits, **self._shown}:
-            row = self._shown.get(pair)
-            verdict = row.verdict if row else None
-            for kind in Kind:
-                stands.add_metric([*pair, kind], bool(row and row.judged is kind))
-            found = {one.signal: one.evidence for one in verdict.findings} if verdict else {}
-            for check, limit in self._limits.get(pair, {}).items():
-                value.add_metric([*pair, check], found.get(check, 0))
-                threshold.add_metric([*pair, check], limit)
-        return stands, value, threshold
-
-
-def _limits(route: Route) -> dict[str, float]:
-    """What is checked of a candidate of the route, and the evidence that is proof."""
-    if route.analysis is None:
-        return {}
-    question = question_of(route, route.analysis)
-    names = [*(signal.name for signal in question.every), *([SAVED] if question.saved else [])]
-    return dict.fromkeys(names, 1 / question.alpha)
-
-
-def _gauge(name: str, documentation: str, *more: str) -> GaugeMetricFamily:
-    labels = ["route", "version", *more]
-    return GaugeMetricFamily(f"canary_{name}", documentation, labels=labels)

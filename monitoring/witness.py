@@ -8,13 +8,15 @@ from typing import Final
 from gateway.logs import Log
 from gateway.model import RoutingConfig
 from monitoring.acting import reason_of
+from monitoring.analysis.drift import drift
 from monitoring.analysis.verdict import Kind
 from monitoring.chronicle import Chronicle
 from monitoring.docket import Judgement, Key
 from monitoring.editing import Changed
 from monitoring.herald import Herald
-from monitoring.metrics import Metrics, Shown
+from monitoring.metrics import Metrics
 from monitoring.rollout.position import resting_phase
+from monitoring.standing import Shown
 
 JUDGING: Final = "judging"
 RECORDING: Final = "recording"
@@ -158,6 +160,7 @@ def _shown(
                 continue
             position = one.position
             watched = one.filed.watch.seconds if one.filed else 0.0
+            seen = one.filed.case.seen.values() if one.filed else ()
             yield Shown(
                 *key,
                 position.phase,
@@ -166,4 +169,5 @@ def _shown(
                 position.pause,
                 one.verdict,
                 one.kind,
+                drift(route.prediction, seen),
             )

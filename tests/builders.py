@@ -130,6 +130,7 @@ def make_outcome(decision: Decision | None = None, **facts: Any) -> Outcome:
         "upstream_seconds": 0.010,
         "body": None,
         "bound": False,
+        "overhead": 0.002,
     }
     return Outcome(**usual | facts)
 

@@ -26,17 +26,20 @@ PURE = {
             "edit",
             "ejection",
             "errors",
+            "exemplars",
             "gathering",
+            "gauges",
             "grid",
             "headers",
             "heads",
         ),
         *("ledger", "model", "observe", "offlimits", "predictions", "readiness", "recovery"),
-        *("report", "request", "room", "rounds", "run", "splice", "split", "status", "stream"),
-        *("table", "target", "uploads"),
+        *("report", "request", "room", "rounds", "run", "sampling", "span", "splice", "split"),
+        *("status", "stream", "table", "target", "tracing", "uploads", "weights"),
     },
     "monitoring": {
-        *("analysis.betting", "analysis.case", "analysis.constant", "analysis.effects"),
+        *("analysis.betting", "analysis.case", "analysis.constant", "analysis.drift"),
+        "analysis.effects",
         *("analysis.errors", "analysis.rounds", "analysis.saved"),
         *("analysis.guards", "analysis.interval", "analysis.latency", "analysis.lenience"),
         *("analysis.margin", "analysis.mixture", "analysis.predictions", "analysis.question"),
@@ -46,12 +49,15 @@ PURE = {
         *("chain", "rollout.watch", "verbs", "windows"),
         *("ahead", "endpoints", "exposition", "live", "terminal", "terminal.candidates"),
         *("terminal.figures", "terminal.plain", "terminal.rows", "terminal.sight", "terminal.view"),
+        *("grafana", "grafana.health", "grafana.look", "grafana.marks", "grafana.page"),
+        *("grafana.panels", "grafana.promql", "grafana.quality", "grafana.rollout"),
+        *("grafana.route", "grafana.upkeep"),
     },
 }
 WORLD = {
     *("asyncio", "ctypes", "mmap", "os", "pathlib", "random", "secrets", "selectors", "signal"),
     *("socket", "subprocess", "tempfile", "threading", "time", "logging", "prometheus_client"),
-    *("httptools", "httpx2", "ssl", "starlette", "uvicorn", "uvloop"),
+    *("httptools", "httpx2", "opentelemetry", "ssl", "starlette", "uvicorn", "uvloop"),
 }
 
 # Where a library may be imported; it is named here only if it has a place of its own.
@@ -64,9 +70,11 @@ PLACES = {
     "msgspec": {
         *("gateway.control", "gateway.observe", "gateway.predictions", "model_workers.*"),
     },
+    "opentelemetry": {"gateway.spans"},
     "prometheus_client": {
-        *("gateway.admin", "gateway.app", "gateway.metrics"),
-        *("monitoring.metrics", "monitoring.tally"),
+        *("gateway.admin", "gateway.app", "gateway.exposition", "gateway.metrics"),
+        "gateway.upkeep",
+        *("monitoring.metrics", "monitoring.standing", "monitoring.tally"),
     },
     "pydantic": {
         *("gateway.config.judgement", "gateway.config.parsing", "gateway.config.scalars"),
@@ -76,7 +84,10 @@ PLACES = {
     "sklearn": {"model_workers.*"},
     "skops": {"model_workers.*"},
     "ssl": {"gateway.certificate", "gateway.tls"},
-    "starlette": {"gateway.admin", "model_workers.*", "monitoring.metrics_port"},
+    "starlette": {
+        *("gateway.admin", "model_workers.*", "monitoring.alert_log"),
+        *("monitoring.metrics_port", "monitoring.runbooks"),
+    },
     "typer": {"monitoring.cli", "monitoring.commands.*"},
     "uvicorn": {"gateway.admin_port", "model_workers.*"},
     "uvloop": {"gateway.__main__", "gateway.member"},
@@ -203,12 +214,17 @@ def test_rooms_are_small() -> None:
 
 
 HEAVY = {"sklearn", "skops", "numpy", "scipy", "pandas", "typer", "rich", "pygments", "httpx2"}
+HEAVY |= {"opentelemetry", "requests", "google"}
 CONTROL = {"pydantic", "yaml", "starlette", "uvicorn", "prometheus_client", "argparse"}
 
 
 @pytest.mark.parametrize(
     ("module", "unneeded"),
-    [("gateway.__main__", HEAVY), ("gateway.member", HEAVY | CONTROL)],
+    [
+        ("gateway.__main__", HEAVY),
+        ("monitoring.service", HEAVY),
+        ("gateway.member", HEAVY | CONTROL),
+    ],
 )
 def test_a_serving_process_carries_no_weight_it_does_not_need(
     module: str, unneeded: set[str]

@@ -45,7 +45,8 @@ def demo(
     try:
         with set_up(file) as stage:
             say(f"clients:  {stage.data_url}/predict/breast-cancer and /predict/iris")
-            say(f"state:    {stage.admin_url}/api/status   metrics: {stage.admin_url}/metrics")
+            say(f"state:    {stage.admin_url}/api/status")
+            say(f"metrics:  {stage.admin_url}/metrics and {stage.controller_url}/metrics")
             load = tell(stage, say, story, pace=pace)
             if not once:
                 say("the load goes on; look around, and stop everything with Ctrl-C")

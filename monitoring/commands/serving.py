@@ -35,6 +35,7 @@ from monitoring.sources import GatewaySources
 from monitoring.witness import Witness
 
 MOST_PROCESSES: Final = 64
+SERVICE: Final = "monitoring.service"
 _LAST_NOTICES: Final = 2.0  # seconds that notices under way are given at the end
 
 log = Log()
@@ -64,6 +65,9 @@ def serve(
         Path | None, typer.Option(help="The same for the admin port.")
     ] = None,
     admin_tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
+    traces: Annotated[
+        bool, typer.Option("--traces", help="Export spans by OTLP; needs the extra `otel`.")
+    ] = False,
     no_controller: Annotated[
         bool, typer.Option("--no-controller", help="Start no controller beside the gateway.")
     ] = False,
@@ -90,6 +94,7 @@ def serve(
     for name, path in files.items():
         options += [] if path is None else [name, str(path)]
     options += ["--processes", str(processes), *(["--json"] if json else [])]
+    options += ["--traces"] if traces else []
     if no_controller and controller_metrics is not None:
         raise typer.BadParameter("--controller-metrics with --no-controller; give one of them")
     if controller_metrics not in (None, "none"):
@@ -97,10 +102,9 @@ def serve(
     if not no_controller:
         beside = _controller_of(file, admin_token_file, controller_metrics, json=json)
         options += ["--companion", dumps(beside)]
-    options += ["--", str(file)]
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "gateway", *options])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", SERVICE, *options, "--", str(file)])
 
 
 def _controller_of(

@@ -24,6 +24,7 @@ class Stage:
     original: bytes
     data_url: str
     admin_url: str
+    controller_url: str
     workers: dict[tuple[str, str], str]
 
     def worker(self, route: str, version: str) -> str:
@@ -47,20 +48,26 @@ def set_up(file: Path) -> Iterator[Stage]:
     folder = Path(mkdtemp(prefix="canary-demo-"))
     try:
         copy, config = _copy(file, folder)
-        data, admin, metrics = usable_port(8080), usable_port(8081), usable_port(8082)
+        ports = [usable_port(wanted) for wanted in (8080, 8081, 8082)]
+        data, admin, controller = (f"127.0.0.1:{port}" for port in ports)
         with Children(folder) as children:
             _start_workers(children, config)
-            listen, admin_at = f"127.0.0.1:{data}", f"127.0.0.1:{admin}"
-            ports = ["--listen", listen, "--admin", admin_at]
-            ports += ["--controller-metrics", f"127.0.0.1:{metrics}"]
-            children.start("gateway", "monitoring", "serve", str(copy), *ports)
-            children.wait_for("gateway", lambda: listens(data) and listens(admin))
+            options = ("--listen", data, "--admin", admin, "--controller-metrics", controller)
+            children.start("gateway", "monitoring", "serve", str(copy), *options)
+            children.wait_for("gateway", lambda: all(map(listens, ports[:2])))
             workers = {
                 (route.name, version.name): version.endpoints[0].url
                 for route in config.routes
                 for version in route.versions
             }
-            yield Stage(copy, copy.read_bytes(), f"http://{listen}", f"http://{admin_at}", workers)
+            yield Stage(
+                copy,
+                copy.read_bytes(),
+                data_url=f"http://{data}",
+                admin_url=f"http://{admin}",
+                controller_url=f"http://{controller}",
+                workers=workers,
+            )
     finally:
         rmtree(folder, ignore_errors=True)
 

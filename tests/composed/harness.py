@@ -1,8 +1,11 @@
 """The services of docker-compose.yml as plain processes: the same commands, health checks, order
 of starting and mounted files, with names and ports replaced by free ports of this machine.
 
-Prometheus is Debian's (tests/packages.txt), asked what the dashboard asks. Not run: Grafana, and
-everything about images, users, capabilities and mounts that needs a container engine.
+Prometheus and Alertmanager are Debian's (tests/packages.txt). Not run: Grafana, and everything
+about images, users, capabilities and mounts that needs a container engine.
+
+Time runs faster in what is mounted: Prometheus looks twice a second, and where an alert waits, a
+minute is a second. The routing file has one line more: who is told of what the controller does.
 """
 
 from __future__ import annotations
@@ -14,22 +17,23 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
-from http.client import HTTPConnection
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import yaml
 
 from gateway.config import parse
+
+if TYPE_CHECKING:
+    from tests.composed.clients import Load
+from tests.sockets.peers import Worker, answering
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0  # seconds until something counts as hung; nothing here asserts on speed
@@ -38,10 +42,16 @@ TEXT = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", (ROOT / "docker-compose.yml").read_t
 ALL: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
 SERVICES = {name: each for name, each in ALL.items() if name != "grafana"}
 WORKERS = [name for name, each in SERVICES.items() if each["image"].startswith("model-worker:")]
-BINARIES = {"python": sys.executable, "canary": str(Path(sys.executable).parent / "canary")}
+BINARIES = {
+    "python": sys.executable,
+    "canary": str(Path(sys.executable).parent / "canary"),
+    # As Debian calls it.
+    "alertmanager": shutil.which("alertmanager") or "prometheus-alertmanager",
+}
 SECRETS = "/run/secrets"  # where a service finds them
 TOKEN = "token-of-the-composed-0123456789"
-ROWS = {"breast-cancer": [1.0] * 30, "iris": [5.1, 3.5, 1.4, 0.2]}
+# Where alerts wait: for how long they must hold, and to be sent together.
+WAITS = r"\b(for|group_wait|group_interval): (\d+)(s|m)\b"
 
 
 def eventually(holds: Callable[[], Any], what: str) -> None:
@@ -102,11 +112,23 @@ def with_addresses(text: str, service: str = "") -> str:
     return re.sub(rf"\b({hosts}):(\d+)", here, text)
 
 
+def hastened(text: str) -> str:
+    """Two looks a second instead of one in five, and seconds for minutes where alerts wait."""
+
+    def sooner(found: re.Match[str]) -> str:
+        minutes = int(found[2]) / (60 if found[3] == "s" else 1)
+        return f"{found[1]}: {round(1000 * minutes)}ms"
+
+    text = re.sub(r"(scrape_interval|scrape_timeout|evaluation_interval): \d+s", r"\1: 500ms", text)
+    return re.sub(WAITS, sooner, text)
+
+
 @dataclass
 class Composed:
-    """The running services."""
+    """The running services, and a receiver that the controller tells of what it does."""
 
     folder: Path
+    receiver: Worker = field(default_factory=lambda: Worker(answering(204)))
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -131,9 +153,9 @@ class Composed:
             shutil.copytree(ROOT / volume["source"], local, ignore=hidden)
             for file in local.rglob("*.y*ml"):
                 text = with_addresses(file.read_text()).replace(SECRETS, str(self.secrets))
-                # Two looks a second instead of one in five.
-                text = re.sub(r"(_interval|_timeout): \d+s", r"\1: 500ms", text)
-                file.write_text(text)
+                if file.name == "routing.yaml":
+                    text += f"\nnotify: [{{webhook: '{self.receiver.url}/notices'}}]\n"
+                file.write_text(hastened(text))
         return target, local
 
     def words(self, name: str, words: list[str]) -> list[str]:
@@ -152,7 +174,8 @@ class Composed:
     def start(self, name: str) -> None:
         service = SERVICES[name]
         # What a third party's image starts is named like the service.
-        entry = instruction(service, "ENTRYPOINT") if "build" in service else [name]
+        entry = [name] if "build" not in service else instruction(service, "ENTRYPOINT")
+        entry = service.get("entrypoint", entry)
         with (self.folder / f"{name}.log").open("wb") as log:
             self.running[name] = subprocess.Popen(
                 self.words(name, [*entry, *service["command"]]),
@@ -168,15 +191,17 @@ class Composed:
         assert words is not None
         assert self.running[name].poll() is None, self.log(name)
         words = self.words(name, words)
-        if words[0] == "wget":  # in the image, not necessarily here
-            return answers(words[-1])
+        (url,) = re.findall(r"http://[^\s']+", words[-1])
+        # wget is in the image, not necessarily here; and a program just to wait takes its time.
+        if not answers(url) or words[0] == "wget":
+            return answers(url)
         return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def up(self) -> None:
-        """Start everything in the order that the file asks for."""
+        """Start everything in the order that the file asks for, and wait until it is well."""
         self.secrets.mkdir()
         (self.secrets / "admin-token").write_text(f"{TOKEN}\n")
         while waiting := SERVICES.keys() - self.running.keys():
@@ -191,19 +216,30 @@ class Composed:
                     if how["condition"] == "service_healthy":
                         eventually(partial(self.is_healthy, other), f"{other} is healthy")
                 self.start(name)
+        for name in self.running:
+            if health_check(SERVICES[name]):
+                eventually(partial(self.is_healthy, name), f"{name} is healthy")
 
     def down(self) -> None:
-        """Stop everything as the engine does. Who does not heed SIGTERM is killed, and told of."""
+        """Stop everything as the engine does, who depends on others before them. Who does not heed
+        SIGTERM is killed, and told of.
+        """
         deaf = []
-        for process in self.running.values():
-            process.terminate()
-        for name, process in self.running.items():
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                deaf.append(name)
-                process.kill()
-                process.wait()
+        left = list(self.running)
+        while left:
+            needed = {other for name in left for other in SERVICES[name].get("depends_on", {})}
+            last = [name for name in left if name not in needed]
+            for name in last:
+                self.running[name].terminate()
+            for name in last:
+                try:
+                    self.running[name].wait(10)
+                except subprocess.TimeoutExpired:
+                    deaf.append(name)
+                    self.running[name].kill()
+                    self.running[name].wait()
+            left = [name for name in left if name not in last]
+        self.receiver.close()
         assert deaf == []
 
     # --- what is asked of it
@@ -223,40 +259,18 @@ class Composed:
         result = self.prometheus("query", query=query)["result"]
         return float(result[0]["value"][1]) if result else None
 
+    @property
+    def routing_file(self) -> Path:
+        return self.folder / "monitoring/compose/routing.yaml"
+
     def weight(self, route: str, version: str) -> int:
         """What the mounted routing.yaml says, in basis points."""
-        text = (self.folder / "monitoring/compose/routing.yaml").read_bytes()
-        return parse(text).route(route).weight(version)
+        return parse(self.routing_file.read_bytes()).route(route).weight(version)
 
-
-# --- traffic, and what its clients saw
-
-
-class Load(threading.Thread):
-    """Asks both routes in turn until told to stop, and counts the answers it got."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(daemon=True)
-        self.seen: Counter[tuple[str, str, str]] = Counter()  # route, version, assignment
-        self.statuses: Counter[int] = Counter()
-        self._connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-        self._ended = threading.Event()
-
-    def run(self) -> None:
-        while not self._ended.wait(0.002):
-            for route, row in ROWS.items():
-                body = json.dumps({"instances": [row]})
-                self._connection.request("POST", f"/predict/{route}", body)
-                answer = self._connection.getresponse()
-                answer.read()
-                self.statuses[answer.status] += 1
-                version, how = answer.headers["X-Model-Version"], answer.headers["X-Assignment"]
-                self.seen[route, version, how] += 1
-
-    def end(self) -> None:
-        self._ended.set()
-        self.join(PATIENCE)
-        self._connection.close()
+    def said(self, name: str, event: str) -> list[dict[str, Any]]:
+        """The lines of a service's log that tell of this event."""
+        lines = (json.loads(line) for line in self.log(name).splitlines() if line[:1] == "{")
+        return [line for line in lines if line.get("event") == event]
 
 
 @dataclass(frozen=True)

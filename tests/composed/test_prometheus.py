@@ -10,15 +10,20 @@ from tests.composed.harness import ROOT, Composed, Told
 def test_every_target_is_up(composed: Composed, told: Told) -> None:
     targets = composed.prometheus("targets")["activeTargets"]
 
-    assert {target["labels"]["job"]: target["health"] for target in targets} == {"gateway": "up"}
+    assert {target["labels"]["job"]: target["health"] for target in targets} == {
+        "gateway": "up",
+        "controller": "up",
+    }
 
 
 def test_every_rule_is_loaded_and_evaluates(composed: Composed, told: Told) -> None:
-    (group,) = composed.prometheus("rules")["groups"]
-    written = (ROOT / "monitoring/prometheus/rules.yml").read_text()
+    rules = [rule for group in composed.prometheus("rules")["groups"] for rule in group["rules"]]
+    written = "".join(
+        (ROOT / "monitoring/prometheus" / name).read_text() for name in ("rules.yml", "alerts.yml")
+    )
 
-    assert {rule["name"] for rule in group["rules"]} == set(re.findall("record: (.+)", written))
-    assert {rule["health"] for rule in group["rules"]} == {"ok"}
+    assert {rule["name"] for rule in rules} == set(re.findall(r"(?:record|alert): (\S+)", written))
+    assert {rule["name"]: rule["lastError"] for rule in rules if rule["health"] != "ok"} == {}
 
 
 def test_prometheus_counts_what_the_clients_saw(composed: Composed, told: Told) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import isfinite
 from random import Random
+from time import perf_counter
 from typing import Any, Final
 
 import h11
@@ -205,6 +206,7 @@ class _Worker:
 
     def __post_init__(self) -> None:
         self.gathering = Gathering(Backlog())
+        self.clock, self.read_at = perf_counter, 0.0
         self.connection = UpstreamConnection(self)
         self.connection.connection_made(self)  # type: ignore[arg-type]
 

@@ -186,3 +186,23 @@ def test_a_host_field_is_taken_apart() -> None:
     assert host_of(b"a.example:80") == "a.example"
     assert host_of(b"[::1]:80") == "::1"
     assert host_of(b"a.example:80x") == ""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "passes"),
+    [
+        ("GET", "/pages/one", True),
+        ("HEAD", "/pages/", True),
+        ("POST", "/pages/one", False),
+        ("GET", "/pages", False),
+        ("GET", "/pagesx/one", False),
+        ("GET", "//pages/one", False),
+        ("GET", "/metrics", False),
+    ],
+)
+def test_what_is_open_everybody_may_read_and_nothing_beside_it(
+    method: str, path: str, passes: bool
+) -> None:
+    refused = refusal(method, path, [(b"host", b"elsewhere")], TOKEN, ["/pages/"])
+
+    assert (refused is None) == passes

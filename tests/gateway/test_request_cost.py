@@ -8,15 +8,20 @@ import asyncio
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
+from functools import partial
+from time import time
 from typing import Any
 
 import pytest
 
+from gateway.exemplars import Exemplars
 from gateway.inbound import InboundConnection
 from gateway.ledger import Ledger
+from gateway.listener import Kind
 from gateway.live import Live
 from gateway.model import Endpoint
 from gateway.table import compile_table
+from gateway.traced import TracedConnection
 from gateway.upstream import UpstreamConnection
 from tests.builders import make_config, make_prediction
 
@@ -46,14 +51,12 @@ class Wire:
 class Pair:
     """One client and one worker with a gateway between them, and no sockets."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: Kind) -> None:
         self.client, self.worker = Wire(), Wire()
         config = make_config(
             {"v1": "http://127.0.0.1:1"}, prediction=make_prediction("/predictions/0", "/p/0")
         )
-        self.inbound = InboundConnection(
-            Live(compile_table(config), Ledger(), dial=self.dial), set()
-        )
+        self.inbound = kind(Live(compile_table(config), Ledger(), dial=self.dial), set())
         self.inbound.connection_made(self.client)  # type: ignore[arg-type]
         self.upstream: UpstreamConnection | None = None
 
@@ -91,10 +94,15 @@ def answer(trace: int | None = None) -> bytes:
     return head + b"Content-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
 
 
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    """A pair that has exchanged a few requests."""
-    made = Pair()
+@pytest.fixture(params=["plain", "looking for traces"])
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    """A pair that has exchanged a few requests, of the kind of several processes or of one."""
+    traced = partial(TracedConnection, Exemplars(time))
+    made = Pair(InboundConnection if request.param == "plain" else traced)
+    yield from exchanging(made)
+
+
+def exchanging(made: Pair) -> Iterator[Pair]:
     with asyncio.Runner() as runner:
         runner.run(made.begin(request(), answer()))
         for _ in range(50):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -65,6 +66,7 @@ class Side:
         self.told: list[Any] = []
         self.transport = Transport()
         self.gathering = Gathering(Backlog())
+        self.clock, self.read_at = perf_counter, 0.0
         self.connection = UpstreamConnection(self)
         self.connection.connection_made(self.transport)  # type: ignore[arg-type]
         self._slow = slow
@@ -443,3 +445,16 @@ def test_a_connection_that_is_used_again_said_exactly_one_answer(
         side.feed(ANSWERS[0])
 
         assert side.told == told(ANSWERS[0])
+
+
+def test_an_answer_without_framing_was_read_when_its_connection_ended() -> None:
+    side = Side()
+    side.send()
+    times = iter((1.0, 2.0))
+    side.clock = lambda: next(times)
+    side.feed(b"HTTP/1.0 200 OK\r\n\r\nbody")
+    assert side.read_at == 1.0
+
+    side.lose()
+    assert side.read_at == 2.0
+    assert side.told[-1] == (200, b"body")

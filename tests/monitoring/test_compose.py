@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -20,18 +21,24 @@ from typer.core import TyperGroup
 from gateway.config import parse
 from gateway.model import Endpoint, Route
 from model_workers.__main__ import _options
+from monitoring import alert_log
 from monitoring.cli import app
 from monitoring.commands.options import address
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "monitoring" / "prometheus"
+ALERTMANAGER = ROOT / "monitoring" / "alertmanager"
 GRAFANA = ROOT / "monitoring" / "grafana"
 # ${NAME:-default}, the one form used; nobody sets the variable here.
 TEXT = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", (ROOT / "docker-compose.yml").read_text())
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 WORKERS = {name: each for name, each in SERVICES.items() if each["image"].startswith("model-")}
-CANARY = {name: each for name, each in SERVICES.items() if each["image"].startswith("canary-")}
+CANARY = {  # the command of their image; `alerts` has another one
+    name: each
+    for name, each in SERVICES.items()
+    if each["image"].startswith("canary-") and "entrypoint" not in each
+}
 SCHEMA = json.loads((ROOT / "tests" / "data" / "compose-spec.json").read_text())
 
 each_service = pytest.mark.parametrize("name", SERVICES)
@@ -194,8 +201,8 @@ def test_who_asks_the_admin_port_has_the_token_and_nobody_else() -> None:
     path = "/run/secrets/admin-token"
     for name in CANARY:
         assert SERVICES[name]["environment"] == {"CANARY_ADMIN_TOKEN_FILE": path}
-    (job,) = scrape_config("prometheus.yml")["scrape_configs"]
-    assert job["authorization"] == {"credentials_file": path}
+    for job in scrape_config("prometheus.yml")["scrape_configs"]:
+        assert job["authorization"] == {"credentials_file": path}
 
 
 # --- mounts
@@ -221,6 +228,19 @@ def test_every_volume_that_is_named_is_declared_and_used() -> None:
 
 
 # --- order
+
+
+@each_service
+def test_every_service_can_tell_whether_it_is_well(name: str) -> None:
+    assert has_health_check(SERVICES[name])
+
+
+def test_what_watches_depends_on_nobody_it_watches() -> None:
+    assert {"prometheus", "alertmanager", "alerts"} == {
+        name
+        for name, service in SERVICES.items()
+        if "depends_on" not in service and name not in WORKERS
+    }
 
 
 @each_service
@@ -271,13 +291,26 @@ def test_the_command_line_of_gateway_and_controller_is_understood(name: str) -> 
     assert (mounted[str(parsed["file"].parent)] / parsed["file"].name).is_file()
 
 
+def listens(name: str, option: str) -> int:
+    """The port in an option of a command."""
+    (found,) = (word for word in SERVICES[name]["command"] if word.startswith(f"{option}="))
+    return address(found.removeprefix(f"{option}=")).port
+
+
 def admin_port() -> int:
-    (admin,) = (a for a in SERVICES["gateway"]["command"] if a.startswith("--admin="))
-    return address(admin.removeprefix("--admin=")).port
+    return listens("gateway", "--admin")
 
 
 def test_the_controller_asks_the_admin_port_of_the_gateway() -> None:
     assert f"--gateway=http://gateway:{admin_port()}" in SERVICES["controller"]["command"]
+
+
+def test_the_log_of_alerts_is_reached_within_and_from_nowhere_else() -> None:
+    service = SERVICES["alerts"]
+
+    assert service["entrypoint"] == ["python", "-m", alert_log.__name__]
+    assert alert_log.options(service["command"]).listen.host == "0.0.0.0"
+    assert not service.keys() & {"ports", "secrets", "volumes", "environment"}
 
 
 def test_there_is_one_controller() -> None:
@@ -331,26 +364,152 @@ def scrape_config(name: str) -> dict[str, Any]:
     return loaded
 
 
-def targets(config: dict[str, Any]) -> list[str]:
-    return [
-        target
+def targets(config: dict[str, Any]) -> dict[str, list[str]]:
+    """By job."""
+    return {
+        job["job_name"]: [target for group in job["static_configs"] for target in group["targets"]]
         for job in config["scrape_configs"]
-        for group in job["static_configs"]
-        for target in group["targets"]
-    ]
+    }
 
 
-def test_prometheus_scrapes_the_admin_port_by_the_name_of_the_service() -> None:
-    assert targets(scrape_config("prometheus.yml")) == [f"gateway:{admin_port()}"]
+def test_prometheus_scrapes_the_ports_of_gateway_and_controller_by_name_of_the_service() -> None:
+    assert targets(scrape_config("prometheus.yml")) == {
+        "gateway": [f"gateway:{admin_port()}"],
+        "controller": [f"controller:{listens('controller', '--metrics')}"],
+    }
+
+
+def test_prometheus_for_plain_processes_scrapes_the_ports_that_serve_has_by_itself() -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    serve, controller = (group.commands[verb].params for verb in ("serve", "controller"))
+    (admin,) = (one.default for one in serve if one.name == "admin")
+    (metrics,) = (one.default for one in controller if one.name == "metrics")
+
+    assert targets(scrape_config("prometheus-local.yml")) == {
+        "gateway": [admin],
+        "controller": [metrics],
+    }
 
 
 def test_prometheus_for_plain_processes_differs_in_target_and_token_only() -> None:
     composed, local = scrape_config("prometheus.yml"), scrape_config("prometheus-local.yml")
-    assert targets(local) == ["127.0.0.1:8081"]
 
-    for key in ("static_configs", "authorization"):
-        local["scrape_configs"][0][key] = composed["scrape_configs"][0][key]
+    for here, there in zip(local["scrape_configs"], composed["scrape_configs"], strict=True):
+        here |= {key: there[key] for key in ("static_configs", "authorization")}
+    assert local.pop("alerting") == alerted("127.0.0.1")
+    assert composed.pop("alerting") == alerted("alertmanager")
     assert local == composed
+
+
+def alerted(host: str) -> dict[str, Any]:
+    port = listens("alertmanager", "--web.listen-address")
+    return {"alertmanagers": [{"static_configs": [{"targets": [f"{host}:{port}"]}]}]}
+
+
+def test_prometheus_finds_its_rules_where_they_are_mounted() -> None:
+    mounted = {bind["target"]: ROOT / bind["source"] for bind in binds(SERVICES["prometheus"])}
+    (file,) = (a for a in SERVICES["prometheus"]["command"] if a.startswith("--config.file="))
+    path = Path(file.removeprefix("--config.file="))
+    named = scrape_config(path.name)["rule_files"]
+
+    assert set(named) == {"rules.yml", "alerts.yml"}
+    assert all((mounted[str(path.parent)] / name).is_file() for name in (path.name, *named))
+
+
+# --- alerts
+
+
+@pytest.mark.parametrize("name", ["prometheus", "alertmanager"])
+def test_links_in_alerts_lead_to_the_published_port(name: str) -> None:
+    (published,) = SERVICES[name]["ports"]
+    host, port, _ = published.split(":")
+
+    assert f"--web.external-url=http://{host}:{port}" in SERVICES[name]["command"]
+    assert listens(name, "--web.listen-address") == int(port)
+
+
+def alertmanager(name: str) -> dict[str, Any]:
+    loaded = yaml.safe_load((ALERTMANAGER / name).read_text())
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def webhooks(config: dict[str, Any]) -> dict[str, str]:
+    """Where each receiver gets its alerts."""
+    return {
+        receiver["name"]: webhook.pop("url")
+        for receiver in config["receivers"]
+        for webhook in receiver["webhook_configs"]
+    }
+
+
+def test_alertmanager_finds_its_file_where_it_is_mounted() -> None:
+    (bind,) = binds(SERVICES["alertmanager"])
+    (file,) = (a for a in SERVICES["alertmanager"]["command"] if a.startswith("--config.file="))
+    path = Path(file.removeprefix("--config.file="))
+
+    assert str(path.parent) == bind["target"]
+    assert (ROOT / bind["source"] / path.name).is_file()
+
+
+def test_each_alert_goes_to_the_log_until_somebody_names_a_better_place() -> None:
+    composed, local = alertmanager("alertmanager.yml"), alertmanager("alertmanager-local.yml")
+    port = listens("alerts", "--listen")
+    everybody = ("page", "ticket", "info")
+
+    assert webhooks(composed) == dict.fromkeys(everybody, f"http://alerts:{port}")
+    assert webhooks(local) == dict.fromkeys(everybody, f"http://{alert_log.DEFAULT}")
+    assert alert_log.DEFAULT.port == port
+    assert local == composed  # but for the addresses
+
+
+@pytest.mark.parametrize("name", ["alertmanager.yml", "alertmanager-local.yml"])
+def test_alertmanager_accepts_its_configuration(name: str) -> None:
+    checked = amtool("check-config", str(ALERTMANAGER / name))
+
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("severity", "receiver"),
+    [("page", "page"), ("ticket", "ticket"), ("info", "info"), ("unheard-of", "ticket")],
+)
+def test_an_alert_goes_where_its_severity_says(severity: str, receiver: str) -> None:
+    file = f"--config.file={ALERTMANAGER / 'alertmanager.yml'}"
+    labels = ("alertname=CanaryRolledBack", "route=iris", f"severity={severity}")
+    routed = amtool("config", "routes", "test", file, *labels)
+
+    assert routed.stdout.strip() == receiver, routed.stderr
+
+
+def test_what_silences_and_what_is_silenced_are_alerts_that_exist() -> None:
+    written = (PROMETHEUS / "alerts.yml").read_text()
+    alerts = set(re.findall(r"- alert: (\w+)", written))
+    rules = (ALERTMANAGER / "alertmanager.yml").read_text().partition("inhibit_rules:")[2]
+    named = set(re.findall(r"\bCanary\w+", rules))
+
+    assert len(named) > 5
+    assert named <= alerts
+
+
+def test_every_alert_has_a_severity_that_has_a_receiver() -> None:
+    written = (PROMETHEUS / "alerts.yml").read_text()
+    severities = set(re.findall(r"severity: (\w+)", written))
+    matched = re.findall(r'severity="(\w+)"', (ALERTMANAGER / "alertmanager.yml").read_text())
+
+    assert {"page", "ticket", "info"} >= severities
+    assert severities <= set(matched)
+
+
+def amtool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Without Debian's package `prometheus-alertmanager` (tests/packages.txt) this fails, on
+    purpose.
+    """
+    return subprocess.run(["amtool", *arguments], capture_output=True, text=True, check=False)
+
+
+# --- Grafana
 
 
 def test_grafana_asks_the_prometheus_of_the_file_as_often_as_that_scrapes() -> None:

@@ -386,3 +386,23 @@ def test_while_a_rollback_is_awaited_it_asks_more_often_and_looks_no_sooner(file
     text = metrics.render("")[1].decode()
     assert 'canary_controller_looks_total{outcome="judged"} 1.0' in text
     assert 'canary_rollback_duration_seconds_count{route="iris"} 1.0' in text
+
+
+def test_drift_and_split_of_the_run_are_told(file: Path) -> None:
+    text = TEXT.replace("analysis:", "prediction: {label: /predictions/0}\n    analysis:")
+    file.write_text(text)
+    document = evidence(text, assigned=1000, bad=0)
+    versions = document["generations"][0]["routes"]["iris"]
+    versions["v1"] |= {"assigned": 1000, "labels": {"a": 500, "b": 500}}
+    versions["v2"] |= {"labels": {"a": 900, "b": 100}}
+    metrics = Metrics("test")
+    (judgement,) = make_controller(file, FixedSource(document), metrics=metrics).tick()
+    text = metrics.render("")[1].decode()
+    told = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    drift = 'canary_prediction_drift{route="iris",statistic="psi",version="v2"}'
+
+    assert judgement.verdict.reasons == ("split",)
+    # 0.4 ln 1.8 + 0.4 ln 5, with half an answer in each class, less what 1,000 answers fake
+    assert float(told[drift]) == pytest.approx(0.875, abs=0.005)
+    assert float(told['canary_sample_ratio_pvalue{route="iris"}']) < 0.01
+    assert told['canary_sample_ratio_mismatch{route="iris"}'] == "1.0"

@@ -18,14 +18,18 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from gateway.model import Analysis, Event
 from monitoring.analysis.verdict import Finding, Kind, Verdict, error
 from monitoring.evidence import Counts
-from monitoring.metrics import FRESH, Metrics, Shown, reason_of
+from monitoring.metrics import FRESH, Metrics, reason_of
 from monitoring.postman import Outcome
 from monitoring.rollout.position import Phase
-from tests.builders import make_route, make_sticky
+from monitoring.standing import Shown
+from tests.builders import make_prediction, make_route, make_sticky
 
-IRIS = make_route(analysis=Analysis(latency_max_increase=100, max_false_rollback=100))
-WINE = make_route({"a": "http://127.0.0.1:1"}, name="wine")
-PAIRS = (("iris", "v1"), ("iris", "v2"), ("wine", "a"))
+IRIS = make_route(
+    analysis=Analysis(latency_max_increase=100, max_false_rollback=100),
+    prediction=make_prediction(score="/scores/0"),
+)
+WINE = make_route({"a": "http://127.0.0.1:1", "b": "http://127.0.0.1:2"}, name="wine")
+CANDIDATES = (("iris", "v2"), ("wine", "b"))
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 Labels = Mapping[str, str]
@@ -73,7 +77,7 @@ def expected_at_zero() -> set[tuple[str, frozenset[tuple[str, str]]]]:
     """Written out anew, from what the README promises."""
     signals = ["errors", "error limit", "latency", "latency limit", "labels", "scores", "saved"]
     found: list[tuple[str, dict[str, str]]] = []
-    for route, version in PAIRS:
+    for route, version in CANDIDATES:
         pair = {"route": route, "version": version}
         for phase in ("idle", "ramping", "paused", "promoted", "rolled_back"):
             found.append(("canary_rollout_phase", pair | {"phase": phase}))
@@ -93,6 +97,9 @@ def expected_at_zero() -> set[tuple[str, frozenset[tuple[str, str]]]]:
         if route == "iris":
             for check in ("errors", "latency", "split"):
                 found.append(("canary_check_value", pair | {"check": check}))
+            for statistic in ("psi", "js", "ks"):
+                found.append(("canary_prediction_drift", pair | {"statistic": statistic}))
+            found.append(("canary_sample_ratio_mismatch", {"route": route}))
     kinds = ("start", "set-weight", "advance", "promote", "rollback", "pause", "resume", "by-hand")
     for actor, kind in product(("operator", "controller"), kinds):
         found.append(("canary_weight_changes_total", {"actor": actor, "kind": kind}))
@@ -119,15 +126,18 @@ def test_every_known_series_is_there_at_zero_from_the_start() -> None:
     rest = {key: one for key, one in told.items() if one != 0}
 
     assert {key for key, one in told.items() if one == 0} == expected_at_zero()
-    assert {name for name, _ in rest} == {"canary_build_info", "canary_check_threshold"}
+    assert {name for name, _ in rest} == {
+        *("canary_build_info", "canary_check_threshold", "canary_sample_ratio_pvalue"),
+    }
     assert value(make_metrics(), "canary_build_info", version="1.2.3") == 1
+    assert value(make_metrics(), "canary_sample_ratio_pvalue", route="iris") == 1
 
 
 def test_the_threshold_is_known_before_anything_is_judged() -> None:
     metrics = make_metrics()
 
-    for version, check in product(("v1", "v2"), ("errors", "latency", "split")):
-        labels = {"route": "iris", "version": version, "check": check}
+    for check in ("errors", "latency", "split"):
+        labels = {"route": "iris", "version": "v2", "check": check}
         assert value(metrics, "canary_check_threshold", **labels) == pytest.approx(100)
 
 
@@ -286,7 +296,7 @@ def test_what_left_the_file_is_told_no_more_and_comes_back_at_zero() -> None:
     metrics.looked([Shown("iris", "v2", Phase.RAMPING), Shown("wine", "a", Phase.PROMOTED)])
     metrics.rolled_back("iris", "v2", "errors")
     metrics.rolled_back("iris", "v1", "operator")
-    metrics.verdict_changed("wine", "a", make_verdict(Kind.FAILED, "errors"))
+    metrics.verdict_changed("wine", "b", make_verdict(Kind.FAILED, "errors"))
     metrics.acknowledged("iris", 1)
     metrics.acknowledged("wine", 1)
     metrics.known([make_route({"v1": "http://127.0.0.1:1"})])
@@ -318,13 +328,114 @@ def test_a_controller_is_healthy_for_as_long_as_it_looks() -> None:
     assert metrics.trouble() == ""
 
 
+def test_stable_has_a_phase_if_it_was_promoted_and_nothing_else() -> None:
+    metrics = make_metrics()
+    metrics.looked([Shown("iris", "v1", Phase.IDLE), Shown("wine", "a", Phase.PROMOTED)])
+    of_stable = [
+        (name, labels)
+        for name, labels in samples(metrics)
+        if dict(labels).get("version") in ("v1", "a")
+    ]
+
+    assert {name for name, _ in of_stable} == {"canary_rollout_phase"}
+    assert {dict(labels)["route"] for _, labels in of_stable} == {"wine"}
+    at = {"route": "wine", "version": "a"}
+    assert value(metrics, "canary_rollout_phase", **at, phase="promoted") == 1
+    assert value(metrics, "canary_rollout_phase", **at, phase="idle") == 0
+
+
+def test_what_was_counted_of_a_candidate_stays_when_it_is_promoted() -> None:
+    metrics = make_metrics()
+    metrics.verdict_changed("iris", "v2", make_verdict(Kind.SUCCESSFUL, "proven"))
+    promoted = replace(IRIS, stable="v2")
+    metrics.known([promoted, WINE])
+    at = {"route": "iris", "version": "v2", "verdict": "Successful", "reason": "none"}
+
+    assert value(metrics, "canary_verdicts_total", **at) == 1
+    assert "canary_verdict" not in {
+        name for name, labels in samples(metrics) if ("version", "v2") in labels
+    }
+    rollback = {"route": "iris", "version": "v1", "reason": "errors"}
+    assert value(metrics, "canary_rollbacks_total", **rollback) == 0
+
+
+def test_drift_is_that_of_the_last_look() -> None:
+    metrics = make_metrics()
+    drift = {"psi": 0.3, "js": 0.04, "ks": 0.2}
+    metrics.looked([Shown("iris", "v2", Phase.RAMPING, drift=drift)])
+    at = {"route": "iris", "version": "v2"}
+
+    told = {one: value(metrics, "canary_prediction_drift", **at, statistic=one) for one in drift}
+    assert told == drift
+    metrics.looked([])
+    assert value(metrics, "canary_prediction_drift", **at, statistic="psi") == 0
+
+
+@pytest.mark.parametrize(
+    ("prediction", "statistics"),
+    [
+        (make_prediction(), {"psi", "js"}),
+        (make_prediction(label=None, score="/scores/0"), {"psi", "js", "ks"}),
+        (None, set()),
+    ],
+)
+def test_only_drift_that_can_be_told_has_a_series(prediction: Any, statistics: set[str]) -> None:
+    metrics = Metrics("0", Clock())
+    metrics.known([make_route(analysis=Analysis(), prediction=prediction), WINE])
+    told = {
+        dict(labels)["statistic"]
+        for name, labels in samples(metrics)
+        if name == "canary_prediction_drift"
+    }
+
+    assert told == statistics
+
+
+def split(evidence: float, kind: Kind = Kind.INCONCLUSIVE, *reasons: str) -> Verdict:
+    return make_verdict(kind, *reasons, findings=(Finding("split", evidence),))
+
+
+def test_the_split_of_a_route_is_told_by_a_p_value_and_by_the_verdict() -> None:
+    metrics = make_metrics()
+    metrics.looked([Shown("iris", "v2", Phase.RAMPING, verdict=split(0.5))])
+    assert value(metrics, "canary_sample_ratio_pvalue", route="iris") == 1
+
+    metrics.looked([Shown("iris", "v2", Phase.RAMPING, verdict=split(50.0))])
+    assert value(metrics, "canary_sample_ratio_pvalue", route="iris") == pytest.approx(0.02)
+    assert value(metrics, "canary_sample_ratio_mismatch", route="iris") == 0
+
+    wrong = split(1e6, Kind.ERROR, "split")
+    metrics.looked([Shown("iris", "v2", Phase.RAMPING, verdict=wrong)])
+    assert value(metrics, "canary_sample_ratio_pvalue", route="iris") == pytest.approx(1e-6)
+    assert value(metrics, "canary_sample_ratio_mismatch", route="iris") == 1
+
+    metrics.looked([Shown("iris", "v2", Phase.RAMPING, verdict=error("no evidence", 100.0))])
+    assert value(metrics, "canary_sample_ratio_pvalue", route="iris") == 1
+    assert value(metrics, "canary_sample_ratio_mismatch", route="iris") == 0
+
+
+def test_of_several_candidates_each_has_its_part_of_the_p_value() -> None:
+    versions = {"v1": "http://127.0.0.1:1", "v2": ("http://127.0.0.1:2", 5)}
+    three = make_route(versions | {"v3": ("http://127.0.0.1:3", 5)}, analysis=Analysis())
+    metrics = Metrics("0", Clock())
+    metrics.known([three])
+    rows = [
+        Shown("iris", "v2", Phase.RAMPING, verdict=split(1.0)),
+        Shown("iris", "v3", Phase.RAMPING, verdict=split(200.0)),
+    ]
+    metrics.looked(rows)
+
+    assert value(metrics, "canary_sample_ratio_pvalue", route="iris") == pytest.approx(2 / 200)
+
+
 @pytest.mark.parametrize(
     "name", ['"', "\\", "\n", 'a"} 1\n# EOF', "{}", "\u2028", "é", "\U0001f600"]
 )
 def test_names_are_escaped(name: str) -> None:
     metrics = Metrics("0")
-    metrics.known([make_route({name: "http://127.0.0.1:1"}, name=name, analysis=Analysis())])
-    metrics.looked([Shown(name, name, Phase.PROMOTED, 7)])
+    versions = {"stable": "http://127.0.0.1:1", name: "http://127.0.0.1:2"}
+    metrics.known([make_route(versions, name=name, analysis=Analysis())])
+    metrics.looked([Shown(name, name, Phase.RAMPING, 7)])
     _, text = metrics.render(OPENMETRICS)
 
     assert value(metrics, "canary_rollout_step", route=name, version=name) == 7

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from monitoring.cli import app
+from monitoring.commands.serving import SERVICE
 
 Serve = Callable[..., list[str]]
 
@@ -26,7 +27,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
         ended = CliRunner().invoke(app, ["serve", *options], catch_exceptions=False)
         assert ended.exit_code == 0, ended.output
         ((program, *words),) = became
-        assert [program, *words[:4]] == [sys.executable, sys.executable, "-P", "-m", "gateway"]
+        assert [program, *words[:4]] == [sys.executable, sys.executable, "-P", "-m", SERVICE]
         return words[4:]
 
     return served

@@ -27,6 +27,7 @@ from gateway.plane import Solo
 from gateway.pool import Dial, dial
 from gateway.report import VersionTotals, key_of, versions_of
 from gateway.table import compile_table
+from gateway.tracer import Tracer
 
 PATIENCE: Final = 20.0
 
@@ -500,6 +501,7 @@ class Gateway:
     draw: Callable[[], float] | None = None
     clock: Clock = field(default_factory=Clock)
     new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    tracer: Tracer | None = None
     pem: bytes = b""  # the key and the certificate it shows; without, it speaks no TLS
     trust: ssl.SSLContext | None = None  # what its clients need to verify it
     problems: list[str] = field(default_factory=list)
@@ -519,7 +521,8 @@ class Gateway:
         self.loop.set_exception_handler(lambda _, told: self.problems.append(repr(told)))
         self._stop = asyncio.Event()
         draw = {} if self.draw is None else {"draw": self.draw}
-        self.plane = Solo(self.config, dial=self.dial, clock=self.clock, **draw)
+        more = {"dial": self.dial, "clock": self.clock, "tracer": self.tracer}
+        self.plane = Solo(self.config, **more, **draw)
         self.live, self.listener = self.plane.live, self.plane.listener
         if self.pem:
             self.plane.certify(self.pem)

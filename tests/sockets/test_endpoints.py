@@ -9,11 +9,12 @@ import pytest
 
 from gateway.budget import FLOOR
 from gateway.ejection import FAILURES, FIRST_PAUSE, PATIENCE
+from gateway.gauges import ejected_name
 from gateway.live import LOOK_EVERY
 from gateway.metrics import GatewayMetrics
 from gateway.model import Limits
 from gateway.pool import IDLE_LOOKS
-from gateway.report import ReloadStatus, Report, State, ejected_name, gather
+from gateway.report import ReloadStatus, Report, State, gather
 from gateway.status import status_json
 from tests.builders import make_config, make_report
 from tests.sockets.conftest import Hire, Serve
@@ -295,7 +296,7 @@ def test_what_is_left_out_is_told(serve: Serve, hire: Hire) -> None:
     report = gateway.run(look)
     version = status_json(report)["routes"]["iris"]["versions"]["v1"]
     metrics = {one.name: one for one in GatewayMetrics(lambda: report, "0").collect()}
-    samples = metrics["canary_endpoint_ejected"].samples
+    samples = metrics["canary_circuit_open"].samples
     told = {sample.labels["endpoint"]: sample.value for sample in samples}
 
     assert version["endpoints"] == [
@@ -309,7 +310,7 @@ def test_of_a_version_with_one_endpoint_nothing_is_told(serve: Serve, hire: Hire
     report = make_report(make_config({"v1": hire().url}))
     metrics = {one.name: one for one in GatewayMetrics(lambda: report, "0").collect()}
 
-    assert metrics["canary_endpoint_ejected"].samples == []
+    assert metrics["canary_circuit_open"].samples == []
 
 
 # --- idle connections

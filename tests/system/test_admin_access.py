@@ -97,6 +97,18 @@ def test_without_the_token_there_is_nothing_but_probes(guarded: Any) -> None:
     assert ask(port, "GET", "/-/ready").body == b"ready\n"
 
 
+def test_runbooks_are_read_without_the_token(guarded: Any) -> None:
+    port = guarded.admin_port
+    answer = ask(port, "GET", "/runbooks/CanaryGatewayDown")
+    assert answer.status == 200
+    assert answer.body.startswith(b"# CanaryGatewayDown\n")
+    assert answer.fields["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer.fields["X-Content-Type-Options"] == "nosniff"
+    assert b"/runbooks/CanaryGatewayDown\n" in ask(port, "GET", "/runbooks/").body
+    assert ask(port, "GET", "/runbooks/Nothing").status == 404
+    assert ask(port, "GET", "/runbooks/../metrics").status == 404
+
+
 def test_with_the_token_everything_is_there(guarded: Any) -> None:
     port = guarded.admin_port
     assert b"canary_requests_total" in ask(port, "GET", "/metrics", **bearer()).body

@@ -62,10 +62,13 @@ class Group:
         return len(self.pids()) == SIZE
 
     def counters(self) -> dict[str, float]:
-        """Everything that must never go backwards."""
+        """Everything that must never go backwards: what a process has used up ends with it."""
         ends = ("_total", "_count", "_sum", "_bucket")
-        metrics = self.served.metrics()
-        return {name: n for name, n in metrics.items() if name.partition("{")[0].endswith(ends)}
+        return {
+            name: number
+            for name, number in self.served.metrics().items()
+            if name.partition("{")[0].endswith(ends) and "_process_cpu_" not in name
+        }
 
     def answered(self) -> int:
         """What the clients were answered by versions, as the metrics say."""
@@ -155,6 +158,37 @@ def test_every_process_answers_and_one_port_tells_of_all(group: Group) -> None:
     assert sum(len(worker.requests) for worker in group.workers.values()) == asked
     assert metrics["canary_processes"] == SIZE
     assert metrics["canary_process_restarts_total"] == 0
+
+
+def test_each_process_says_what_it_takes_and_none_tells_of_what_left_the_file(
+    group: Group,
+) -> None:
+    group.ask(20)
+    overhead = 'canary_gateway_overhead_seconds_count{route="iris"}'
+    eventually(lambda: group.served.metrics()[overhead] == 20)
+    before = group.served.metrics()
+    names = {f'"{number}"' for number in range(SIZE)} | {'"control"'}
+    for what, least in (
+        ("cpu_seconds_total", 0.01),
+        ("resident_memory_bytes", 1e6),
+        ("open_fds", 5),
+    ):
+        start = f"canary_process_{what}{{process="
+        told = {name[len(start) : -1]: n for name, n in before.items() if name.startswith(start)}
+        assert told.keys() == names
+        assert all(number >= least for number in told.values())
+    gone = ('version="v2"', 'assigned="v2"', 'label="setosa"')
+    assert [word for word in gone if not any(word in name for name in before)] == []
+
+    url = group.workers["v1"].url
+    group.served.file.write_text(
+        f'routes: {{iris: {{stable: v1, versions: {{v1: {{url: "{url}"}}}}}}}}'
+    )
+    assert group.served.reload()[0] == 200
+    after = group.served.metrics()
+
+    assert [word for word in gone if any(word in name for name in after)] == []
+    assert after[overhead] == 20
 
 
 def test_after_an_acknowledged_zero_no_process_asks_the_candidate(group: Group) -> None:

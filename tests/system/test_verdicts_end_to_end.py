@@ -267,6 +267,8 @@ def test_one_that_answers_differently_stays_and_people_can_see_it(played: Stage)
     assert (notice["version"], notice["sentence"]) == ("v2", logged["why"])
     assert [bool(re.fullmatch(ALERT, alert)) for alert in verdict["alerts"]] == [True]
     assert metrics[f"canary_check_value{check}"] >= metrics[f"canary_check_threshold{check}"]
+    drift = '{route="different",statistic="psi",version="v2"}'
+    assert metrics[f"canary_prediction_drift{drift}"] > 0
 
 
 def test_each_rollback_is_one_changed_number_in_the_file(played: Stage) -> None:

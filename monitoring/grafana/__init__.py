@@ -1,0 +1,1 @@
+"""The dashboards, as the short declarations that ``make dashboards`` writes the JSON from."""
