@@ -65,6 +65,7 @@ PLACES = {
         *("monitoring.delivery", "monitoring.postman", "monitoring.sources"),
         *("monitoring.demo.load", "monitoring.demo.stage"),
     },
+    "jinja2": {"monitoring.console.layout"},
     "msgspec": {
         *("gateway.control", "gateway.observe", "gateway.predictions", "model_workers.*"),
     },
@@ -84,10 +85,10 @@ PLACES = {
     "ssl": {"gateway.certificate", "gateway.tls"},
     "starlette": {
         *("gateway.admin", "model_workers.*", "monitoring.alert_log"),
-        *("monitoring.metrics_port", "monitoring.runbooks"),
+        *("monitoring.console.*", "monitoring.metrics_port", "monitoring.runbooks"),
     },
     "typer": {"monitoring.cli", "monitoring.commands.*"},
-    "uvicorn": {"gateway.admin_port", "model_workers.*"},
+    "uvicorn": {"gateway.admin_port", "model_workers.*", "monitoring.console.__main__"},
     "uvloop": {"gateway.__main__", "gateway.member"},
     "xxhash": {"gateway.split"},
     "yaml": {"gateway.config.document", "gateway.splice"},

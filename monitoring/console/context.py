@@ -1,0 +1,23 @@
+"""What the pages of a console are made from and work on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import time
+
+from gateway.credential import Token
+from monitoring.sources import GatewaySources
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """``file`` is the routing file, ``sources`` are the gateways that serve it; ``token`` is what a
+    visitor has to bring, None on loopback; ``clock`` gives Unix time.
+    """
+
+    file: Path
+    sources: GatewaySources
+    token: Token | None = None
+    clock: Callable[[], float] = time
