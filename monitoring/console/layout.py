@@ -12,6 +12,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from monitoring.console import static
+from monitoring.console.notices import PARAMETER
+from monitoring.console.veil import veiled
+from monitoring.printable import shown as printable
 
 
 @cache
@@ -24,6 +27,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["static"] = static.address
+    environment.filters["shown"] = printable
+    environment.filters["veiled"] = veiled
     return environment
 
 
@@ -37,7 +42,9 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
     the door, for example) are known to the template, too.
     """
     shown: dict[str, Any] = getattr(request.state, "shown", {})
-    return HTMLResponse(render(template, request=request, **shown, **values), status)
+    notice = request.app.state.notices.get(request.query_params.get(PARAMETER))
+    text = render(template, request=request, notice=notice, **shown, **values)
+    return HTMLResponse(text, status)
 
 
 async def not_served(request: Request, error: Exception) -> Response:
