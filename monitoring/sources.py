@@ -90,6 +90,13 @@ class GatewaySource:
         """What ``GET /api/status`` says. Raises :class:`SourceError`."""
         return self._get("/api/status")
 
+    def exposition(self) -> str:
+        """What ``GET /metrics`` says. Raises :class:`SourceError`."""
+        try:
+            return self._content("/metrics").decode()
+        except (httpx2.HTTPError, ValueError) as error:
+            raise self._error("/metrics", str(error).partition("\n")[0]) from error
+
     def _get(self, path: str) -> Mapping[str, Any]:
         try:
             document = json.loads(self._content(path))
@@ -179,6 +186,18 @@ class GatewaySources:
     def status(self) -> list[Mapping[str, Any]]:
         """What ``GET /api/status`` says at each. Raises :class:`SourceError`."""
         return list(self._threads.map(GatewaySource.status, self._sources.values()))
+
+    def expositions(self) -> dict[str, str | SourceError]:
+        """What ``GET /metrics`` says at each, by address, or why it says nothing."""
+        found = self._threads.map(_exposition_of, self._sources.values())
+        return dict(zip(self._sources, found, strict=True))
+
+
+def _exposition_of(source: GatewaySource) -> str | SourceError:
+    try:
+        return source.exposition()
+    except SourceError as error:
+        return error
 
 
 def _evidence_of(source: GatewaySource) -> Mapping[str, Any] | SourceError:

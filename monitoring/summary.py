@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from gateway.config import parse
 from gateway.config.quantities import percent_text
@@ -16,7 +17,8 @@ from monitoring.docket import Key
 from monitoring.leader import is_led
 from monitoring.record import VERDICT, WATCH, Record
 
-_OUTCOMES = {"rollback": "rolled back", "promote": "promoted"}
+NOT_LED: Final = "no controller watches this file: nothing is judged, nothing is taken out"
+_OUTCOMES: Final = {"rollback": "rolled back", "promote": "promoted"}
 
 
 def summary(file: Path) -> list[str]:
@@ -37,7 +39,7 @@ def outcomes(file: Path, route: str = "") -> list[str]:
     config, changes = parse(file.read_bytes()), _changes(file)
     routes = [one for one in config.routes if route in ("", one.name)]
     found = (
-        _outcome(one, version, changes.get((one.name, version.name)))
+        outcome(one, version, changes.get((one.name, version.name)))
         for one in routes
         for version in one.versions
         if not version.weight
@@ -75,14 +77,14 @@ def _lines(
         for version in route.versions:
             key = route.name, version.name
             if version.weight and (route.analysis or route.rollout(version.name)):
-                yield f"{' '.join(key)}: {_under_way(route, version, records.get(key))}"
-            elif line := _outcome(route, version, changes.get(key)):
+                yield f"{' '.join(key)}: {under_way(route, version, records.get(key))}"
+            elif line := outcome(route, version, changes.get(key)):
                 yield line
     if not led and any(route.analysis or route.rollouts for route in config.routes):
-        yield "no controller watches this file: nothing is judged, nothing is taken out"
+        yield NOT_LED
 
 
-def _outcome(route: Route, version: Version, last: history.Entry | None) -> str:
+def outcome(route: Route, version: Version, last: history.Entry | None) -> str:
     """What its rollout ended with; empty if it did not, or is not any more as that left it."""
     if last is None or last.action not in _OUTCOMES:
         return ""
@@ -92,7 +94,8 @@ def _outcome(route: Route, version: Version, last: history.Entry | None) -> str:
     return f"{route.name} {version.name}: {done}{': ' if last.reason else ''}{last.reason}"
 
 
-def _under_way(route: Route, version: Version, record: Record | None) -> str:
+def under_way(route: Route, version: Version, record: Record | None) -> str:
+    """Where the rollout of a candidate with a weight stands, and why; ``record`` is its newest."""
     if route.analysis is None:
         return "nothing is judged: the route has no `analysis`"
     if record is None or record.filed.watch.weight != version.weight:

@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from monitoring.console import acts, asking, filed, layout, pages, past, static
+from monitoring.console import acts, asking, filed, layout, past, static
 from monitoring.console.context import Context
+from monitoring.console.pages import Pages
 from monitoring.console.policy import Strict
+from monitoring.console.sampler import Sampler
+from monitoring.console.stream import Hub
 
 
-def create_console(context: Context) -> ASGIApp:
-    """Pages, files and streams, every answer with the headers of the module ``policy``."""
+def create_console(context: Context, sampler: Sampler | None = None) -> ASGIApp:
+    """Pages, files and streams, every answer with the headers of the module ``policy``. Unless
+    another one is given, a sampler looks at the gateways for as long as it runs.
+    """
+    hub = Hub()
+    watcher = Sampler(context.sources, context.clock) if sampler is None else sampler
+
+    @asynccontextmanager
+    async def running(_: Starlette) -> AsyncIterator[None]:
+        with watcher:
+            yield
+        await hub.close()
+
     application = Starlette(
         routes=[
             *static.routes(),
-            *pages.routes(context),
-            *acts.routes(context),
+            *acts.routes(context),  # before the page of a route, whose name takes the rest
             *past.routes(context),
             *asking.routes(context),
             *filed.routes(context),
+            *Pages(context, watcher, hub).routes(),
         ],
         exception_handlers={HTTPException: layout.not_served, Exception: layout.failed},
+        lifespan=running,
     )
     application.state.notices = context.notices
     # It would redirect to wherever the Host field says.

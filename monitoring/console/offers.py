@@ -78,6 +78,12 @@ def offers(config: RoutingConfig, route: str, version: str) -> tuple[Offer, ...]
     return tuple(Offer(act, LABELS[act], _refusal(act, config, found, version)) for act in Act)
 
 
+def offered(config: RoutingConfig, route: str) -> tuple[tuple[str, tuple[Offer, ...]], ...]:
+    """Of each candidate of a route, in the order of the file. KeyError if there is no such route."""
+    names = [one.name for one in config.route(route).candidates]
+    return tuple((name, offers(config, route, name)) for name in names)
+
+
 def most(route: Route, version: str) -> int:
     """The largest weight that the other candidates leave, in basis points."""
     return FULL_WEIGHT - sum(one.weight for one in route.candidates if one.name != version)
