@@ -32,6 +32,10 @@ TokenFile = Annotated[
     ),
 ]
 
+JsonLogs = Annotated[
+    bool, typer.Option("--json", help="Log JSON on a terminal, too; elsewhere it is JSON anyway.")
+]
+
 DEFAULT_FILE = Path("routing.yaml")
 DEFAULT_ADMIN = "http://127.0.0.1:8081"
 

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from monitoring.console import acts, asking, filed, layout, past, static
 from monitoring.console.context import Context
+from monitoring.console.door import Door
 from monitoring.console.pages import Pages
 from monitoring.console.policy import Strict
 from monitoring.console.sampler import Sampler
@@ -18,10 +19,11 @@ from monitoring.console.stream import Hub
 
 
 def create_console(context: Context, sampler: Sampler | None = None) -> ASGIApp:
-    """Pages, files and streams, every answer with the headers of the module ``policy``. Unless
-    another one is given, a sampler looks at the gateways for as long as it runs.
+    """Pages, files and streams for whoever the ``door`` lets in, every answer with the headers of
+    the module ``policy``. Unless another one is given, a sampler looks at the gateways for as long
+    as it runs.
     """
-    hub = Hub()
+    door, hub = Door(context), Hub()
     watcher = Sampler(context.sources, context.clock) if sampler is None else sampler
 
     @asynccontextmanager
@@ -32,6 +34,7 @@ def create_console(context: Context, sampler: Sampler | None = None) -> ASGIApp:
 
     application = Starlette(
         routes=[
+            *door.routes(),
             *static.routes(),
             *acts.routes(context),  # before the page of a route, whose name takes the rest
             *past.routes(context),
@@ -45,4 +48,4 @@ def create_console(context: Context, sampler: Sampler | None = None) -> ASGIApp:
     application.state.notices = context.notices
     # It would redirect to wherever the Host field says.
     application.router.redirect_slashes = False
-    return Strict(application)
+    return Strict(door.before(application))

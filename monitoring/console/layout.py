@@ -42,7 +42,8 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
     the door, for example) are known to the template, too.
     """
     shown: dict[str, Any] = getattr(request.state, "shown", {})
-    notice = request.app.state.notices.get(request.query_params.get(PARAMETER))
+    app = request.scope.get("app")  # nobody's yet, where the door answers
+    notice = app.state.notices.get(request.query_params.get(PARAMETER)) if app else None
     text = render(template, request=request, notice=notice, **shown, **values)
     return HTMLResponse(text, status)
 

@@ -79,7 +79,7 @@ def offers(config: RoutingConfig, route: str, version: str) -> tuple[Offer, ...]
 
 
 def offered(config: RoutingConfig, route: str) -> tuple[tuple[str, tuple[Offer, ...]], ...]:
-    """Of each candidate of a route, in the order of the file. KeyError if there is no such route."""
+    """Of each candidate of a route, in the file's order. KeyError if there is no such route."""
     names = [one.name for one in config.route(route).candidates]
     return tuple((name, offers(config, route, name)) for name in names)
 
