@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -14,7 +15,13 @@ from starlette.responses import HTMLResponse, Response
 from monitoring.console import static
 from monitoring.console.notices import PARAMETER
 from monitoring.console.veil import veiled
+from monitoring.printable import harmless
 from monitoring.printable import shown as printable
+
+
+def _finished(value: Any) -> Any:
+    """What is put into a page. HTML of our own is what it is."""
+    return harmless(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @cache
@@ -23,6 +30,7 @@ def _environment() -> Environment:
         loader=PackageLoader("monitoring.console"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_finished,
         trim_blocks=True,
         lstrip_blocks=True,
     )
