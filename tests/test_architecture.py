@@ -49,6 +49,11 @@ PURE = {
         *("record", "replay", "rollout", "rollout.diagram", "rollout.position", "rollout.rules"),
         *("chain", "rollout.watch", "verbs", "windows"),
         "console.sessions",
+        *("console.drawing", "console.exposition", "console.figures", "console.papers"),
+        *("console.quantiles", "console.rings", "console.rollouts", "console.series"),
+        *("console.traces", "console.versions", "console.views"),
+        *("console.difference", "console.events", "console.forms", "console.inquiry"),
+        *("console.listing", "console.meaning", "console.offers", "console.veil", "printable"),
         *("grafana", "grafana.health", "grafana.look", "grafana.marks", "grafana.page"),
         *("grafana.panels", "grafana.promql", "grafana.quality", "grafana.rollout"),
         *("grafana.route", "grafana.upkeep"),
@@ -225,7 +230,8 @@ CONTROL = {"pydantic", "yaml", "starlette", "uvicorn", "prometheus_client", "arg
     [
         ("gateway.__main__", HEAVY),
         ("monitoring.service", HEAVY),
-        ("monitoring.console.__main__", HEAVY - {"httpx2"}),
+        # Verdicts are made again from what the history has of them, in arrays.
+        ("monitoring.console.__main__", HEAVY - {"httpx2", "numpy"}),
         ("gateway.member", HEAVY | CONTROL),
     ],
 )

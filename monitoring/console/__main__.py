@@ -59,6 +59,7 @@ def main(arguments: list[str]) -> int:
 
 async def _serve(context: Context, sock: socket.socket) -> None:
     server = admin_server(create_console(context), kind=Visit, headers=())
+    server.config.lifespan = "on"  # it looks at the gateways for as long as it runs
     loop = asyncio.get_running_loop()
 
     def end() -> None:

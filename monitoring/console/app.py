@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,6 +17,7 @@ from monitoring.console.pages import Pages
 from monitoring.console.policy import Strict
 from monitoring.console.sampler import Sampler
 from monitoring.console.stream import Hub
+from monitoring.sources import GatewaySource, GatewaySources, SourceError
 
 
 def create_console(context: Context, sampler: Sampler | None = None) -> ASGIApp:
@@ -24,7 +26,7 @@ def create_console(context: Context, sampler: Sampler | None = None) -> ASGIApp:
     as it runs.
     """
     door, hub = Door(context), Hub()
-    watcher = Sampler(context.sources, context.clock) if sampler is None else sampler
+    watcher = sampler or Sampler(partial(_metrics, context.sources), context.clock)
 
     @asynccontextmanager
     async def running(_: Starlette) -> AsyncIterator[None]:
@@ -49,3 +51,7 @@ def create_console(context: Context, sampler: Sampler | None = None) -> ASGIApp:
     # It would redirect to wherever the Host field says.
     application.router.redirect_slashes = False
     return Strict(door.before(application))
+
+
+def _metrics(sources: GatewaySources) -> dict[str, str | SourceError]:
+    return dict(zip(sources.addresses, sources.each(GatewaySource.metrics), strict=True))

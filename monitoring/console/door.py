@@ -84,6 +84,8 @@ class Door:
         """The application for those who may."""
 
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http":  # that it begins, and ends
+                return await app(scope, receive, send)
             request = Request(scope, receive)
             session = self._session(request)
             shown = {"form_token": self._sessions.form_token(session), "signed_in": bool(session)}

@@ -16,9 +16,9 @@ from starlette.routing import Route as Path
 
 from monitoring.console import views
 from monitoring.console.context import Context
+from monitoring.console.desk import Desk
 from monitoring.console.layout import page, render
 from monitoring.console.offers import offered
-from monitoring.console.papers import Desk
 from monitoring.console.sampler import Sampler
 from monitoring.console.stream import Drawn, Hub
 from monitoring.console.traces import DEFAULT, RANGES, news

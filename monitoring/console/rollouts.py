@@ -14,8 +14,8 @@ from monitoring.analysis.verdict import Finding, Verdict
 from monitoring.console import figures
 from monitoring.console.drawing import reach, ticks
 from monitoring.console.papers import Judged, Papers
-from monitoring.rollout.position import Phase, Position, Stand, position_of, resting_phase
-from monitoring.summary import NOT_LED, outcome, under_way
+from monitoring.rollout.position import Position, Stand, position_of, resting_phase
+from monitoring.rollout.rules import Action
 
 UNJUDGED: Final = "not judged"
 
@@ -76,6 +76,7 @@ class CandidateView:
     limit: str
     ticks: tuple[float, ...]
     good_for: str
+    until: str
 
 
 def candidate_views(route: Route, papers: Papers) -> list[CandidateView]:
@@ -86,42 +87,46 @@ def candidate_views(route: Route, papers: Papers) -> list[CandidateView]:
 
 def _view(route: Route, version: Version, papers: Papers) -> CandidateView | None:
     key = route.name, version.name
-    last = papers.last.get(key)
-    if version.weight and (route.analysis or route.rollout(version.name)):
-        return _running(route, version, papers)
-    if not (line := outcome(route, version, last)):
+    sentence = papers.sentences.get(key)
+    if sentence is None:
         return None
-    phase = resting_phase(route, version.name, last.action if last else "")
-    # Whose page it is, is known there.
-    sentence = line.removeprefix(f"{route.name} ")
-    return CandidateView(version.name, _words(phase), "", sentence, None, (), (), "", (), "")
-
-
-def _running(route: Route, version: Version, papers: Papers) -> CandidateView:
-    judged = papers.judged.get((route.name, version.name))
-    if judged and (route.analysis is None or judged.record.filed.watch.weight != version.weight):
-        judged = None  # of another weight, or of another time
-    position = judged.position if judged else position_of(route, version.name, 0.0)
-    sentence = under_way(route, version, judged.record if judged else None)
-    good_for = f"{percent_text(position.following or FULL_WEIGHT)} %"
+    judged, last = papers.judged.get(key), papers.last.get(key)
+    running = bool(version.weight) and version.name != route.stable
+    if judged and not _is_about(judged, route, version, running):
+        judged = None
+    position = judged.position if judged else None
+    if running:
+        position = position or position_of(route, version.name, 0.0)
+        phase = position.phase
+    else:
+        phase = resting_phase(route, version.name, last.action if last else "")
+    following = position.following if position else None
     return CandidateView(
         name=version.name,
-        phase=_words(position.phase),
-        verdict=judged.record.kind if judged else UNJUDGED,
-        sentence=sentence if papers.led else f"{sentence}. {NOT_LED}",
-        ramp=_ramp(route.rollout(version.name), position, judged, papers.led),
+        phase=str(phase).replace("_", " "),
+        verdict=judged.record.kind if judged else UNJUDGED if running else "",
+        sentence=sentence,
+        ramp=_ramp(route.rollout(version.name), position, judged, papers.led) if running else None,
         signals=tuple(_signals(judged)) if judged else (),
-        alerts=judged.verdict.alerts if judged else (),
+        alerts=judged.verdict.alerts if judged and running else (),
         limit=f"{judged.verdict.limit:g}" if judged else "",
         ticks=ticks(judged.verdict.limit) if judged else (),
-        good_for=good_for,
+        good_for=f"{percent_text(following or FULL_WEIGHT)} %",
+        until="" if running or judged is None else judged.record.at,
     )
 
 
+def _is_about(judged: Judged, route: Route, version: Version, running: bool) -> bool:
+    """Whether a record is about the present weight; of a rollout that has ended, about its end."""
+    if running:
+        return bool(route.analysis) and judged.record.filed.watch.weight == version.weight
+    return judged.record.action in (Action.ROLLBACK, Action.PROMOTE)
+
+
 def _ramp(
-    rollout: Rollout | None, position: Position, judged: Judged | None, led: bool
+    rollout: Rollout | None, position: Position | None, judged: Judged | None, led: bool
 ) -> Ramp | None:
-    if rollout is None or not rollout.steps:
+    if position is None or rollout is None or not rollout.steps:
         return None
     steps = [
         StepView(
@@ -184,7 +189,3 @@ def _difference(finding: Finding) -> str:
     if interval is None or (interval.low <= -1 and interval.high >= 1):
         return figures.NONE
     return f"{100 * interval.low:+g} to {100 * interval.high:+g} points"
-
-
-def _words(phase: Phase) -> str:
-    return str(phase).replace("_", " ")

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import monotonic, time
-from typing import Final, Protocol, Self
+from typing import Final, Self, TypeAlias
 
 from gateway.logs import Log
 from monitoring.console.exposition import Reader, Reading
@@ -23,20 +23,17 @@ _FOR: Final = 10.0  # seconds for which one who has asked for a page is taken to
 log = Log()
 
 
-class Gateways(Protocol):
-    """The seam: tests put fixed texts behind it."""
-
-    def expositions(self) -> Mapping[str, str | SourceError]:
-        """What ``GET /metrics`` says at each, by address, or why it says nothing."""
+Ask: TypeAlias = Callable[[], Mapping[str, str | SourceError]]
+"""What ``GET /metrics`` says at each gateway, by address, or why it says nothing."""
 
 
 class Sampler:
     """A context: it looks for as long as that lasts."""
 
-    def __init__(self, gateways: Gateways, clock: Callable[[], float] = time) -> None:
+    def __init__(self, ask: Ask, clock: Callable[[], float] = time) -> None:
         self.silent: tuple[str, ...] = ()  # why those who said nothing at the last look did so
         self.last = 0.0  # Unix time of the last look that any of them answered
-        self._gateways = gateways
+        self._ask = ask
         self._clock = clock
         self._readers: dict[str, Reader] = {}
         self._series = Series()
@@ -72,7 +69,7 @@ class Sampler:
 
     def look(self) -> None:
         """Once."""
-        found = self._gateways.expositions()
+        found = self._ask()
         readings: dict[str, Reading] = {}
         silent = []
         for address, said in found.items():

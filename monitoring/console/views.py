@@ -19,6 +19,7 @@ from monitoring.console.traces import Range, traces
 from monitoring.console.versions import VersionView, tones, version_views
 
 FRESH: Final = 15.0  # seconds for which numbers are called live
+NOT_LED: Final = "no controller watches this file: nothing is judged, nothing is taken out"
 MOST_CHANGES: Final = 6  # on the page of a route; the history has all
 MOST_MARKS: Final = 100  # on a plot
 
@@ -39,7 +40,7 @@ class Sight:
 @dataclass(frozen=True, slots=True)
 class Health:
     """What a person has to know before trusting a number. ``stale``: nobody has answered lately.
-    ``problems`` counts those of the file as it stands.
+    ``problems`` counts those of the file as it stands. ``unwatched`` says that nobody acts on it.
     """
 
     stale: bool
@@ -47,6 +48,7 @@ class Health:
     silent: tuple[str, ...]
     problems: int
     refused: bool
+    unwatched: str
     generation: str
 
 
@@ -62,10 +64,13 @@ class RouteView:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Scores up to ``upper``; a share of each version's, 0 to 1, in the order of the versions."""
+    """Scores up to ``upper``; a share of each version's, 0 to 1, in the order of the versions.
+    ``named``: there is room to say where it ends.
+    """
 
     upper: str
     parts: tuple[float, ...]
+    named: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +102,14 @@ def health(sight: Sight) -> Health:
         silent=sight.silent,
         problems=len(sight.papers.problems),
         refused=sight.series.newest.refused,
+        unwatched="" if sight.papers.led or not _asks_for_one(sight.papers) else NOT_LED,
         generation=sight.papers.config.generation if sight.papers.config else "",
     )
+
+
+def _asks_for_one(papers: Papers) -> bool:
+    routes = papers.config.routes if papers.config else ()
+    return any(route.analysis or route.rollouts for route in routes)
 
 
 def overview(sight: Sight) -> list[RouteView]:
@@ -127,9 +138,13 @@ def scores(route: str, views: Sequence[VersionView], series: Series, shown: Rang
     if not told:
         return None
     columns = [shares(found[one.name]) for one in told]
-    uppers = [f"{one:g}" for one in SCORE_BOUNDS] + ["more"]
+    uppers = [f"{one:g}" for one in SCORE_BOUNDS]
+    if any(column[-1] for column in columns):
+        uppers.append("more")
+    last = len(uppers) - 1
     bins = tuple(
-        Bin(upper, tuple(column[place] for column in columns)) for place, upper in enumerate(uppers)
+        Bin(upper, tuple(column[place] for column in columns), place % 5 == 4 and place != last - 1)
+        for place, upper in enumerate(uppers)
     )
     return Scores(told, bins, max(max(one) for one in columns))
 

@@ -9,23 +9,27 @@
 
   const HEIGHT = 132;
   const AXIS = 26; // more, for the strip that has the times
-  const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3], [1, 5]];
+  const MOST_LABELS = 6;
+  // Lines of a version: values, and how thick. Of a candidate they are dashed. The latency has a
+  // band between its first line and its last one.
   const SHAPES = {
-    rate: { of: (one) => [[one.rate, [], 1.8]], unit: "" },
-    errors: { of: (one) => [[one.errors, [], 1.8]], unit: " %" },
-    latency: { of: (one) => [[one.p50, [2, 3], 1.2], [one.p95, [], 1.8], [one.p99, [7, 4], 1.2]], unit: " ms", read: 1 },
-    mix: { of: (one) => Object.keys(one.labels).slice(0, 5).map((l, n) => [one.labels[l], DASHES[n], 1.6]), unit: " %", read: 0 },
+    rate: { of: (one) => [[one.rate, 1.8]], unit: "" },
+    errors: { of: (one) => [[one.errors, 1.8]], unit: " %" },
+    latency: { of: (one) => [[one.p50, 0], [one.p95, 1.8], [one.p99, 0]], unit: " ms", read: 1, band: true },
+    mix: { of: (one) => named(one).map((label) => [one.labels[label], 1.6]), unit: " %", read: 0 },
   };
+  const named = (one) => Object.keys(one.labels).slice(0, MOST_LABELS);
   let data = null;
   let plots = [];
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   const shortened = (number) => {
-    if (number == null) return "\u2013";
     if (number === 0) return "0";
     return number >= 100 ? number.toFixed(0) : number >= 10 ? number.toFixed(1) : number.toFixed(2);
   };
+
+  const told = (number, unit) => (number == null ? "\u2013" : shortened(number) + unit);
 
   // A dashed line where a weight was changed; what it was changed to, on the first strip.
   const marks = (titled) => (u) => {
@@ -33,6 +37,8 @@
     ctx.save();
     ctx.strokeStyle = colour("--muted");
     ctx.fillStyle = colour("--soft");
+    ctx.textAlign = "left";
+    ctx.textBaseline = "alphabetic";
     ctx.lineWidth = devicePixelRatio;
     ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
     ctx.font = `${11 * devicePixelRatio}px ${getComputedStyle(document.body).fontFamily}`;
@@ -62,8 +68,8 @@
       const lines = shape.of(one);
       const row = document.createElement("span");
       const line = lines[Math.min(shape.read ?? 0, lines.length - 1)];
-      const label = strip.dataset.plot === "mix" ? ` ${Object.keys(one.labels)[0] ?? ""}` : "";
-      row.append(swatch(data.tones[name]), `${name} ${shortened(line?.[0][index])}${shape.unit}${label}`);
+      const label = strip.dataset.plot === "mix" ? ` ${named(one)[0] ?? ""}` : strip.dataset.plot === "latency" ? " p95" : "";
+      row.append(swatch(data.tones[name]), `${name} ${told(line?.[0][index], shape.unit)}${label}`);
       return row;
     });
     target.replaceChildren(...rows);
@@ -74,18 +80,47 @@
     return found ? found.cloneNode(true) : "";
   };
 
-  const aligned = () => [data.times];
+  const rows = (shape) => [data.times, ...Object.values(data.versions).flatMap((one) => shape.of(one).map((line) => line[0]))];
+
+  // The names of labels, at the end of stable's lines.
+  const labels = (u) => {
+    const [, one] = Object.entries(data.versions)[0] ?? [];
+    if (!one) return;
+    const { ctx, bbox } = u;
+    ctx.save();
+    ctx.fillStyle = colour("--soft");
+    ctx.strokeStyle = colour("--surface");
+    ctx.lineWidth = 4 * devicePixelRatio;
+    ctx.lineJoin = "round";
+    ctx.textAlign = "right";
+    ctx.textBaseline = "alphabetic";
+    ctx.font = `${11 * devicePixelRatio}px ${getComputedStyle(document.body).fontFamily}`;
+    let below = -Infinity;
+    const ends = named(one).map((label) => [one.labels[label].at(-1), label]).filter(([value]) => value != null);
+    for (const [value, label] of ends.sort((a, b) => b[0] - a[0])) {
+      const y = Math.max(u.valToPos(value, "y", true) - 5 * devicePixelRatio, below + 12 * devicePixelRatio);
+      ctx.strokeText(label, bbox.left + bbox.width - 4 * devicePixelRatio, y);
+      ctx.fillText(label, bbox.left + bbox.width - 4 * devicePixelRatio, y);
+      below = y;
+    }
+    ctx.restore();
+  };
+
+  const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
   const make = (strip, last) => {
     const shape = SHAPES[strip.dataset.plot];
     const canvas = strip.querySelector(".canvas");
     const series = [{}];
-    const rows = aligned();
+    const bands = [];
     for (const [name, one] of Object.entries(data.versions)) {
-      for (const [values, dash, width] of shape.of(one)) {
-        rows.push(values);
-        series.push({ stroke: colour(`--${data.tones[name]}`), width, dash, spanGaps: false, points: { show: false } });
+      const stroke = colour(`--${data.tones[name]}`);
+      const dash = data.tones[name] === "stable" ? [] : [6, 3];
+      const first = series.length;
+      for (const [, width] of shape.of(one)) {
+        series.push({ stroke: width ? stroke : "transparent", width, dash, points: { show: false } });
       }
+      if (shape.band) bands.push({ series: [first + 2, first], fill: `${stroke}26` });
     }
     const line = { stroke: colour("--line"), width: 1 };
     const text = { stroke: colour("--muted"), font: `11px ${getComputedStyle(document.body).fontFamily}` };
@@ -101,12 +136,13 @@
         y: { range: (u, low, high) => [0, high > 0 ? high * 1.12 : 1] },
       },
       axes: [
-        { ...text, show: last, grid: { ...line, show: false }, ticks: line, size: AXIS, gap: 4 },
+        { ...text, show: last, grid: { ...line, show: false }, ticks: line, size: AXIS, gap: 4, values: (u, splits) => splits.map((at) => hour.format(at * 1000)) },
         { ...text, grid: line, ticks: { show: false }, size: 46, gap: 6, space: 34 },
       ],
       series,
-      hooks: { draw: [marks(strip.dataset.plot === "rate")], setCursor: [read(strip, shape)], ready: [read(strip, shape)] },
-    }, rows, canvas);
+      bands,
+      hooks: { draw: [marks(strip.dataset.plot === "rate"), ...(strip.dataset.plot === "mix" ? [labels] : [])], setCursor: [read(strip, shape)], ready: [read(strip, shape)] },
+    }, rows(shape), canvas);
     return { plot, strip, shape, canvas };
   };
 
@@ -119,7 +155,7 @@
 
   const refresh = () => {
     for (const { plot, shape, strip } of plots) {
-      plot.setData([data.times, ...Object.values(data.versions).flatMap((one) => shape.of(one).map((line) => line[0]))]);
+      plot.setData(rows(shape));
       read(strip, shape)(plot);
     }
   };
