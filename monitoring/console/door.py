@@ -85,7 +85,8 @@ class Door:
 
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http":  # that it begins, and ends
-                return await app(scope, receive, send)
+                await app(scope, receive, send)
+                return
             request = Request(scope, receive)
             session = self._session(request)
             shown = {"form_token": self._sessions.form_token(session), "signed_in": bool(session)}
