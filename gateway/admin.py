@@ -122,6 +122,12 @@ def create_admin(
     return guarded(routes, token, open_below=[f"{one.path}/" for one in mounts if one.open])
 
 
+def own_segments(application: Starlette) -> frozenset[str]:
+    """The first segments of the paths that are served, in lower case: ``-`` of ``/-/ready``."""
+    routes = [route for route in application.routes if isinstance(route, Route | _Mounted)]
+    return frozenset(route.path.split("/")[1].lower() for route in routes)
+
+
 def guarded(
     routes: Sequence[BaseRoute],
     token: Token | None,

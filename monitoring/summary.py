@@ -104,3 +104,12 @@ def _under_way(route: Route, version: Version, record: Record | None) -> str:
     for_what = f" for {percent_text(position.following)} %" if position.following else ""
     kind = f"{record.kind}{for_what if record.kind == Kind.SUCCESSFUL else ''}"
     return f"{where}. {kind}: {record.sentence} (as of {record.at})"
+
+
+def sentence_of(
+    route: Route, version: Version, record: Record | None, change: history.Entry | None
+) -> str:
+    """The same of one version, without its name; empty if there is nothing to tell."""
+    if version.weight and (route.analysis or route.rollout(version.name)):
+        return _under_way(route, version, record)
+    return outcome_of(route, version, change).removeprefix(f"{route.name} {version.name}: ")

@@ -33,7 +33,8 @@ PURE = {
             "headers",
             "heads",
         ),
-        *("ledger", "model", "observe", "offlimits", "predictions", "readiness", "recovery"),
+        *("ledger", "model", "observe", "offlimits", "opening", "predictions", "readiness"),
+        "recovery",
         *("report", "request", "room", "rounds", "run", "sampling", "span", "splice", "split"),
         *("status", "stream", "table", "target", "tracing", "uploads", "weights"),
     },
@@ -49,6 +50,12 @@ PURE = {
         *("chain", "rollout.watch", "verbs", "windows"),
         *("ahead", "endpoints", "exposition", "live", "terminal", "terminal.candidates"),
         *("terminal.figures", "terminal.plain", "terminal.rows", "terminal.sight", "terminal.view"),
+        "console.sessions",
+        *("console.drawing", "console.exposition", "console.figures", "console.papers"),
+        *("console.quantiles", "console.rings", "console.rollouts", "console.series"),
+        *("console.traces", "console.versions", "console.views"),
+        *("console.difference", "console.events", "console.forms", "console.inquiry"),
+        *("console.listing", "console.meaning", "console.offers", "console.veil", "printable"),
         *("grafana", "grafana.health", "grafana.look", "grafana.marks", "grafana.page"),
         *("grafana.panels", "grafana.promql", "grafana.quality", "grafana.rollout"),
         *("grafana.route", "grafana.upkeep"),
@@ -67,6 +74,7 @@ PLACES = {
         *("monitoring.delivery", "monitoring.postman", "monitoring.sources"),
         *("monitoring.demo.load", "monitoring.demo.stage"),
     },
+    "jinja2": {"monitoring.console.layout"},
     "msgspec": {
         *("gateway.control", "gateway.observe", "gateway.predictions", "model_workers.*"),
     },
@@ -85,7 +93,8 @@ PLACES = {
     "skops": {"model_workers.*"},
     "ssl": {"gateway.certificate", "gateway.tls"},
     "starlette": {
-        *("gateway.admin", "model_workers.*", "monitoring.alert_log"),
+        *("gateway.admin", "gateway.app", "model_workers.*", "monitoring.alert_log"),
+        "monitoring.console.*",
         *("monitoring.metrics_port", "monitoring.runbooks"),
     },
     "typer": {"monitoring.cli", "monitoring.commands.*"},
@@ -223,6 +232,8 @@ CONTROL = {"pydantic", "yaml", "starlette", "uvicorn", "prometheus_client", "arg
     [
         ("gateway.__main__", HEAVY),
         ("monitoring.service", HEAVY),
+        # Verdicts are made again from what the history has of them, in arrays.
+        ("monitoring.console.__main__", HEAVY - {"httpx2", "numpy"}),
         ("gateway.member", HEAVY | CONTROL),
     ],
 )
