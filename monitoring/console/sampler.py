@@ -93,8 +93,10 @@ class Sampler:
                 self.look()
             except Exception as error:  # the next look may fare better; pages say how old this is
                 log.error("a look at the gateways failed", error=repr(error))
+            self._wake.clear()  # before asking who wants what: who asks from here on wakes it
+            if self._stopping:
+                return
             watched = monotonic() < self._until
             due = max(due + (WATCHED if watched else UNWATCHED), monotonic())
-            self._wake.clear()
             if self._wake.wait(due - monotonic()):
                 due = monotonic()
