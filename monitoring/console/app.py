@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from monitoring.console import layout, static
+from monitoring.console import acts, asking, filed, layout, past, static
 from monitoring.console.context import Context
 from monitoring.console.door import Door
 from monitoring.console.pages import Pages
@@ -25,8 +25,7 @@ def create_console(context: Context, sampler: Sampler | None = None) -> ASGIApp:
     the module ``policy``. Unless another one is given, a sampler looks at the gateways for as long
     as it runs.
     """
-    door = Door(context)
-    hub = Hub()
+    door, hub = Door(context), Hub()
     watcher = sampler or Sampler(partial(_metrics, context.sources), context.clock)
 
     @asynccontextmanager
@@ -36,10 +35,19 @@ def create_console(context: Context, sampler: Sampler | None = None) -> ASGIApp:
         await hub.close()
 
     application = Starlette(
-        routes=[*door.routes(), *static.routes(), *Pages(context, watcher, hub).routes()],
+        routes=[
+            *door.routes(),
+            *static.routes(),
+            *acts.routes(context),  # before the page of a route, whose name takes the rest
+            *past.routes(context),
+            *asking.routes(context),
+            *filed.routes(context),
+            *Pages(context, watcher, hub).routes(),
+        ],
         exception_handlers={HTTPException: layout.not_served, Exception: layout.failed},
         lifespan=running,
     )
+    application.state.notices = context.notices
     # It would redirect to wherever the Host field says.
     application.router.redirect_slashes = False
     return Strict(door.before(application))

@@ -84,7 +84,7 @@ class Door:
         """The application for those who may."""
 
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http":
+            if scope["type"] != "http":  # that it begins, and ends
                 await app(scope, receive, send)
                 return
             request = Request(scope, receive)

@@ -7,11 +7,21 @@ from http import HTTPStatus
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from monitoring.console import static
+from monitoring.console.notices import PARAMETER
+from monitoring.console.veil import veiled
+from monitoring.printable import harmless
+from monitoring.printable import shown as printable
+
+
+def _finished(value: Any) -> Any:
+    """What is put into a page. HTML of our own is what it is."""
+    return harmless(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @cache
@@ -20,10 +30,13 @@ def _environment() -> Environment:
         loader=PackageLoader("monitoring.console"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_finished,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.globals["static"] = static.address
+    environment.filters["shown"] = printable
+    environment.filters["veiled"] = veiled
     return environment
 
 
@@ -37,7 +50,11 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
     the door, for example) are known to the template, too.
     """
     shown: dict[str, Any] = getattr(request.state, "shown", {})
-    return HTMLResponse(render(template, request=request, **shown, **values), status)
+    app = request.scope.get("app")  # nobody's yet, where the door answers
+    notices = getattr(app.state, "notices", None) if app else None
+    notice = notices.get(request.query_params.get(PARAMETER)) if notices else None
+    text = render(template, request=request, notice=notice, **shown, **values)
+    return HTMLResponse(text, status)
 
 
 async def not_served(request: Request, error: Exception) -> Response:

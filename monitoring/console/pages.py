@@ -18,6 +18,7 @@ from monitoring.console import views
 from monitoring.console.context import Context
 from monitoring.console.desk import Desk
 from monitoring.console.layout import page, render
+from monitoring.console.offers import offered
 from monitoring.console.sampler import Sampler
 from monitoring.console.stream import Drawn, Hub
 from monitoring.console.traces import DEFAULT, RANGES, news
@@ -25,7 +26,16 @@ from monitoring.console.views import Sight
 
 # Parts of a page that change while one looks at it: templates, and the ids of what they fill.
 OVERVIEW_PARTS: Final = ("health", "routes")
-ROUTE_PARTS: Final = ("health", "lead", "split", "versions", "scores", "evidence", "changes")
+ROUTE_PARTS: Final = (
+    "health",
+    "actions",
+    "lead",
+    "split",
+    "versions",
+    "scores",
+    "evidence",
+    "changes",
+)
 
 
 def address(route: str) -> str:
@@ -130,6 +140,7 @@ def _route_values(sight: Sight, name: str, shown: str) -> dict[str, Any]:
     return {
         "health": views.health(sight),
         "route": view,
+        "offered": offered(config, name) if config else (),
         "scores": views.scores(name, view.versions, sight.series, RANGES[shown]),
         "changes": views.changes(sight.papers, name),
         "over": RANGES[shown].title,
