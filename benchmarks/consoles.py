@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Final
 
 from benchmarks.cases import Case, Target
@@ -32,10 +32,13 @@ from benchmarks.table import head, row
 
 RATE: Final = 2000  # requests/s
 _HUNG: Final = 30.0  # seconds
+_SETTLED: Final = 1.5  # the first piece of a page is the largest
+_ALONE: Final = 10.0
 _PAGE: Final = b"GET /live/routes/model-0 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 _COLUMNS: Final = (
-    *("target", "CPU us, none open", "with pages open", "difference, each round", "p50 us"),
-    *("with", "p99 us", "with", "console, CPU", "console, MB", "B/s a page"),
+    *("target", "CPU us, none open", "with pages open", "difference, quartiles", "p50 us"),
+    *("with", "p99 us", "with", "nobody asks: gateway's CPU", "with", "console's CPU", "with"),
+    *("console, MB", "B/s a page"),
 )
 
 
@@ -88,6 +91,7 @@ class Seen:
 
     cpu: list[float] = field(default_factory=list)  # of the gateway, microseconds per request
     console: list[float] = field(default_factory=list)  # its CPU time in seconds per second
+    alone: float = 0.0  # CPU time of the gateway in seconds per second while nobody asks
     results: list[Result] = field(default_factory=list)
     traffic: list[float] = field(default_factory=list)  # bytes/s of each page
 
@@ -123,7 +127,7 @@ def _pss_of_console(running: Running) -> float:
 def _measure(running: Running, seen: Seen, port: int, pages: int, seconds: float) -> None:
     crowd = Crowd(port, pages) if pages else None
     try:
-        time.sleep(2.0)  # the first piece of a page is the largest
+        time.sleep(_SETTLED)
         before, began = _clocks(running), time.monotonic()
         received = crowd.received if crowd else 0
         result = running.load.run(running.port, seconds)
@@ -133,6 +137,19 @@ def _measure(running: Running, seen: Seen, port: int, pages: int, seconds: float
         seen.console.append((after[1] - before[1]) / 1e6 / took)
         if crowd:
             seen.traffic.append((crowd.received - received) / took / pages)
+    finally:
+        if crowd:
+            crowd.close()
+
+
+def _measure_alone(running: Running, seen: Seen, port: int, pages: int, seconds: float) -> None:
+    """What the pages take of the gateway that nobody asks."""
+    crowd = Crowd(port, pages) if pages else None
+    try:
+        time.sleep(_SETTLED)
+        before, began = _clocks(running), time.monotonic()
+        time.sleep(seconds)
+        seen.alone = (_clocks(running)[0] - before[0]) / 1e6 / (time.monotonic() - began)
     finally:
         if crowd:
             crowd.close()
@@ -166,6 +183,8 @@ def run(processes: int, pages: int, rounds: int, seconds: float) -> str:
             for seen, open_pages in turns if number % 2 else reversed(turns):
                 _measure(running, seen, site.admin_port, open_pages, seconds)
             print(f"  {target.name}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+        for seen, open_pages in ((without, 0), (looked_at, pages)):
+            _measure_alone(running, seen, site.admin_port, open_pages, _ALONE)
         memory = _pss_of_console(running)
     return row((target.name, *_cells(without, looked_at), f"{memory:.0f}", _traffic(looked_at)))
 
@@ -180,10 +199,16 @@ def _cells(without: Seen, looked_at: Seen) -> tuple[str, ...]:
     return (
         f"{median(without.cpu):.1f}",
         f"{median(looked_at.cpu):.1f}",
-        f"{median(differences):+.1f} ({min(differences):+.1f} to {max(differences):+.1f})",
+        f"{median(differences):+.1f} ({_quartile(differences, 0):+.1f} to "
+        f"{_quartile(differences, 2):+.1f})",
         *latencies,
-        f"{median(without.console):.1%}, {median(looked_at.console):.1%}",
+        *(f"{seen.alone * 1000:.1f} ms/s" for seen in (without, looked_at)),
+        *(f"{median(seen.console) * 1000:.0f} ms/s" for seen in (without, looked_at)),
     )
+
+
+def _quartile(values: Sequence[float], which: int) -> float:
+    return quantiles(values, n=4)[which] if len(values) > 1 else values[0]
 
 
 def _traffic(seen: Seen) -> str:
@@ -194,8 +219,8 @@ def main(words: Sequence[str]) -> int:
     """Exit code 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.consoles", description=__doc__)
     parser.add_argument("--pages", type=int, default=100, help="open at the same time")
-    parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--seconds", type=float, default=6.0, help="of load per measurement")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of load per measurement")
     options = parser.parse_args(words)
     print(f"{options.pages} pages, {RATE} requests/s, load average {os.getloadavg()[0]:.1f} before")
     print(head(_COLUMNS, 1))

@@ -21,7 +21,16 @@ from tests.system.test_group import alive
 TEXT = 'routes: {{iris: {{stable: v1, versions: {{v1: {{url: "{url}"}}}}}}}}\n'
 TOKEN = "secret-of-the-admin-port-0123456789"
 GATEWAYS = ("/metrics", "/api/status", "/api/evidence", "/-/nothing", "//", "/a/../metrics")
-CONSOLES = ("/", "/history", "/nothing", "/routes/iris", "/routes/iris/events", "/static/x")
+CONSOLES = (
+    "/",
+    "/history",
+    "/explain",
+    "/file",
+    "/live",
+    "/routes/iris",
+    "/live/routes/iris",
+    "/static/x",
+)
 LONG = 60.0
 
 
@@ -131,7 +140,7 @@ def test_with_a_token_nothing_but_the_way_in_is_to_be_read(system: Any, text: st
         assert ask(port, "POST", path, b"", **bearer("wrong" * 4)).status == 401, path
     assert ask(port, "GET", "/login").status == 200
     assert ask(port, "GET", "/healthy").body == b"healthy\n"
-    (static,) = re.findall(rb'href="(/static/[^"]+\.css)"', ask(port, "GET", "/login").body)
+    static, *_ = re.findall(rb'href="(/static/[^"]+\.css)"', ask(port, "GET", "/login").body)
     kept = ask(port, "GET", static.decode())
     assert (kept.status, kept.fields.get_all("cache-control")) == (
         200,
