@@ -19,17 +19,23 @@ import uvloop
 from gateway.admin import Mount
 from gateway.app import Certificates, serve
 from gateway.certificate import Certificate
+from gateway.changes import Authors, nobody_knows
 from gateway.companion import Companion
+from gateway.config.quantities import percent
 from gateway.credential import TokenError, find_token
 from gateway.errors import CertificateRefused, ConfigError, TracesRefused
 from gateway.logs import adopt_others, configure_logs
+from gateway.model import FULL_WEIGHT
 from gateway.port import Address
+from gateway.scribe import STDOUT, AccessLog
 
 
-def main(arguments: list[str], mounts: Sequence[Mount] = ()) -> int:
+def main(
+    arguments: list[str], mounts: Sequence[Mount] = (), authors: Authors = nobody_knows
+) -> int:
     """Exit code 0 after a drain, 1 if a port is taken, 2 for a refused file, certificate or admin
     port, and for traces that cannot be exported. ``mounts`` are what others serve on the admin
-    port.
+    port, ``authors`` who changed the file.
     """
     options = _options(arguments)
     configure_logs(json=options.json)
@@ -54,6 +60,8 @@ def main(arguments: list[str], mounts: Sequence[Mount] = ()) -> int:
             companion=companion,
             mounts=mounts,
             traces=options.traces,
+            access=_access(options.access_log, options.access_log_sample),
+            authors=authors,
         )
         uvloop.run(running)
     except TokenError as error:
@@ -81,8 +89,16 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         parser.add_argument(name, type=Path)
     parser.add_argument("--companion", type=_command, metavar='["PROGRAM", "ARGUMENT", ...]')
     parser.add_argument("--traces", action="store_true")
+    parser.add_argument("--access-log", metavar="PATH|-")
+    parser.add_argument("--access-log-sample", type=percent, default=FULL_WEIGHT)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args(arguments)
+
+
+def _access(path: str | None, sample: int) -> AccessLog | None:
+    if path is None or not sample:
+        return None
+    return AccessLog(path if path == STDOUT else os.path.abspath(path), sample)
 
 
 def _certificate(port: str, certificate: Path | None, key: Path | None) -> Certificate | None:

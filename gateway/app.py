@@ -21,6 +21,7 @@ from gateway.admin import Mount, create_admin
 from gateway.admin_port import admin_server
 from gateway.allocator import keep_apart
 from gateway.certificate import Certificate
+from gateway.changes import Authors, nobody_knows
 from gateway.companion import Companion, url_from_here
 from gateway.config import parse, warnings
 from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token, TokenError
@@ -33,10 +34,12 @@ from gateway.metrics import GatewayMetrics
 from gateway.model import RoutingConfig
 from gateway.plane import Plane, Solo
 from gateway.port import Address
+from gateway.records import Records, secret_of
 from gateway.reloader import Reloader, missing, read_bounded
 from gateway.report import Report, State, gather
 from gateway.rounds import USUAL, Rounds, Schedule
 from gateway.sampling import sampling_of
+from gateway.scribe import AccessLog
 from gateway.spans import check_installed, exporting
 from gateway.tls import unusable_authority
 from gateway.tracer import Tracer
@@ -77,6 +80,8 @@ async def create_gateway(
     schedule: Schedule = USUAL,
     mounts: Sequence[Mount] = (),
     traces: bool = False,
+    access: AccessLog | None = None,
+    authors: Authors = nobody_knows,
 ) -> AsyncIterator[Gateway]:
     """Serve ``path`` for as long as the block runs, then drain.
 
@@ -84,16 +89,17 @@ async def create_gateway(
     Raises :class:`TokenError` if there is none elsewhere, :class:`ConfigError` if the file is
     refused at the start (later it only stays as it was), OSError if an address is taken, and
     :class:`TracesRefused` if ``traces`` are wanted and cannot be exported. ``schedule`` says when
-    users that stick count again, ``mounts`` what the admin port serves besides the gateway's own.
+    users that stick count again, ``mounts`` what the admin port serves besides the gateway's own,
+    ``access`` where all requests are written down, and ``authors`` who changed the file.
     """
     _check_access(admin, token)
     content = _read(path)
     config = parse(content, unusable_authority)
-    plane = _plane(config, processes, traces=traces)
+    plane = _plane(config, processes, traces=traces, access=access)
     if certificates.data is not None:
         plane.certify(certificates.data.pem)
         certificates.data.taken = plane.certify
-    reloader = Reloader(path, plane, warnings(content))
+    reloader = Reloader(path, plane, warnings(content), config, authors(path))
 
     def report() -> Report:
         plane.refresh()
@@ -152,6 +158,8 @@ async def serve(
     companion: Companion | None = None,
     mounts: Sequence[Mount] = (),
     traces: bool = False,
+    access: AccessLog | None = None,
+    authors: Authors = nobody_knows,
 ) -> None:
     """Serve until SIGTERM or SIGINT, reload on SIGHUP; with a companion, if there is to be one."""
     loop = asyncio.get_running_loop()
@@ -173,6 +181,8 @@ async def serve(
                 certificates=certificates,
                 mounts=mounts,
                 traces=traces,
+                access=access,
+                authors=authors,
             )
         )
         reloads: set[asyncio.Task[object]] = set()
@@ -203,15 +213,17 @@ async def serve(
         log.info("draining", limit_seconds=DRAIN_LIMIT)
 
 
-def _plane(config: RoutingConfig, processes: int, *, traces: bool) -> Plane:
+def _plane(
+    config: RoutingConfig, processes: int, *, traces: bool, access: AccessLog | None
+) -> Plane:
     """One process, or several. Raises :class:`TracesRefused`."""
     if processes == 1:
         tracer = Tracer(sampling_of(os.environ), exporting()) if traces else None
-        return Solo(config, tracer=tracer)
+        return Solo(config, tracer=tracer, records=Records(secret_of(os.environ), access))
     if traces:  # it is the members that export: say here what they would say
         sampling_of(os.environ)
         check_installed()
-    return Group(config, processes, traces=traces)
+    return Group(config, processes, traces=traces, access=access)
 
 
 def _scheme(certificate: Certificate | None) -> str:

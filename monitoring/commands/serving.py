@@ -15,6 +15,7 @@ from typing import Annotated, Final
 import typer
 
 from gateway.config import parse
+from gateway.config.quantities import percent
 from gateway.credential import Token
 from gateway.logs import Log, adopt_others, configure_logs
 from monitoring import metrics_port
@@ -68,6 +69,12 @@ def serve(
     traces: Annotated[
         bool, typer.Option("--traces", help="Export spans by OTLP; needs the extra `otel`.")
     ] = False,
+    access_log: Annotated[
+        str | None, typer.Option(help="Write down all requests there: a path, or - for stdout.")
+    ] = None,
+    access_log_sample: Annotated[
+        str, typer.Option(help="Percent of the requests that are, by request id.")
+    ] = "100",
     no_controller: Annotated[
         bool, typer.Option("--no-controller", help="Start no controller beside the gateway.")
     ] = False,
@@ -95,6 +102,7 @@ def serve(
         options += [] if path is None else [name, str(path)]
     options += ["--processes", str(processes), *(["--json"] if json else [])]
     options += ["--traces"] if traces else []
+    options += _access(access_log, access_log_sample)
     if no_controller and controller_metrics is not None:
         raise typer.BadParameter("--controller-metrics with --no-controller; give one of them")
     if controller_metrics not in (None, "none"):
@@ -105,6 +113,14 @@ def serve(
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-P", "-m", SERVICE, *options, "--", str(file)])
+
+
+def _access(path: str | None, sample: str) -> list[str]:
+    try:
+        percent(sample)
+    except ValueError as error:
+        raise typer.BadParameter(f"--access-log-sample {error}") from None
+    return [] if path is None else ["--access-log", path, "--access-log-sample", sample]
 
 
 def _controller_of(
