@@ -17,7 +17,7 @@ from pathlib import Path
 import uvloop
 
 from gateway.admin import Mount
-from gateway.app import Certificates, serve
+from gateway.app import Certificates, Telling, serve
 from gateway.certificate import Certificate
 from gateway.changes import Authors, nobody_knows
 from gateway.companion import Companion
@@ -59,9 +59,9 @@ def main(
             certificates=certificates,
             companion=companion,
             mounts=mounts,
-            traces=options.traces,
-            access=_access(options.access_log, options.access_log_sample),
-            authors=authors,
+            telling=Telling(
+                options.traces, _access(options.access_log, options.access_log_sample), authors
+            ),
         )
         uvloop.run(running)
     except TokenError as error:

@@ -59,6 +59,17 @@ class Certificates:
 
 
 @dataclass(frozen=True, slots=True)
+class Telling:
+    """What is told besides metrics: spans of requests, lines of all of them, and in the log who has
+    changed the file.
+    """
+
+    traces: bool = False
+    access: AccessLog | None = None
+    authors: Authors = nobody_knows
+
+
+@dataclass(frozen=True, slots=True)
 class Gateway:
     """A running gateway."""
 
@@ -79,27 +90,24 @@ async def create_gateway(
     certificates: Certificates = Certificates(),
     schedule: Schedule = USUAL,
     mounts: Sequence[Mount] = (),
-    traces: bool = False,
-    access: AccessLog | None = None,
-    authors: Authors = nobody_knows,
+    telling: Telling = Telling(),
 ) -> AsyncIterator[Gateway]:
     """Serve ``path`` for as long as the block runs, then drain.
 
     ``token`` is what requests to the admin port have to bring; only on loopback there may be none.
     Raises :class:`TokenError` if there is none elsewhere, :class:`ConfigError` if the file is
     refused at the start (later it only stays as it was), OSError if an address is taken, and
-    :class:`TracesRefused` if ``traces`` are wanted and cannot be exported. ``schedule`` says when
-    users that stick count again, ``mounts`` what the admin port serves besides the gateway's own,
-    ``access`` where all requests are written down, and ``authors`` who changed the file.
+    :class:`TracesRefused` if spans are wanted and cannot be exported. ``schedule`` says when users
+    that stick count again, ``mounts`` what the admin port serves besides the gateway's own.
     """
     _check_access(admin, token)
     content = _read(path)
     config = parse(content, unusable_authority)
-    plane = _plane(config, processes, traces=traces, access=access)
+    plane = _plane(config, processes, telling)
     if certificates.data is not None:
         plane.certify(certificates.data.pem)
         certificates.data.taken = plane.certify
-    reloader = Reloader(path, plane, warnings(content), config, authors(path))
+    reloader = Reloader(path, plane, warnings(content), config, telling.authors(path))
 
     def report() -> Report:
         plane.refresh()
@@ -157,9 +165,7 @@ async def serve(
     certificates: Certificates = Certificates(),
     companion: Companion | None = None,
     mounts: Sequence[Mount] = (),
-    traces: bool = False,
-    access: AccessLog | None = None,
-    authors: Authors = nobody_knows,
+    telling: Telling = Telling(),
 ) -> None:
     """Serve until SIGTERM or SIGINT, reload on SIGHUP; with a companion, if there is to be one."""
     loop = asyncio.get_running_loop()
@@ -180,9 +186,7 @@ async def serve(
                 token=token,
                 certificates=certificates,
                 mounts=mounts,
-                traces=traces,
-                access=access,
-                authors=authors,
+                telling=telling,
             )
         )
         reloads: set[asyncio.Task[object]] = set()
@@ -213,17 +217,16 @@ async def serve(
         log.info("draining", limit_seconds=DRAIN_LIMIT)
 
 
-def _plane(
-    config: RoutingConfig, processes: int, *, traces: bool, access: AccessLog | None
-) -> Plane:
+def _plane(config: RoutingConfig, processes: int, telling: Telling) -> Plane:
     """One process, or several. Raises :class:`TracesRefused`."""
     if processes == 1:
-        tracer = Tracer(sampling_of(os.environ), exporting()) if traces else None
-        return Solo(config, tracer=tracer, records=Records(secret_of(os.environ), access))
-    if traces:  # it is the members that export: say here what they would say
+        tracer = Tracer(sampling_of(os.environ), exporting()) if telling.traces else None
+        records = Records(secret_of(os.environ), telling.access)
+        return Solo(config, tracer=tracer, records=records)
+    if telling.traces:  # it is the members that export: say here what they would say
         sampling_of(os.environ)
         check_installed()
-    return Group(config, processes, traces=traces, access=access)
+    return Group(config, processes, traces=telling.traces, access=telling.access)
 
 
 def _scheme(certificate: Certificate | None) -> str:

@@ -31,7 +31,7 @@ def upkeep(report: Report, version: str, usage: Callable[[int], Usage | None]) -
         labels=["sink", "reason"],
     )
     for (sink, loss), lines in report.lines_dropped.items():
-        lost.add_metric([sink, loss], lines)
+        lost.add_metric([sink.value, loss.value], lines)
     yield lost
     yield from _certificates(report)
     build = GaugeMetricFamily(

@@ -45,6 +45,14 @@ JsonLogs = Annotated[
     bool, typer.Option("--json", help="Log JSON on a terminal, too; elsewhere it is JSON anyway.")
 ]
 
+AccessPath = Annotated[
+    str | None, typer.Option(help="Write down all requests there: a path, or - for stdout.")
+]
+AccessSample = Annotated[str, typer.Option(help="Percent of the requests that are, by request id.")]
+_FILES: Final = (
+    *("--admin-token-file", "--tls-cert", "--tls-key", "--admin-tls-cert", "--admin-tls-key"),
+)
+
 
 def serve(
     file: FileArgument = DEFAULT_FILE,
@@ -69,12 +77,8 @@ def serve(
     traces: Annotated[
         bool, typer.Option("--traces", help="Export spans by OTLP; needs the extra `otel`.")
     ] = False,
-    access_log: Annotated[
-        str | None, typer.Option(help="Write down all requests there: a path, or - for stdout.")
-    ] = None,
-    access_log_sample: Annotated[
-        str, typer.Option(help="Percent of the requests that are, by request id.")
-    ] = "100",
+    access_log: AccessPath = None,
+    access_log_sample: AccessSample = "100",
     no_controller: Annotated[
         bool, typer.Option("--no-controller", help="Start no controller beside the gateway.")
     ] = False,
@@ -91,14 +95,8 @@ def serve(
     # The command line weighs as much as the gateway. This process becomes one that has none; it
     # says what is wrong with the file or the ports, and exits, as any other command does.
     options = ["--listen", str(address(listen)), "--admin", str(address(admin))]
-    files = {
-        "--admin-token-file": admin_token_file,
-        "--tls-cert": tls_cert,
-        "--tls-key": tls_key,
-        "--admin-tls-cert": admin_tls_cert,
-        "--admin-tls-key": admin_tls_key,
-    }
-    for name, path in files.items():
+    files = admin_token_file, tls_cert, tls_key, admin_tls_cert, admin_tls_key
+    for name, path in zip(_FILES, files, strict=True):
         options += [] if path is None else [name, str(path)]
     options += ["--processes", str(processes), *(["--json"] if json else [])]
     options += ["--traces"] if traces else []

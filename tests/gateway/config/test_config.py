@@ -344,8 +344,8 @@ notfy: []
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("a", "1:1: a single value stands here; write a mapping of the keys routes, notify"),
-        ("[]", "1:1: a list stands here; write a mapping of the keys routes, notify"),
+        ("a", "1:1: a single value stands here; write a mapping of the keys routes, notify, log"),
+        ("[]", "1:1: a list stands here; write a mapping of the keys routes, notify, log"),
         ("# x\nnotify: []", "2:1: key 'routes' is missing; write the routes by name, in order"),
         ("routes: {}", "1:1: routes: this is empty; write at least one entry"),
         ("routes: []", "1:1: routes: a list stands here; write a mapping of names"),
@@ -353,7 +353,7 @@ notfy: []
             "routes: {iris: v1}",
             "1:16: routes.iris: a single value stands here; write a mapping of the keys match, "
             "stable, versions, sticky, override, timeout, idempotent, fallback, limits, "
-            "prediction, mirror, rollout, analysis",
+            "prediction, mirror, rollout, analysis, log",
         ),
         (
             "routes: {a b: {stable: v1, versions: {v1: {url: http://a}}}}",
@@ -829,6 +829,8 @@ trees = st.recursive(
                         "errors",
                         "max_increase",
                         "notify",
+                        "log",
+                        "rotate",
                     ),
                     "[key]",
                 ]
