@@ -60,7 +60,10 @@ notify:
   - {webhook: "https://chat.example/hook?x=y", events: [error]}
   - {webhook: "http://localhost:9"}
 log:
-  {path: /var/log/p.jsonl, sample: 0.5%, features: "false", rotate: {size: 1048576, age: 1h, keep: 0}}
+  path: /var/log/p.jsonl
+  sample: 0.5%
+  features: "false"
+  rotate: {size: 1048576, age: 1h, keep: 0}
 """
 
 
