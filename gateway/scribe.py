@@ -27,6 +27,7 @@ from gateway.line import (
     is_sampled,
     line_of,
     network_of,
+    rounded,
     text_of,
 )
 from gateway.model import FULL_WEIGHT, Assignment, PredictionLog, Role, Rotation, Route
@@ -35,7 +36,6 @@ from gateway.predictions import PredictionReader, Reading
 from gateway.table import CompiledRoute, Decision, Place, RoutingTable
 
 if TYPE_CHECKING:
-    from gateway.errors import Refusal
     from gateway.request import Request
 
 STDOUT: Final = "-"
@@ -69,13 +69,31 @@ class Paper(Protocol):
         """Count a line that could not be made."""
 
 
-class Setting(NamedTuple):
+Who = tuple[str, str, str, str]
+"""Route, the version that was to answer, the one that did, and how the request came to it."""
+
+
+class Setting:
     """What is the same for all requests of a version under one file."""
 
-    route: CompiledRoute
-    generation: str
-    log: PredictionLog | None
-    book: Book | None
+    __slots__ = ("_who", "book", "generation", "log", "route")
+
+    def __init__(self, route: CompiledRoute, generation: str) -> None:
+        self.route = route
+        self.generation = generation
+        self.log = log = route.rules.log
+        self.book = Book(Sink.PREDICTIONS, log.path, log.rotation) if log else None
+        self._who: dict[Decision, Who] = {}
+
+    def who(self, decision: Decision) -> Who:
+        """Worked out once for each of the few decisions there are."""
+        found = self._who.get(decision)
+        if found is None:
+            _, _, instead = decision.way.partition("/")
+            version, assignment = decision.version, decision.assignment.value
+            found = decision.route.name, instead or version, version, assignment
+            self._who[decision] = found
+        return found
 
 
 class Scribe:
@@ -95,35 +113,100 @@ class Scribe:
         self._hash = blake2b(key=blake2b(secret).digest(), digest_size=_USER_BYTES)
         self._share = access.sample if access else 0
         self._access = Book(Sink.ACCESS, access.path) if access else None
+        self.access = access is not None
 
     def counts(
         self, ledger: Ledger, table: RoutingTable, place: Place, known: Iterable[str]
     ) -> VersionCounts:
         """What counts the requests of a version, and tells this of them if they are wanted."""
-        route = place.route
-        given = ledger, route, place.version, place.role, known
-        if self._access is None and route.log is None:
+        given = ledger, place.route, place.version, place.role, known
+        if self._access is None and place.route.log is None:
             return VersionCounts(*given)
-        log = route.log
-        book = Book(Sink.PREDICTIONS, log.path, log.rotation) if log else None
-        compiled = next(one for one in table.routes if one.rules is route)
-        return LoggedCounts(self, Setting(compiled, table.config.generation, log, book), *given)
+        compiled = next(one for one in table.routes if one.rules is place.route)
+        return LoggedCounts(self, Setting(compiled, table.config.generation), *given)
 
-    def finished(self, outcome: Outcome, reading: Reading, setting: Setting) -> None:
-        """A version was asked, and this is what came of the request."""
-        request, log, book = outcome.request, setting.log, setting.book
-        if request is None:
+    # Once per request each: values are passed by place, as a call with names costs 0.5 us more.
+
+    def predicted(
+        self, outcome: Outcome, reading: Reading, setting: Setting, log: PredictionLog, book: Book
+    ) -> None:
+        """A request of a route with a log is finished."""
+        request = outcome.request
+        if request is None or not is_sampled(request.id, log.sample):
             return
-        if log is not None and book is not None and is_sampled(request.id, log.sample):
-            self._write(book, lambda: self._prediction(request, outcome, reading, setting))
-        if self._access is not None and is_sampled(request.id, self._share):
-            self._write(self._access, lambda: _served(self._clock(), request, outcome))
+        decision, (label, score, missing) = outcome.decision, reading
+        try:
+            line = PredictionLine(
+                self._clock(),
+                request.id.decode(),
+                *setting.who(decision),
+                self._user(request, setting),
+                None if label is None else label[:MAX_TEXT],
+                score,
+                missing,
+                CLIENT_GONE if outcome.gone else outcome.status,
+                outcome.reason,
+                _cause(request, decision),
+                rounded(outcome.seconds),
+                rounded(outcome.upstream_seconds),
+                setting.generation,
+            )
+            if log.features:
+                found, absent = features_of(request.chunks, streamed=request.streamed)
+                line.features = msgspec.UNSET if found is None else found
+                line.features_missing = msgspec.UNSET if absent is None else absent
+            self._paper.put(book, line_of(line))
+        except Exception:  # whatever it is, the request has been answered
+            self._paper.lose(book.sink)
+
+    def served(self, outcome: Outcome, setting: Setting) -> None:
+        """A request that a version was asked is finished."""
+        request, book = outcome.request, self._access
+        if request is None or book is None or not is_sampled(request.id, self._share):
+            return
+        head, decision, body = request.head, outcome.decision, outcome.body
+        try:
+            line = AccessLine(
+                self._clock(),
+                request.id.decode(),
+                network_of(request.origin),
+                text_of(head.method),
+                text_of(head.path, MAX_PATH),
+                *setting.who(decision),
+                CLIENT_GONE if outcome.gone else outcome.status,
+                outcome.reason,
+                _cause(request, decision),
+                rounded(outcome.seconds),
+                rounded(outcome.upstream_seconds),
+                rounded(outcome.overhead),
+                request.size,
+                None if body is None else len(body),
+            )
+            self._paper.put(book, line_of(line))
+        except Exception:  # as above
+            self._paper.lose(book.sink)
 
     def refused(self, request: Request) -> None:
         """No version was asked, or none could be any more."""
         refusal, book = request.refusal, self._access
-        if refusal is not None and book is not None and is_sampled(request.id, self._share):
-            self._write(book, lambda: _refused(self._clock(), request, refusal))
+        if refusal is None or book is None or not is_sampled(request.id, self._share):
+            return
+        head = request.head
+        known = head.count > 0  # else nothing of the head could be understood
+        try:
+            line = AccessLine(
+                self._clock(),
+                request.id.decode(),
+                network_of(request.origin),
+                text_of(head.method) if known else None,
+                text_of(head.path, MAX_PATH) if known else None,
+                status=refusal.status,
+                reason=refusal.reason,
+                request_bytes=request.size,
+            )
+            self._paper.put(book, line_of(line))
+        except Exception:  # as above
+            self._paper.lose(book.sink)
 
     def user(self, key: bytes) -> str:
         """The hash of a user's key: who has the secret can find out whose it is, nobody else."""
@@ -131,41 +214,11 @@ class Scribe:
         keyed.update(key)
         return keyed.hexdigest()
 
-    def _write(self, book: Book, line: Callable[[], PredictionLine | AccessLine]) -> None:
-        try:
-            self._paper.put(book, line_of(line()))
-        except Exception:  # whatever it is, the request has been answered
-            self._paper.lose(book.sink)
-
-    def _prediction(
-        self, request: Request, outcome: Outcome, reading: Reading, setting: Setting
-    ) -> PredictionLine:
-        decision = outcome.decision
-        label, score, missing = reading
+    def _user(self, request: Request, setting: Setting) -> str | None:
+        if not setting.route.sticky:
+            return None
         key = setting.route.key(request.head.fields)
-        line = PredictionLine(
-            timestamp=self._clock(),
-            request_id=request.id.decode(),
-            route=decision.route.name,
-            assigned=_assigned(decision),
-            version=decision.version,
-            assignment=decision.assignment,
-            user=None if key is None else self.user(key),
-            prediction=None if label is None else label[:MAX_TEXT],
-            score=score,
-            missing=missing,
-            status=CLIENT_GONE if outcome.gone else outcome.status,
-            reason=outcome.reason,
-            cause=_cause(request),
-            seconds=round(outcome.seconds, 6),
-            upstream_seconds=round(outcome.upstream_seconds, 6),
-            generation=setting.generation,
-        )
-        if setting.log is not None and setting.log.features:
-            found, absent = features_of(request.chunks, streamed=request.streamed)
-            line.features = msgspec.UNSET if found is None else found
-            line.features_missing = msgspec.UNSET if absent is None else absent
-        return line
+        return None if key is None else self.user(key)
 
 
 class LoggedCounts(VersionCounts):
@@ -191,15 +244,19 @@ class LoggedCounts(VersionCounts):
             self._read = self._reader = _Remembering(route.prediction)
 
     def record(self, outcome: Outcome) -> None:
-        reader = self._reader
+        reader, setting, scribe = self._reader, self._setting, self._scribe
         if reader is not None:
             reader.last = _NOTHING
         super().record(outcome)
-        if outcome.status or outcome.gone:
+        if not outcome.status and not outcome.gone:  # another version takes over
+            if outcome.request is not None:
+                outcome.request.cause = outcome.reason
+            return
+        if setting.log is not None and setting.book is not None:
             reading = _NOTHING if reader is None else reader.last
-            self._scribe.finished(outcome, reading, self._setting)
-        elif outcome.request is not None:  # another version takes over
-            outcome.request.cause = outcome.reason
+            scribe.predicted(outcome, reading, setting, setting.log, setting.book)
+        if scribe.access:
+            scribe.served(outcome, setting)
 
 
 class _Remembering(PredictionReader):
@@ -214,52 +271,8 @@ class _Remembering(PredictionReader):
         return self.last
 
 
-def _served(now: datetime, request: Request, outcome: Outcome) -> AccessLine:
-    decision = outcome.decision
-    return AccessLine(
-        timestamp=now,
-        request_id=request.id.decode(),
-        client=network_of(request.origin),
-        method=text_of(request.head.method),
-        path=text_of(request.head.path, MAX_PATH),
-        route=decision.route.name,
-        assigned=_assigned(decision),
-        version=decision.version,
-        assignment=decision.assignment,
-        status=CLIENT_GONE if outcome.gone else outcome.status,
-        reason=outcome.reason,
-        cause=_cause(request),
-        seconds=round(outcome.seconds, 6),
-        upstream_seconds=round(outcome.upstream_seconds, 6),
-        overhead_seconds=round(outcome.overhead, 6),
-        request_bytes=request.size,
-        response_bytes=None if outcome.body is None else len(outcome.body),
-    )
-
-
-def _refused(now: datetime, request: Request, refusal: Refusal) -> AccessLine:
-    head = request.head
-    known = head.count > 0  # else nothing of the head could be understood
-    return AccessLine(
-        timestamp=now,
-        request_id=request.id.decode(),
-        client=network_of(request.origin),
-        method=text_of(head.method) if known else None,
-        path=text_of(head.path, MAX_PATH) if known else None,
-        status=refusal.status,
-        reason=refusal.reason,
-        cause=_cause(request),
-        request_bytes=request.size,
-    )
-
-
-def _cause(request: Request) -> str | None:
-    """Why another version was asked before and did not do."""
-    return getattr(request, "cause", None)  # no ordinary request has it
-
-
-def _assigned(decision: Decision) -> str:
-    """The version that was to answer."""
+def _cause(request: Request, decision: Decision) -> str | None:
+    """Why another version was asked before and did not do; no other request has it."""
     if decision.assignment is not Assignment.FALLBACK:
-        return decision.version
-    return decision.way.partition("/")[2] or decision.version
+        return None
+    return getattr(request, "cause", None)
