@@ -99,7 +99,7 @@ def is_sampled(request_id: bytes, share: int) -> bool:
     """Whether this request is among ``share`` basis points of all: the same wherever it is asked,
     and who is in a smaller share is in each larger one.
     """
-    return share >= FULL_WEIGHT or bucket_of(_SALT, request_id) < share
+    return share == FULL_WEIGHT or bucket_of(_SALT, request_id) < share
 
 
 def features_of(

@@ -30,7 +30,7 @@ from gateway.line import (
     rounded,
     text_of,
 )
-from gateway.model import FULL_WEIGHT, Assignment, PredictionLog, Role, Rotation, Route
+from gateway.model import FULL_WEIGHT, Assignment, Role, Rotation, Route
 from gateway.observe import Outcome
 from gateway.predictions import PredictionReader, Reading
 from gateway.table import CompiledRoute, Decision, Place, RoutingTable
@@ -112,15 +112,14 @@ class Scribe:
         self._clock = clock
         self._hash = blake2b(key=blake2b(secret).digest(), digest_size=_USER_BYTES)
         self._share = access.sample if access else 0
-        self._access = Book(Sink.ACCESS, access.path) if access else None
-        self.access = access is not None
+        self.access = Book(Sink.ACCESS, access.path) if access else None
 
     def counts(
         self, ledger: Ledger, table: RoutingTable, place: Place, known: Iterable[str]
     ) -> VersionCounts:
         """What counts the requests of a version, and tells this of them if they are wanted."""
         given = ledger, place.route, place.version, place.role, known
-        if self._access is None and place.route.log is None:
+        if self.access is None and place.route.log is None:
             return VersionCounts(*given)
         compiled = next(one for one in table.routes if one.rules is place.route)
         return LoggedCounts(self, Setting(compiled, table.config.generation), *given)
@@ -128,12 +127,9 @@ class Scribe:
     # Once per request each: values are passed by place, as a call with names costs 0.5 us more.
 
     def predicted(
-        self, outcome: Outcome, reading: Reading, setting: Setting, log: PredictionLog, book: Book
+        self, request: Request, outcome: Outcome, reading: Reading, setting: Setting, book: Book
     ) -> None:
-        """A request of a route with a log is finished."""
-        request = outcome.request
-        if request is None or not is_sampled(request.id, log.sample):
-            return
+        """A request that a route's log is to have is finished."""
         decision, (label, score, missing) = outcome.decision, reading
         try:
             line = PredictionLine(
@@ -151,7 +147,7 @@ class Scribe:
                 rounded(outcome.upstream_seconds),
                 setting.generation,
             )
-            if log.features:
+            if setting.log is not None and setting.log.features:
                 found, absent = features_of(request.chunks, streamed=request.streamed)
                 line.features = msgspec.UNSET if found is None else found
                 line.features_missing = msgspec.UNSET if absent is None else absent
@@ -159,10 +155,10 @@ class Scribe:
         except Exception:  # whatever it is, the request has been answered
             self._paper.lose(book.sink)
 
-    def served(self, outcome: Outcome, setting: Setting) -> None:
+    def served(self, request: Request, outcome: Outcome, setting: Setting) -> None:
         """A request that a version was asked is finished."""
-        request, book = outcome.request, self._access
-        if request is None or book is None or not is_sampled(request.id, self._share):
+        book = self.access
+        if book is None or not is_sampled(request.id, self._share):
             return
         head, decision, body = request.head, outcome.decision, outcome.body
         try:
@@ -188,7 +184,7 @@ class Scribe:
 
     def refused(self, request: Request) -> None:
         """No version was asked, or none could be any more."""
-        refusal, book = request.refusal, self._access
+        refusal, book = request.refusal, self.access
         if refusal is None or book is None or not is_sampled(request.id, self._share):
             return
         head = request.head
@@ -244,19 +240,24 @@ class LoggedCounts(VersionCounts):
             self._read = self._reader = _Remembering(route.prediction)
 
     def record(self, outcome: Outcome) -> None:
-        reader, setting, scribe = self._reader, self._setting, self._scribe
+        reader, setting, request = self._reader, self._setting, outcome.request
         if reader is not None:
             reader.last = _NOTHING
-        super().record(outcome)
-        if not outcome.status and not outcome.gone:  # another version takes over
-            if outcome.request is not None:
-                outcome.request.cause = outcome.reason
+        _count(self, outcome)
+        if request is None:
             return
-        if setting.log is not None and setting.book is not None:
+        if not outcome.status and not outcome.gone:  # another version takes over
+            request.cause = outcome.reason
+            return
+        log, book = setting.log, setting.book
+        if log is not None and book is not None and is_sampled(request.id, log.sample):
             reading = _NOTHING if reader is None else reader.last
-            scribe.predicted(outcome, reading, setting, setting.log, setting.book)
-        if scribe.access:
-            scribe.served(outcome, setting)
+            self._scribe.predicted(request, outcome, reading, setting, book)
+        if self._scribe.access is not None:
+            self._scribe.served(request, outcome, setting)
+
+
+_count: Final = VersionCounts.record
 
 
 class _Remembering(PredictionReader):
