@@ -11,8 +11,10 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -27,6 +29,7 @@ from gateway.errors import CertificateRefused, ConfigError, TracesRefused
 from gateway.logs import adopt_others, configure_logs
 from gateway.model import FULL_WEIGHT
 from gateway.port import Address
+from gateway.relay import SOCKET_VARIABLE, Relays, private_socket
 from gateway.scribe import STDOUT, AccessLog
 
 
@@ -40,30 +43,10 @@ def main(
     options = _options(arguments)
     configure_logs(json=options.json)
     adopt_others()
-    addresses = (Address(*options.listen), Address(*options.admin))
-    companion = None
-    if options.companion is not None:
-        # Of what is ours it gets the token, too, which nobody else does.
-        companion = Companion(options.companion, os.environ)
     try:
-        token = find_token(options.admin_token_file, os.environ)
-        certificates = Certificates(
-            _certificate("data", options.tls_cert, options.tls_key),
-            _certificate("admin", options.admin_tls_cert, options.admin_tls_key),
-        )
-        running = serve(
-            options.file,
-            *addresses,
-            processes=options.processes,
-            token=token,
-            certificates=certificates,
-            companion=companion,
-            mounts=mounts,
-            telling=Telling(
-                options.traces, _access(options.access_log, options.access_log_sample), authors
-            ),
-        )
-        uvloop.run(running)
+        with ExitStack() as stack:
+            telling = Telling(options.traces, _access(options), authors)
+            uvloop.run(_serving(options, mounts, telling, stack))
     except TokenError as error:
         return _complain(f"error: {error}", [str(error)], 2, as_json=options.json)
     except ConfigError as error:
@@ -78,6 +61,36 @@ def main(
     return 0
 
 
+def _serving(
+    options: argparse.Namespace, mounts: Sequence[Mount], telling: Telling, stack: ExitStack
+) -> Coroutine[Any, Any, None]:
+    """The gateway's life, not begun. What it needs on disk goes with the ``stack``."""
+    companions, relays = [], None
+    # Of what is ours a companion gets the token, too, which nobody else does.
+    if options.companion is not None:
+        companions.append(Companion(options.companion, os.environ))
+    if options.console is not None:
+        path = stack.enter_context(private_socket())
+        relays = Relays(path)
+        environment = {**os.environ, SOCKET_VARIABLE: str(path)}
+        companions.append(Companion(options.console, environment, name="console"))
+    return serve(
+        options.file,
+        Address(*options.listen),
+        Address(*options.admin),
+        processes=options.processes,
+        token=find_token(options.admin_token_file, os.environ),
+        certificates=Certificates(
+            _certificate("data", options.tls_cert, options.tls_key),
+            _certificate("admin", options.admin_tls_cert, options.admin_tls_key),
+        ),
+        companions=companions,
+        mounts=mounts,
+        telling=telling,
+        relays=relays,
+    )
+
+
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
     parser.add_argument("file", nargs="?", type=Path, default=Path("routing.yaml"))
@@ -88,6 +101,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     for name in ("--tls-cert", "--tls-key", "--admin-tls-cert", "--admin-tls-key"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--companion", type=_command, metavar='["PROGRAM", "ARGUMENT", ...]')
+    parser.add_argument("--console", type=_command, metavar="the same")
     parser.add_argument("--traces", action="store_true")
     parser.add_argument("--access-log", metavar="PATH|-")
     parser.add_argument("--access-log-sample", type=percent, default=FULL_WEIGHT)
@@ -95,7 +109,8 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _access(path: str | None, sample: int) -> AccessLog | None:
+def _access(options: argparse.Namespace) -> AccessLog | None:
+    path, sample = options.access_log, options.access_log_sample
     if path is None or not sample:
         return None
     return AccessLog(path if path == STDOUT else os.path.abspath(path), sample)

@@ -40,9 +40,9 @@ def refusal(
     """
     if method in _READING and (path in PROBES or path.startswith(tuple(open_below))):
         return None
-    known = _by_name(fields)
+    known = by_name(fields)
     hosts = known.get(b"host", [])
-    if token is not None and not _brings(known, token):
+    if token is not None and not brings(known, token):
         return Refusal(
             401, "unauthorized", "this needs the header 'Authorization: Bearer' with the token"
         )
@@ -54,7 +54,7 @@ def refusal(
         )
     if method in _READING:
         return None
-    if _from_another_site(known, hosts[0]):
+    if from_another_site(known, hosts[0]):
         return Refusal(403, "forbidden", "a page of another origin may not change anything here")
     if _has_body(known) and not _is_json(known):
         return Refusal(415, "unsupported_media_type", "a body has to be application/json")
@@ -77,14 +77,16 @@ def host_of(value: bytes) -> str:
     return "" if found is None else found[1] or found[2]
 
 
-def _by_name(fields: Fields) -> dict[bytes, list[bytes]]:
+def by_name(fields: Fields) -> dict[bytes, list[bytes]]:
+    """All values of each field, in their order."""
     known: dict[bytes, list[bytes]] = {}
     for name, value in fields:
         known.setdefault(name, []).append(value)
     return known
 
 
-def _brings(known: dict[bytes, list[bytes]], token: str) -> bool:
+def brings(known: dict[bytes, list[bytes]], token: str) -> bool:
+    """Whether the fields hold the token, as RFC 6750 has it."""
     given = known.get(b"authorization", [])
     scheme, _, credentials = (given[0] if len(given) == 1 else b"").partition(b" ")
     # How long the right one is can be learned by timing, what it is cannot.
@@ -92,8 +94,10 @@ def _brings(known: dict[bytes, list[bytes]], token: str) -> bool:
     return right and scheme.lower() == b"bearer"
 
 
-def _from_another_site(known: dict[bytes, list[bytes]], host: bytes) -> bool:
-    """Whether a browser says so. Programs send neither of the two fields."""
+def from_another_site(known: dict[bytes, list[bytes]], host: bytes) -> bool:
+    """Whether a browser says so of a request to ``host``. Programs send neither of the two
+    fields.
+    """
     if not set(known.get(b"sec-fetch-site", [])) <= _OWN_SITE:
         return True
     own = {b"http://" + host.lower(), b"https://" + host.lower()}

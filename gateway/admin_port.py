@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any, Final
 
@@ -42,7 +42,9 @@ class AdminConnection(HttpToolsProtocol):
     """A connection with a deadline at any time, and a size that no request has."""
 
     turn: int | None = None  # the smaller, the longer it waits; None while a request is answered
+    answer_limit: float | None = None  # of its own; None: that of this module
     _received = 0
+    _within_request = False
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -51,6 +53,17 @@ class AdminConnection(HttpToolsProtocol):
         if len(self.connections) > MOST_CONNECTIONS:
             _make_room([one for one in self.connections if isinstance(one, AdminConnection)])
 
+    @property
+    def between_requests(self) -> bool:
+        """Whether the next byte begins a request, and nothing is being answered."""
+        answered = self.cycle is None or self.cycle.response_complete
+        return answered and not self._within_request
+
+    def let_go(self) -> None:
+        """The transport is somebody else's from now on."""
+        self._unset_keepalive_if_required()
+        self.connection_lost(ConnectionAbortedError())  # with an error it closes nothing
+
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
         if self._received > LARGEST_REQUEST:
@@ -58,12 +71,17 @@ class AdminConnection(HttpToolsProtocol):
         elif not self.transport.is_closing():
             super().data_received(data)
 
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._within_request = True
+
     def on_message_complete(self) -> None:
         super().on_message_complete()
+        self._within_request = False
         self._received = 0
         if not self.cycle.response_complete:  # some are refused before their body is here
             self.turn = None
-            self._within(ANSWER_LIMIT)
+            self._within(ANSWER_LIMIT if self.answer_limit is None else self.answer_limit)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -104,16 +122,23 @@ def _make_room(connections: list[AdminConnection]) -> None:
         waiting[min(waiting)].transport.abort()
 
 
+KEPT_NOWHERE: Final = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+
+
 def admin_server(
-    application: Any, wrap: Callable[[asyncio.Protocol], asyncio.Protocol] | None = None
+    application: Any,
+    wrap: Callable[[AdminConnection], asyncio.Protocol] | None = None,
+    *,
+    kind: type[AdminConnection] = AdminConnection,
+    headers: Sequence[tuple[str, str]] = KEPT_NOWHERE,
 ) -> AdminServer:
     """A server for sockets that are bound already. ``wrap`` puts another protocol between each
-    connection and the loop.
+    connection, which is of this ``kind``, and the loop. Every answer has the ``headers``.
     """
 
     def wrapped(**options: Any) -> asyncio.Protocol:
         """As uvicorn makes its connections."""
-        plain = AdminConnection(**options)
+        plain = kind(**options)
         return plain if wrap is None else wrap(plain)
 
     factory: Any = wrapped  # uvicorn calls it, whatever its type says
@@ -130,6 +155,6 @@ def admin_server(
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=1,
-        headers=[("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")],
+        headers=list(headers),
     )
     return AdminServer(config)

@@ -15,10 +15,11 @@ from pathlib import Path
 from time import monotonic
 
 from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
 
 from gateway.access import is_loopback
-from gateway.admin import Mount, create_admin
-from gateway.admin_port import admin_server
+from gateway.admin import Mount, create_admin, own_segments
+from gateway.admin_port import AdminConnection, AdminServer, admin_server
 from gateway.allocator import keep_apart
 from gateway.certificate import Certificate
 from gateway.changes import Authors, nobody_knows
@@ -35,6 +36,7 @@ from gateway.model import RoutingConfig
 from gateway.plane import Plane, Solo
 from gateway.port import Address
 from gateway.records import Records, secret_of
+from gateway.relay import Relays
 from gateway.reloader import Reloader, missing, read_bounded
 from gateway.report import Report, State, gather
 from gateway.rounds import USUAL, Rounds, Schedule
@@ -91,6 +93,7 @@ async def create_gateway(
     schedule: Schedule = USUAL,
     mounts: Sequence[Mount] = (),
     telling: Telling = Telling(),
+    relays: Relays | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serve ``path`` for as long as the block runs, then drain.
 
@@ -98,7 +101,8 @@ async def create_gateway(
     Raises :class:`TokenError` if there is none elsewhere, :class:`ConfigError` if the file is
     refused at the start (later it only stays as it was), OSError if an address is taken, and
     :class:`TracesRefused` if spans are wanted and cannot be exported. ``schedule`` says when users
-    that stick count again, ``mounts`` what the admin port serves besides the gateway's own.
+    that stick count again, ``mounts`` what the admin port serves besides the gateway's own,
+    ``relays`` lead to the console, for whatever else is asked there.
     """
     _check_access(admin, token)
     content = _read(path)
@@ -122,22 +126,35 @@ async def create_gateway(
     with socket.create_server((admin.host, admin.port), family=family) as admin_socket:
         bound = await plane.start(data)
         application = create_admin(plane, reloader, report, registry, token, mounts)
-        shown = certificates.admin
-        server = admin_server(application, None if shown is None else shown.secure)
+        server = _admin_server(application, certificates.admin, relays)
         serving = asyncio.create_task(server.serve(sockets=[admin_socket]))
         watches = [reloader.watch(), _renewing(plane, Rounds(schedule))]
         watches += (one.watch() for one in certificates.all())
         watching = [asyncio.create_task(watch) for watch in watches]
         try:
-            host, port = admin_socket.getsockname()[:2]
-            yield Gateway(bound, Address(host, port), plane, reloader)
+            yield Gateway(bound, Address(*admin_socket.getsockname()[:2]), plane, reloader)
         finally:
             cut = await plane.drain(DRAIN_LIMIT)
             for task in watching:
                 task.cancel()
             server.should_exit = True
+            if relays is not None:
+                relays.close()
             await asyncio.gather(serving, *watching, return_exceptions=True)
             log.info("drained", connections_cut=cut)
+
+
+def _admin_server(
+    application: Starlette, certificate: Certificate | None, relays: Relays | None
+) -> AdminServer:
+    """With what stands between its connections and the loop."""
+    own = own_segments(application)
+
+    def wrapped(connection: AdminConnection) -> asyncio.Protocol:
+        plain = connection if relays is None else relays.between(own, connection)
+        return plain if certificate is None else certificate.secure(plain)
+
+    return admin_server(application, wrapped)
 
 
 async def _renewing(plane: Plane, rounds: Rounds) -> None:
@@ -163,11 +180,12 @@ async def serve(
     processes: int = 1,
     token: Token | None = None,
     certificates: Certificates = Certificates(),
-    companion: Companion | None = None,
+    companions: Sequence[Companion] = (),
     mounts: Sequence[Mount] = (),
     telling: Telling = Telling(),
+    relays: Relays | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, reload on SIGHUP; with a companion, if there is to be one."""
+    """Serve until SIGTERM or SIGINT, reload on SIGHUP; with companions, if there are to be any."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     descriptors = raise_limit()
@@ -175,7 +193,7 @@ async def serve(
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     async with contextlib.AsyncExitStack() as stack:
-        if companion is not None:
+        for companion in companions:
             stack.push_async_callback(companion.gone)  # requests under way come first
         gateway = await stack.enter_async_context(
             create_gateway(
@@ -187,16 +205,10 @@ async def serve(
                 certificates=certificates,
                 mounts=mounts,
                 telling=telling,
+                relays=relays,
             )
         )
-        reloads: set[asyncio.Task[object]] = set()
-
-        def reload() -> None:
-            task = asyncio.ensure_future(gateway.reloader.reload())
-            reloads.add(task)
-            task.add_done_callback(reloads.discard)
-
-        loop.add_signal_handler(signal.SIGHUP, reload)
+        _reload_on_hangup(gateway.reloader)
         gc.collect()
         gc.freeze()  # what is here now stays: looking through it again would hold up requests 7 ms
         log.info(
@@ -209,12 +221,23 @@ async def serve(
             admin_token=token is not None,
             descriptors=descriptors,
         )
-        if companion is not None:
+        for companion in companions:
             companion.start(url_from_here(_scheme(certificates.admin), admin, gateway.admin))
         await stop.wait()
-        if companion is not None:
+        for companion in companions:
             companion.dismiss()
         log.info("draining", limit_seconds=DRAIN_LIMIT)
+
+
+def _reload_on_hangup(reloader: Reloader) -> None:
+    reloads: set[asyncio.Task[object]] = set()
+
+    def reload() -> None:
+        task = asyncio.ensure_future(reloader.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
 
 
 def _plane(config: RoutingConfig, processes: int, telling: Telling) -> Plane:

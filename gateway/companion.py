@@ -31,8 +31,6 @@ _LOOK_EVERY: Final = 0.25
 _LOOK_EVERY_AT_THE_END: Final = 0.02  # somebody waits for us then
 _KILL_LIMIT: Final = 1.0  # only a process that hangs in the kernel needs more
 
-log = Log()
-
 
 def url_from_here(scheme: str, wanted: Address, bound: Address) -> str:
     """Where a process on this machine reaches a port: ``wanted`` by its user, ``bound`` in fact."""
@@ -49,10 +47,14 @@ class Companion:
         command: Sequence[str],
         environment: Mapping[str, str],
         *,
+        name: str = "controller",
         clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """``clock`` and ``sleep`` are those of the pauses between two lives."""
+        """``name`` is for the log; ``clock`` and ``sleep`` are those of the pauses between two
+        lives.
+        """
+        self._log = Log().bind(companion=name)
         self._command = tuple(command)
         self._environment = dict(environment)
         self._clock = clock
@@ -85,7 +87,7 @@ class Companion:
         process = self._process
         while process is not None and process.poll() is None:
             if self._clock() >= (self._deadline or 0.0):
-                log.error("the companion did not end and was killed", pid=process.pid)
+                self._log.error("the companion did not end and was killed", pid=process.pid)
                 process.kill()
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(_KILL_LIMIT)
@@ -99,7 +101,7 @@ class Companion:
             began = self._clock()
             how = await self._live()
             pause = SUCCESSION.after(self._clock() - began, pause)
-            log.error("the companion ended", how=how, next_in_seconds=pause)
+            self._log.error("the companion ended", how=how, next_in_seconds=pause)
             await self._sleep(pause)
 
     async def _live(self) -> str:
@@ -108,7 +110,7 @@ class Companion:
             process = self._process = self._spawn()
         except (OSError, ValueError) as error:  # no process, no memory; no command at all
             return f"not started: {error}"
-        log.info("the companion started", pid=process.pid)
+        self._log.info("the companion started", pid=process.pid)
         while True:
             code = process.poll()
             if code is not None:

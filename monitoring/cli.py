@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from gateway.errors import ConfigError, EditRefused, GatewayError
-from monitoring.commands import changing, past, reading, serving, status, verdict
+from monitoring.commands import changing, console, past, reading, serving, status, verdict
 from monitoring.commands import demo as demonstration
 from monitoring.sources import SourceError
 
@@ -35,6 +35,7 @@ def _main(
 app.command()(demonstration.demo)
 app.command()(serving.serve)
 app.command()(serving.controller)
+app.command()(console.console)
 app.command()(reading.check)
 app.command()(reading.schema)
 app.command()(status.status)

@@ -11,6 +11,8 @@ from time import time
 from gateway import reserve, routing_file
 from gateway.config import parse
 from gateway.edit import Change, SetWeight, diff
+from gateway.errors import ConfigError
+from gateway.reloader import missing, read_bounded
 from gateway.routing_file import EditResult
 from monitoring import history
 
@@ -38,6 +40,14 @@ def is_rollback(change: Change) -> bool:
     return isinstance(change, SetWeight) and change.weight_bp == 0
 
 
+def content_of(file: Path) -> bytes:
+    """What the routing file says. Raises ConfigError if it cannot be read: it is refused then."""
+    try:
+        return read_bounded(file)
+    except OSError as error:
+        raise ConfigError((missing(file, error),)) from error
+
+
 def prepare(path: Path) -> str:
     """Keep in place what a rollback needs on a full disk; to be called at the start and after each
     change. Gives why that cannot be, as a sentence, else an empty text.
@@ -51,6 +61,45 @@ def prepare(path: Path) -> str:
             "a full disk: free some, or make the directory writable for this user"
         )
     return ""
+
+
+def carry_out(
+    path: Path,
+    what: Change,
+    *,
+    by: str,
+    reason: str,
+    action: str,
+    if_generation: str | None = None,
+    dry_run: bool = False,
+    clock: history.Clock = time,
+) -> Changed:
+    """A change as a person makes it, at the command line or in the console: :func:`change`, where
+    a rollback happens even unrecorded, and after any other the way back is made sure of.
+    """
+    changed = change(
+        path,
+        what,
+        by=by,
+        reason=reason,
+        action=action,
+        if_generation=if_generation,
+        dry_run=dry_run,
+        even_unrecorded=is_rollback(what),
+        clock=clock,
+    )
+    if not (dry_run or changed.noop or is_rollback(what)):
+        prepare(path)  # for the way back, should the disk be full by then
+    return changed
+
+
+def unrecorded_warning(path: Path, version: str) -> str:
+    """What to say of a rollback that the history could not take."""
+    return (
+        f"{history.history_path(path)} could not be written, so the history will show this "
+        f"as edited by hand; all the same it was done: {version} has weight 0. Make "
+        "room, or the history writable for this user"
+    )
 
 
 def change(

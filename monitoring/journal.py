@@ -75,15 +75,24 @@ def tail(path: Path, position: int, kinds: Collection[str] | None = None) -> tup
     read from its beginning. Raises OSError.
     """
     found = []
-    if position and not _is_boundary(path, position):
-        position = 0
-    for line, end in _lines(path, position):
-        if not line.endswith(b"\n"):
-            break
+    position = _start(path, position)
+    for row, end in since(path, position, kinds):
         position = end
-        if row := _row(line, kinds):
+        if row:
             found.append(row)
     return found, position
+
+
+def since(
+    path: Path, position: int, kinds: Collection[str] | None = None
+) -> Iterator[tuple[Row | None, int]]:
+    """As :func:`tail`, but one whole line at a time, with the position after it; None for a line
+    that is no row of these kinds. Raises OSError.
+    """
+    for line, end in _lines(path, _start(path, position)):
+        if not line.endswith(b"\n"):
+            return
+        yield _row(line, kinds), end
 
 
 def _write_at_end(descriptor: int, size: int, line: bytes) -> None:
@@ -110,6 +119,11 @@ def _lines(path: Path, start: int, until: int | None = None) -> Iterator[tuple[b
             if until is not None and position > until:
                 return
             yield line, position
+
+
+def _start(path: Path, position: int) -> int:
+    """The position, or the beginning if no row ended there."""
+    return position if position and _is_boundary(path, position) else 0
 
 
 def _is_boundary(path: Path, position: int) -> bool:

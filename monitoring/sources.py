@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
 import httpx2
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 AUTHORITY_VARIABLE: Final = "CANARY_ADMIN_CA"
 TIMEOUT: Final = 2.0  # seconds for a whole answer of an admin port on the same machine or network
 LARGEST: Final = 32 * 1024 * 1024  # bytes of an answer; a large gateway's have a few hundred KiB
+
+
+_Told = TypeVar("_Told")
 
 
 class SourceError(Exception):
@@ -89,6 +92,14 @@ class GatewaySource:
     def status(self) -> Mapping[str, Any]:
         """What ``GET /api/status`` says. Raises :class:`SourceError`."""
         return self._get("/api/status")
+
+    def metrics(self) -> str:
+        """What ``GET /metrics`` says, as Prometheus reads it. Raises :class:`SourceError`."""
+        try:
+            return self._content("/metrics").decode()
+        except (httpx2.HTTPError, ValueError) as error:
+            why = str(error).partition("\n")[0]
+            raise self._error("/metrics", why) from error
 
     def _get(self, path: str) -> Mapping[str, Any]:
         try:
@@ -169,7 +180,7 @@ class GatewaySources:
         says nothing, whose reason is in ``silent``. They are asked at the same time. Raises
         :class:`SourceError` if none says anything.
         """
-        found = list(self._threads.map(_evidence_of, self._sources.values()))
+        found = self.each(GatewaySource.evidence)
         reasons = [one for one in found if isinstance(one, SourceError)]
         self._silent = tuple(str(one) for one in reasons)
         if len(reasons) == len(found):
@@ -180,10 +191,16 @@ class GatewaySources:
         """What ``GET /api/status`` says at each. Raises :class:`SourceError`."""
         return list(self._threads.map(GatewaySource.status, self._sources.values()))
 
+    def each(self, ask: Callable[[GatewaySource], _Told]) -> list[_Told | SourceError]:
+        """What each tells whoever asks, or why it does not, in the order they were named. They are
+        asked at the same time.
+        """
+        return list(self._threads.map(lambda one: _answer_of(one, ask), self._sources.values()))
 
-def _evidence_of(source: GatewaySource) -> Mapping[str, Any] | SourceError:
+
+def _answer_of(source: GatewaySource, ask: Callable[[GatewaySource], _Told]) -> _Told | SourceError:
     try:
-        return source.evidence()
+        return ask(source)
     except SourceError as error:
         return error
 

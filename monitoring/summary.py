@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from gateway.config import parse
@@ -27,7 +27,7 @@ def summary(file: Path) -> list[str]:
         changes = _changes(file)
     except (OSError, ConfigError):
         return []
-    return list(_lines(config, records, changes, led=is_led(file)))
+    return list(lines_of(config, records, changes, led=is_led(file)))
 
 
 def outcomes(file: Path, route: str = "") -> list[str]:
@@ -37,7 +37,7 @@ def outcomes(file: Path, route: str = "") -> list[str]:
     config, changes = parse(file.read_bytes()), _changes(file)
     routes = [one for one in config.routes if route in ("", one.name)]
     found = (
-        _outcome(one, version, changes.get((one.name, version.name)))
+        outcome_of(one, version, changes.get((one.name, version.name)))
         for one in routes
         for version in one.versions
         if not version.weight
@@ -46,12 +46,13 @@ def outcomes(file: Path, route: str = "") -> list[str]:
 
 
 def _changes(file: Path) -> dict[Key, history.Entry]:
-    """The newest that was made of each version."""
-    return {(one.route, one.version): one for one in _done(file)}
+    return newest_of(history.read(file))
 
 
-def _done(file: Path) -> list[history.Entry]:
-    return [one for one in history.read(file) if one.status is history.Status.DONE]
+def newest_of(changes: Iterable[history.Entry]) -> dict[Key, history.Entry]:
+    """The newest change that was made of each version."""
+    done = (one for one in changes if one.status is history.Status.DONE)
+    return {(one.route, one.version): one for one in done}
 
 
 def _records(file: Path) -> dict[Key, Record]:
@@ -64,25 +65,26 @@ def _records(file: Path) -> dict[Key, Record]:
     return {key: record for key, record in found.items() if record is not None}
 
 
-def _lines(
+def lines_of(
     config: RoutingConfig,
-    records: dict[Key, Record],
-    changes: dict[Key, history.Entry],
+    records: Mapping[Key, Record],
+    changes: Mapping[Key, history.Entry],
     *,
     led: bool,
 ) -> Iterator[str]:
+    """The same from what is known of the file: the newest verdict and the newest change of each."""
     for route in config.routes:
         for version in route.versions:
             key = route.name, version.name
             if version.weight and (route.analysis or route.rollout(version.name)):
                 yield f"{' '.join(key)}: {_under_way(route, version, records.get(key))}"
-            elif line := _outcome(route, version, changes.get(key)):
+            elif line := outcome_of(route, version, changes.get(key)):
                 yield line
     if not led and any(route.analysis or route.rollouts for route in config.routes):
         yield "no controller watches this file: nothing is judged, nothing is taken out"
 
 
-def _outcome(route: Route, version: Version, last: history.Entry | None) -> str:
+def outcome_of(route: Route, version: Version, last: history.Entry | None) -> str:
     """What its rollout ended with; empty if it did not, or is not any more as that left it."""
     if last is None or last.action not in _OUTCOMES:
         return ""
@@ -102,3 +104,12 @@ def _under_way(route: Route, version: Version, record: Record | None) -> str:
     for_what = f" for {percent_text(position.following)} %" if position.following else ""
     kind = f"{record.kind}{for_what if record.kind == Kind.SUCCESSFUL else ''}"
     return f"{where}. {kind}: {record.sentence} (as of {record.at})"
+
+
+def sentence_of(
+    route: Route, version: Version, record: Record | None, change: history.Entry | None
+) -> str:
+    """The same of one version, without its name; empty if there is nothing to tell."""
+    if version.weight and (route.analysis or route.rollout(version.name)):
+        return _under_way(route, version, record)
+    return outcome_of(route, version, change).removeprefix(f"{route.name} {version.name}: ")

@@ -24,7 +24,6 @@ from monitoring.commands.options import (
     content_of,
     print_json,
 )
-from monitoring.history import history_path
 
 RouteName = Annotated[str, typer.Argument(metavar="ROUTE", help="The route's name.")]
 VersionName = Annotated[str, typer.Argument(metavar="VERSION", help="The candidate.")]
@@ -150,7 +149,7 @@ def _carry_out(
     if_generation: str | None = None,
 ) -> None:
     """``if_generation``: the file by which the change was chosen, where it depends on it."""
-    changed = editing.change(
+    changed = editing.carry_out(
         file,
         change,
         by=actor(),
@@ -158,17 +157,10 @@ def _carry_out(
         action=action,
         if_generation=if_generation,
         dry_run=dry_run,
-        even_unrecorded=editing.is_rollback(change),
     )
-    if not (dry_run or changed.noop or editing.is_rollback(change)):
-        editing.prepare(file)  # for the way back, should the disk be full by then
     if changed.unrecorded:
-        typer.echo(
-            f"warning: {history_path(file)} could not be written, so the history will show this "
-            f"as edited by hand; all the same it was done: {change.version} has weight 0. Make "
-            "room, or the history writable for this user",
-            err=True,
-        )
+        warning = editing.unrecorded_warning(file, change.version)
+        typer.echo(f"warning: {warning}", err=True)
     if json:
         print_json(asdict(changed) | {"dry_run": dry_run})
     elif changed.noop:

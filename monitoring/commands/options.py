@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token, TokenError, find_token
-from gateway.errors import ConfigError
 from gateway.port import Address
-from gateway.reloader import missing, read_bounded
+from monitoring.editing import content_of as content_of
+from monitoring.printable import shown as shown
 
 File = Annotated[Path, typer.Option("--file", "-f", help="The routing file.", envvar="CANARY_FILE")]
 FileArgument = Annotated[Path, typer.Argument(help="The routing file.", envvar="CANARY_FILE")]
@@ -30,6 +30,10 @@ TokenFile = Annotated[
         help=f"Holds the token of the admin port, which may also be in {TOKEN_VARIABLE}.",
         envvar=FILE_VARIABLE,
     ),
+]
+
+JsonLogs = Annotated[
+    bool, typer.Option("--json", help="Log JSON on a terminal, too; elsewhere it is JSON anyway.")
 ]
 
 DEFAULT_FILE = Path("routing.yaml")
@@ -52,27 +56,12 @@ def token_of(file: Path | None) -> Token | None:
         raise typer.BadParameter(str(error)) from error
 
 
-def content_of(file: Path) -> bytes:
-    """What the routing file says. Raises ConfigError if it cannot be read: it is refused then."""
-    try:
-        return read_bounded(file)
-    except OSError as error:
-        raise ConfigError((missing(file, error),)) from error
-
-
 def actor() -> str:
     """Who is at the command line, for the history."""
     try:
         return f"cli:{getpass.getuser()}"
     except (KeyError, OSError):
         return "cli:unknown"
-
-
-def shown(text: str) -> str:
-    """Text from elsewhere for a terminal: on one line, and without a say in how the rest looks."""
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
-    )
 
 
 def print_json(document: Any) -> None:

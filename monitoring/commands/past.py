@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 import typer
 
 from monitoring import history as changes
 from monitoring import journal
+from monitoring.annals import Event, events
 from monitoring.commands.options import DEFAULT_FILE, File, Json, print_json, shown
 from monitoring.record import VERDICT, WATCH
 from monitoring.replay import replay as replayed
-
-Event: TypeAlias = changes.Entry | journal.Row
-"""A change of the file, or the row of a verdict."""
 
 _TOLD = ("id", "at", "route", "version", "verdict", "action", "sentence", "alerts")
 _WHERE = ("generation", "weight", "following", "step", "steps", "stand")
@@ -29,13 +25,13 @@ def history(
     json: Json = False,
 ) -> None:
     """Who changed the traffic, when and why, and what the verdicts were; the newest last."""
-    events = list(_events(file))[-limit:]
+    found = list(events(file))[-limit:]
     if json:
-        print_json([_document(event) for event in events])
+        print_json([_document(event) for event in found])
         return
-    if not events:
+    if not found:
         typer.echo(f"no change of {file} is recorded yet")
-    for event in events:
+    for event in found:
         typer.echo(_line(event))
 
 
@@ -57,22 +53,6 @@ def replay(file: File = DEFAULT_FILE, json: Json = False) -> None:
         )
     if not agrees:
         raise typer.Exit(1)
-
-
-def _events(file: Path) -> Iterator[Event]:
-    """Changes and verdicts in the order in which they happened."""
-    after: dict[str, list[journal.Row]] = {"": []}
-    latest = ""
-    for row in journal.rows(file, {VERDICT, "intent"}):
-        if row["row"] == "intent":
-            latest = str(row["id"])
-            after[latest] = []
-        else:
-            after[latest].append(row)
-    yield from after[""]
-    for entry in changes.read(file):
-        yield entry
-        yield from after.get(entry.id, ()) if entry.id else ()
 
 
 def _document(event: Event) -> dict[str, Any]:

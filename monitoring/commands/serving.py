@@ -19,10 +19,12 @@ from gateway.config.quantities import percent
 from gateway.credential import Token
 from gateway.logs import Log, adopt_others, configure_logs
 from monitoring import metrics_port
+from monitoring.commands.console import command_of
 from monitoring.commands.options import (
     DEFAULT_ADMIN,
     DEFAULT_FILE,
     FileArgument,
+    JsonLogs,
     TokenFile,
     address,
     content_of,
@@ -41,17 +43,10 @@ _LAST_NOTICES: Final = 2.0  # seconds that notices under way are given at the en
 
 log = Log()
 
-JsonLogs = Annotated[
-    bool, typer.Option("--json", help="Log JSON on a terminal, too; elsewhere it is JSON anyway.")
-]
-
 AccessPath = Annotated[
     str | None, typer.Option(help="Write down all requests there: a path, or - for stdout.")
 ]
 AccessSample = Annotated[str, typer.Option(help="Percent of the requests that are, by request id.")]
-_FILES: Final = (
-    *("--admin-token-file", "--tls-cert", "--tls-key", "--admin-tls-cert", "--admin-tls-key"),
-)
 
 
 def serve(
@@ -85,29 +80,32 @@ def serve(
     controller_metrics: Annotated[
         str | None, typer.Option(help="As --metrics of the controller.")
     ] = None,
+    no_console: Annotated[
+        bool, typer.Option("--no-console", help="Serve no console on the admin port.")
+    ] = False,
     json: JsonLogs = False,
 ) -> None:
     """Serve clients according to the routing file until SIGTERM; reload it when it changes. The
-    controller runs beside it and ends with it.
+    controller and the console run beside it and end with it.
     """
     if not 1 <= processes <= MOST_PROCESSES:
         raise typer.BadParameter(f"--processes {processes}; write 1 to {MOST_PROCESSES}")
     # The command line weighs as much as the gateway. This process becomes one that has none; it
     # says what is wrong with the file or the ports, and exits, as any other command does.
     options = ["--listen", str(address(listen)), "--admin", str(address(admin))]
-    files = admin_token_file, tls_cert, tls_key, admin_tls_cert, admin_tls_key
-    for name, path in zip(_FILES, files, strict=True):
+    names = ("--admin-token-file", "--tls-cert", "--tls-key", "--admin-tls-cert", "--admin-tls-key")
+    paths = (admin_token_file, tls_cert, tls_key, admin_tls_cert, admin_tls_key)
+    for name, path in zip(names, paths, strict=True):
         options += [] if path is None else [name, str(path)]
-    options += ["--processes", str(processes), *(["--json"] if json else [])]
-    options += ["--traces"] if traces else []
-    options += _access(access_log, access_log_sample)
-    if no_controller and controller_metrics is not None:
-        raise typer.BadParameter("--controller-metrics with --no-controller; give one of them")
-    if controller_metrics not in (None, "none"):
-        address(controller_metrics)  # one that is none is wrong use here, not later
+    options += ["--processes", str(processes), *_access(access_log, access_log_sample)]
+    options += [*(["--json"] if json else []), *(["--traces"] if traces else [])]
     if not no_controller:
         beside = _controller_of(file, admin_token_file, controller_metrics, json=json)
         options += ["--companion", dumps(beside)]
+    elif controller_metrics is not None:
+        raise typer.BadParameter("--controller-metrics with --no-controller; give one of them")
+    if not no_console:
+        options += ["--console", dumps(command_of(file, admin_token_file, json=json))]
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-P", "-m", SERVICE, *options, "--", str(file)])
@@ -125,8 +123,10 @@ def _controller_of(
     file: Path, admin_token_file: Path | None, metrics: str | None, *, json: bool
 ) -> list[str]:
     """The command of a controller beside the gateway, which tells it by CANARY_ADMIN where to ask,
-    and hands on a token of the environment.
+    and hands on a token of the environment. Raises typer.BadParameter.
     """
+    if metrics not in (None, "none"):
+        address(metrics)  # one that is none is wrong use here, not later
     command = [sys.executable, "-P", "-m", "monitoring", "controller"]
     command += [] if admin_token_file is None else ["--admin-token-file", str(admin_token_file)]
     command += [] if metrics is None else ["--metrics", metrics]

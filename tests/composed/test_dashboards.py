@@ -19,7 +19,7 @@ from gateway.model import FULL_WEIGHT
 from tests.composed.expected import TRUTHS, UNCOUNTED
 from tests.composed.harness import Composed, Told
 from tests.composed.truth import Expected, Facts, Labels, by
-from tests.grafana import AWAITED, DASHBOARDS, Query, marked, shown, variables
+from tests.grafana import DASHBOARDS, Query, marked, shown, variables
 
 ROUTES = ("breast-cancer", "iris")
 STEP = 0.5  # seconds, as often as Prometheus scrapes here
@@ -136,7 +136,6 @@ def test_a_panel_shows_what_the_clients_saw(
     composed: Composed, told: Told, facts: Mapping[str, Facts], name: str, route: str
 ) -> None:
     query, wanted = QUERIES[name], TRUTHS[name]
-    unless_awaited(query)
     found, window = at_the_end(composed, told, query, route)
     if wanted.per_second:
         found = {labels: value * window for labels, value in found.items()}
@@ -149,7 +148,6 @@ def test_every_panel_shows_something_of_the_story(
     composed: Composed, told: Told, name: str
 ) -> None:
     query = QUERIES[name]
-    unless_awaited(query)
     drawn = over_time(composed, told, query, "breast-cancer")
 
     assert drawn
@@ -165,7 +163,6 @@ def test_every_panel_shows_something_of_the_story(
 def test_a_chosen_version_is_shown_as_among_all(composed: Composed, told: Told, name: str) -> None:
     """And alone, where what is shown tells versions apart."""
     query = QUERIES[name]
-    unless_awaited(query)
     if not re.search(r"\{\{(version|assigned)\}\}", query.legend):
         return
     among_all, _ = at_the_end(composed, told, query, "iris")
@@ -189,11 +186,6 @@ def test_every_panel_is_held_against_what_happened_or_says_why_not() -> None:
     held = [*TRUTHS, *SILENT, *UNCOUNTED]
 
     assert sorted(held) == sorted(QUERIES)
-
-
-def unless_awaited(query: Query) -> None:
-    if missing := AWAITED & set(query.metrics):
-        pytest.skip(f"nobody tells {', '.join(missing)} yet")
 
 
 # --- what was done while the candidate was being watched

@@ -445,3 +445,16 @@ def test_a_connection_that_is_used_again_said_exactly_one_answer(
         side.feed(ANSWERS[0])
 
         assert side.told == told(ANSWERS[0])
+
+
+def test_an_answer_without_framing_was_read_when_its_connection_ended() -> None:
+    side = Side()
+    side.send()
+    times = iter((1.0, 2.0))
+    side.clock = lambda: next(times)
+    side.feed(b"HTTP/1.0 200 OK\r\n\r\nbody")
+    assert side.read_at == 1.0
+
+    side.lose()
+    assert side.read_at == 2.0
+    assert side.told[-1] == (200, b"body")

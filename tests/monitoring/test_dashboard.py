@@ -39,7 +39,6 @@ from monitoring.grafana.__main__ import dashboards, main
 from monitoring.metrics import Metrics
 from tests.builders import make_config, make_prediction, make_report, with_readiness
 from tests.grafana import (
-    AWAITED,
     DASHBOARDS,
     FOLDER,
     METRIC,
@@ -341,9 +340,8 @@ def test_a_query_is_about_the_chosen_route_wherever_there_are_several(asked: lis
     for query in asked:
         about = '{route=~"$route"' if query.page == "gateway" else '{route="$route"'
         for found in METRIC.finditer(query.expr):
-            if found[0] not in AWAITED:
-                chosen = query.expr[found.end() :].startswith(about)
-                assert chosen == (found[0] in several), query
+            chosen = query.expr[found.end() :].startswith(about)
+            assert chosen == (found[0] in several), query
 
 
 @each_query
@@ -363,7 +361,7 @@ def test_every_metric_named_is_one_that_is_told_or_recorded() -> None:
     named = {name for query in QUERIES for name in query.metrics}
 
     assert named
-    assert named - told() - recorded() - AWAITED == set()
+    assert named - told() - recorded() == set()
 
 
 def test_every_rule_is_built_on_metrics_of_the_gateway_or_on_rules_before_it() -> None:
@@ -371,13 +369,6 @@ def test_every_rule_is_built_on_metrics_of_the_gateway_or_on_rules_before_it() -
     for rule in RULES:
         assert set(METRIC.findall(rule["expr"])) <= known
         known.add(rule["record"])
-
-
-def test_nobody_waits_for_a_metric_that_is_told_or_that_no_dashboard_names() -> None:
-    named = {name for query in QUERIES for name in query.metrics}
-
-    assert AWAITED & told() == set()
-    assert named >= AWAITED
 
 
 def test_a_metric_nobody_tells_would_be_noticed() -> None:

@@ -16,9 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE
+from tempfile import mkdtemp
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitoring import history, journal
@@ -29,7 +31,28 @@ from tests.system.conftest import PATIENCE, answers, eventually, free_port, get,
 ROOT = Path(__file__).parents[2]
 
 
-def demo_processes() -> list[str]:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Where a demonstration keeps its copy, so that it is told from all others on this machine. A
+    socket's path is short.
+    """
+    made = Path(mkdtemp(prefix="story-"))
+    yield made
+    shutil.rmtree(made)
+
+
+def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """A demonstration."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "monitoring", "demo", *arguments],
+        cwd=ROOT,
+        stdout=PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(folder)},
+    )
+
+
+def demo_processes(folder: Path) -> list[str]:
     """Command lines of whatever still runs on a demonstration's copy."""
     found = []
     for entry in Path("/proc").iterdir():
@@ -38,7 +61,7 @@ def demo_processes() -> list[str]:
                 line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             except OSError:
                 continue
-            if "canary-demo-" in line:
+            if f"{folder}/canary-demo-" in line:
                 found.append(line)
     return found
 
@@ -89,10 +112,11 @@ class Watched:
         """The jobs that are scraped."""
         return {dict(labels)["job"] for labels in self.asked("up == 1")}
 
-    def alerts(self) -> list[Any]:
-        """What Alertmanager has sent."""
+    def alerts(self, name: str) -> list[Any]:
+        """What Alertmanager has sent of an alert."""
         lines = (self.folder / "monitoring.log").read_text().splitlines()
-        return [json.loads(line) for line in lines if '"alert firing"' in line]
+        firing = [json.loads(line) for line in lines if '"alert firing"' in line]
+        return [one for one in firing if one["alertname"] == name]
 
 
 @contextmanager
@@ -168,8 +192,7 @@ def is_told_alike(watched: Watched, file: Path, reason: str) -> None:
     ):
         served = exposed(port, name)
         eventually(lambda n=name, s=served: scraped(n) == s, f"Prometheus has {name}")
-    alerts = eventually(watched.alerts, "Alertmanager sent something")
-    (told,) = (one for one in alerts if one["alertname"] == "CanaryRolledBack")
+    (told,) = eventually(lambda: watched.alerts("CanaryRolledBack"), "Alertmanager has sent it")
     assert {name: told[name] for name in where} == where
     assert told["reason"] == "errors"
 
@@ -177,7 +200,7 @@ def is_told_alike(watched: Watched, file: Path, reason: str) -> None:
 # --- the demonstration
 
 
-def test_the_story_goes_as_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_the_story_goes_as_told_and_leaves_nothing_behind(tmp_path: Path, folder: Path) -> None:
     """On the checkout's own routes, with steps that take less to watch and to prove. After the
     rollback the story is held up, and its load with it, until everybody was asked.
     """
@@ -189,13 +212,7 @@ def test_the_story_goes_as_told_and_leaves_nothing_behind(tmp_path: Path) -> Non
     file = tmp_path / "routing.yaml"
     file.write_text(quick)
     said: list[str] = []
-    with subprocess.Popen(
-        [sys.executable, "-m", "monitoring", "demo", str(file), "--once", "--pace", "0.2"],
-        cwd=ROOT,
-        stdout=PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    ) as demo:
+    with started(folder, str(file), "--once", "--pace", "0.2") as demo:
 
         def printed(words: str) -> str:
             """The next line with these words."""
@@ -213,7 +230,7 @@ def test_the_story_goes_as_told_and_leaves_nothing_behind(tmp_path: Path) -> Non
             # It pauses now, and holds no lock that the controller would wait for.
             demo.send_signal(signal.SIGSTOP)
             try:
-                is_told_alike(beside, Path(serving()[-1]), reason)
+                is_told_alike(beside, Path(serving(folder)[-1]), reason)
             finally:
                 demo.send_signal(signal.SIGCONT)
             printed("4. since then 0 requests reached v2")
@@ -228,24 +245,22 @@ def test_the_story_goes_as_told_and_leaves_nothing_behind(tmp_path: Path) -> Non
     assert len(changed) == 2
     assert file.read_text() == quick
     assert (ROOT / "routing.yaml").read_text() == before
-    assert demo_processes() == []
+    assert demo_processes(folder) == []
 
 
-def serving() -> list[str]:
+def serving(folder: Path) -> list[str]:
     """The command line of the demonstration's gateway; empty before there is one."""
-    lines = [line.split() for line in demo_processes() if " --companion " in line]
+    lines = [line.split() for line in demo_processes(folder) if " --companion " in line]
     return lines[0] if lines else []
 
 
-def test_ctrl_c_in_the_middle_stops_every_child() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "monitoring", "demo", "--json"], cwd=ROOT, stdout=PIPE, text=True
-    )
-    gateway = eventually(serving, "the gateway is started")
+def test_ctrl_c_in_the_middle_stops_every_child(folder: Path) -> None:
+    process = started(folder, "--json")
+    gateway = eventually(lambda: serving(folder), "the gateway is started")
     status = f"http://{gateway[gateway.index('--admin') + 1]}/api/status"
     eventually(lambda: answers(status), "it serves")
     eventually(lambda: get(status)["processes"][0]["answered"], "the load has begun")
-    assert len(demo_processes()) >= 2
+    assert len(demo_processes(folder)) >= 2
 
     process.send_signal(signal.SIGINT)
     printed, _ = process.communicate(timeout=60)
@@ -256,6 +271,6 @@ def test_ctrl_c_in_the_middle_stops_every_child() -> None:
     assert any("1. breast-cancer" in line for line in document["story"])
     assert document["story"][-1] == "stopped"
     deadline = time.monotonic() + 30
-    while demo_processes() and time.monotonic() < deadline:
+    while demo_processes(folder) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert demo_processes() == []
+    assert demo_processes(folder) == []
