@@ -99,6 +99,7 @@ _SHAPES: Final = (
 _NGINX_SHAPES: Final = (Shape(versions=50), Shape(versions=50, even=True))
 _PROCESSES: Final = (ONE_ROUTE, Shape(processes=2))
 _UNIX: Final = (ONE_ROUTE, Shape(unix=True))
+_LOGS: Final = (ONE_ROUTE, Shape(log=10), Shape(log=100), Shape(access=True))
 _TLS: Final = Shape(tls=True)
 _BOTH: Final = tuple(
     Target(peer, shape) for peer in (nginx.SPLIT, GATEWAY) for shape in (ONE_ROUTE, _TLS)
@@ -133,6 +134,11 @@ _CASES: Final = (
         tuple(Target(peer, shape) for peer in (nginx.SPLIT, GATEWAY) for shape in _PROCESSES),
         connections=64,
         both_cores=True,
+    ),
+    Case(
+        "logs",
+        "small, requests written down or not",
+        tuple(Target(GATEWAY, shape) for shape in _LOGS),
     ),
     Case(
         "tls",

@@ -37,7 +37,10 @@ def routing(site: Site) -> dict[str, Any]:
             "prediction": {"label": "/predictions/0", "score": "/probabilities/0"},
             "analysis": {"max_false_rollback": "1%"},
         }
-    return {"routes": routes}
+    if not site.shape.log:
+        return {"routes": routes}
+    path = str(site.directory / "predictions.jsonl")
+    return {"log": {"path": path, "sample": site.shape.log}, "routes": routes}
 
 
 def _gateway(site: Site) -> Command:
@@ -48,6 +51,8 @@ def _gateway(site: Site) -> Command:
         words += [alone] if offers(site.checkout, alone) else []
     if site.shape.processes > 1:
         words += ["--processes", str(site.shape.processes)]
+    if site.shape.access:
+        words += ["--access-log", str(site.directory / "access.jsonl")]
     if site.certificate:
         files = site.certificate
         words += ["--tls-cert", str(files.chain), "--tls-key", str(files.key)]

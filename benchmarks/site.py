@@ -17,7 +17,8 @@ class Shape:
     """How much there is to choose from. Only the last route of the file has ``versions`` versions,
     the others have two; the load asks all routes in turn if ``spread``, else the last. However many
     candidates there are, together they get a tenth, unless all versions get the ``even`` share.
-    With ``tls`` clients come by https."""
+    With ``tls`` clients come by https. ``log`` percent of the requests are written down with their
+    predictions, and all of them in an access log with ``access``."""
 
     routes: int = 1
     versions: int = 2
@@ -26,6 +27,8 @@ class Shape:
     unix: bool = False
     processes: int = 1
     tls: bool = False
+    log: int = 0
+    access: bool = False
 
     @property
     def candidate_percent(self) -> float:
@@ -55,6 +58,8 @@ class Shape:
             "Unix-socket workers" if self.unix else "",
             f"{self.processes} processes" if self.processes > 1 else "",
             "https" if self.tls else "",
+            f"log of {self.log} %" if self.log else "",
+            "access log" if self.access else "",
         )
         return ", ".join(part for part in parts if part)
 

@@ -19,27 +19,34 @@ from typing import Any
 import uvloop
 
 from gateway.admin import Mount
-from gateway.app import Certificates, serve
+from gateway.app import Certificates, Telling, serve
 from gateway.certificate import Certificate
+from gateway.changes import Authors, nobody_knows
 from gateway.companion import Companion
+from gateway.config.quantities import percent
 from gateway.credential import TokenError, find_token
 from gateway.errors import CertificateRefused, ConfigError, TracesRefused
 from gateway.logs import adopt_others, configure_logs
+from gateway.model import FULL_WEIGHT
 from gateway.port import Address
 from gateway.relay import SOCKET_VARIABLE, Relays, private_socket
+from gateway.scribe import STDOUT, AccessLog
 
 
-def main(arguments: list[str], mounts: Sequence[Mount] = ()) -> int:
+def main(
+    arguments: list[str], mounts: Sequence[Mount] = (), authors: Authors = nobody_knows
+) -> int:
     """Exit code 0 after a drain, 1 if a port is taken, 2 for a refused file, certificate or admin
     port, and for traces that cannot be exported. ``mounts`` are what others serve on the admin
-    port.
+    port, ``authors`` who changed the file.
     """
     options = _options(arguments)
     configure_logs(json=options.json)
     adopt_others()
     try:
         with ExitStack() as stack:
-            uvloop.run(_serving(options, mounts, stack))
+            telling = Telling(options.traces, _access(options), authors)
+            uvloop.run(_serving(options, mounts, telling, stack))
     except TokenError as error:
         return _complain(f"error: {error}", [str(error)], 2, as_json=options.json)
     except ConfigError as error:
@@ -55,7 +62,7 @@ def main(arguments: list[str], mounts: Sequence[Mount] = ()) -> int:
 
 
 def _serving(
-    options: argparse.Namespace, mounts: Sequence[Mount], stack: ExitStack
+    options: argparse.Namespace, mounts: Sequence[Mount], telling: Telling, stack: ExitStack
 ) -> Coroutine[Any, Any, None]:
     """The gateway's life, not begun. What it needs on disk goes with the ``stack``."""
     companions, relays = [], None
@@ -79,7 +86,7 @@ def _serving(
         ),
         companions=companions,
         mounts=mounts,
-        traces=options.traces,
+        telling=telling,
         relays=relays,
     )
 
@@ -96,8 +103,17 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--companion", type=_command, metavar='["PROGRAM", "ARGUMENT", ...]')
     parser.add_argument("--console", type=_command, metavar="the same")
     parser.add_argument("--traces", action="store_true")
+    parser.add_argument("--access-log", metavar="PATH|-")
+    parser.add_argument("--access-log-sample", type=percent, default=FULL_WEIGHT)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args(arguments)
+
+
+def _access(options: argparse.Namespace) -> AccessLog | None:
+    path, sample = options.access_log, options.access_log_sample
+    if path is None or not sample:
+        return None
+    return AccessLog(path if path == STDOUT else os.path.abspath(path), sample)
 
 
 def _certificate(port: str, certificate: Path | None, key: Path | None) -> Certificate | None:

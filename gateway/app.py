@@ -22,6 +22,7 @@ from gateway.admin import Mount, create_admin, own_segments
 from gateway.admin_port import AdminConnection, AdminServer, admin_server
 from gateway.allocator import keep_apart
 from gateway.certificate import Certificate
+from gateway.changes import Authors, nobody_knows
 from gateway.companion import Companion, url_from_here
 from gateway.config import parse, warnings
 from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token, TokenError
@@ -34,11 +35,13 @@ from gateway.metrics import GatewayMetrics
 from gateway.model import RoutingConfig
 from gateway.plane import Plane, Solo
 from gateway.port import Address
+from gateway.records import Records, secret_of
 from gateway.relay import Relays
 from gateway.reloader import Reloader, missing, read_bounded
 from gateway.report import Report, State, gather
 from gateway.rounds import USUAL, Rounds, Schedule
 from gateway.sampling import sampling_of
+from gateway.scribe import AccessLog
 from gateway.spans import check_installed, exporting
 from gateway.tls import unusable_authority
 from gateway.tracer import Tracer
@@ -55,6 +58,17 @@ class Certificates:
 
     def all(self) -> tuple[Certificate, ...]:
         return tuple(one for one in (self.data, self.admin) if one is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What is told besides metrics: spans of requests, lines of all of them, and in the log who has
+    changed the file.
+    """
+
+    traces: bool = False
+    access: AccessLog | None = None
+    authors: Authors = nobody_knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +92,7 @@ async def create_gateway(
     certificates: Certificates = Certificates(),
     schedule: Schedule = USUAL,
     mounts: Sequence[Mount] = (),
-    traces: bool = False,
+    telling: Telling = Telling(),
     relays: Relays | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serve ``path`` for as long as the block runs, then drain.
@@ -86,18 +100,18 @@ async def create_gateway(
     ``token`` is what requests to the admin port have to bring; only on loopback there may be none.
     Raises :class:`TokenError` if there is none elsewhere, :class:`ConfigError` if the file is
     refused at the start (later it only stays as it was), OSError if an address is taken, and
-    :class:`TracesRefused` if ``traces`` are wanted and cannot be exported. ``schedule`` says when
-    users that stick count again, ``mounts`` what the admin port serves besides the gateway's own,
+    :class:`TracesRefused` if spans are wanted and cannot be exported. ``schedule`` says when users
+    that stick count again, ``mounts`` what the admin port serves besides the gateway's own,
     ``relays`` lead to the console, for whatever else is asked there.
     """
     _check_access(admin, token)
     content = _read(path)
     config = parse(content, unusable_authority)
-    plane = _plane(config, processes, traces=traces)
+    plane = _plane(config, processes, telling)
     if certificates.data is not None:
         plane.certify(certificates.data.pem)
         certificates.data.taken = plane.certify
-    reloader = Reloader(path, plane, warnings(content))
+    reloader = Reloader(path, plane, warnings(content), config, telling.authors(path))
 
     def report() -> Report:
         plane.refresh()
@@ -168,7 +182,7 @@ async def serve(
     certificates: Certificates = Certificates(),
     companions: Sequence[Companion] = (),
     mounts: Sequence[Mount] = (),
-    traces: bool = False,
+    telling: Telling = Telling(),
     relays: Relays | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, reload on SIGHUP; with companions, if there are to be any."""
@@ -190,7 +204,7 @@ async def serve(
                 token=token,
                 certificates=certificates,
                 mounts=mounts,
-                traces=traces,
+                telling=telling,
                 relays=relays,
             )
         )
@@ -226,15 +240,16 @@ def _reload_on_hangup(reloader: Reloader) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
 
 
-def _plane(config: RoutingConfig, processes: int, *, traces: bool) -> Plane:
+def _plane(config: RoutingConfig, processes: int, telling: Telling) -> Plane:
     """One process, or several. Raises :class:`TracesRefused`."""
     if processes == 1:
-        tracer = Tracer(sampling_of(os.environ), exporting()) if traces else None
-        return Solo(config, tracer=tracer)
-    if traces:  # it is the members that export: say here what they would say
+        tracer = Tracer(sampling_of(os.environ), exporting()) if telling.traces else None
+        records = Records(secret_of(os.environ), telling.access)
+        return Solo(config, tracer=tracer, records=records)
+    if telling.traces:  # it is the members that export: say here what they would say
         sampling_of(os.environ)
         check_installed()
-    return Group(config, processes, traces=traces)
+    return Group(config, processes, traces=telling.traces, access=telling.access)
 
 
 def _scheme(certificate: Certificate | None) -> str:

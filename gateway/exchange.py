@@ -218,11 +218,11 @@ class Exchange:
         self, status: int, reason: Reason | None, body: bytes | None = None, worked: float = 0.0
     ) -> Outcome:
         now, decision, streaming = self.clock(), self._decision, self._streaming
-        overhead = now - self._ours_from if streaming is None else streaming.overhead
-        waited, worked = now - self._started, worked or now - self._sent_at
-        gone = reason is None and not status
-        bound = streaming is not None or self._request.streamed
-        outcome = Outcome(decision, status, reason, gone, waited, worked, body, bound, overhead)
+        ours = now - self._ours_from if streaming is None else streaming.overhead
+        took, worked = now - self._started, worked or now - self._sent_at
+        gone, request = reason is None and not status, self._request
+        bound = streaming is not None or request.streamed
+        outcome = Outcome(decision, status, reason, gone, took, worked, body, bound, ours, request)
         self._serving.counts[decision.index].record(outcome)
         return outcome
 

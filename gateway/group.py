@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
@@ -26,14 +24,16 @@ from gateway.control import Channel, Message, pack, pair, write
 from gateway.counts import VersionCounts
 from gateway.exemplars import Row
 from gateway.ledger import Ledger
-from gateway.logs import Log, json_wanted
+from gateway.logs import Log
 from gateway.marks import SharedMarks, Slots
-from gateway.membership import Membership
+from gateway.membership import Membership, begin, options_of
 from gateway.model import RoutingConfig
 from gateway.port import Address, Reservation, reserve
+from gateway.records import SECRET, secret_of
 from gateway.report import Process
 from gateway.room import room_for
 from gateway.run import Run
+from gateway.scribe import AccessLog
 from gateway.table import RoutingTable, compile_table
 
 # Seconds.
@@ -49,13 +49,24 @@ log = Log()
 class Group:
     """A :class:`gateway.plane.Plane` of several processes."""
 
-    def __init__(self, config: RoutingConfig, size: int, *, traces: bool = False) -> None:
-        """``traces``: members export spans, as their environment says."""
+    def __init__(
+        self,
+        config: RoutingConfig,
+        size: int,
+        *,
+        traces: bool = False,
+        access: AccessLog | None = None,
+    ) -> None:
+        """``traces``: members export spans, as their environment says; ``access``: they write down
+        all requests.
+        """
         self.archive = Archive()
         self.draining = False
         self.restarts = 0
         self._size = size
-        self._options = ["--traces"] if traces else []
+        self._options = options_of(traces=traces, access=access)
+        # One for all of them: the same user is the same to each.
+        self._environment = {**os.environ, SECRET: secret_of(os.environ)}
         self._owners = count()
         self._reservation = Reservation((), ())
         self._members: list[Membership] = []
@@ -183,14 +194,8 @@ class Group:
 
     def _spawn(self, number: int, restarts: int) -> Membership:
         ours, theirs = pair()
-        # -P: the directory we were started in is not where our modules come from.
-        command = [sys.executable, "-P", "-m", "gateway.member", str(theirs.fileno())]
-        command += self._options + (["--json"] if json_wanted() else [])
         with theirs:
-            # A process group of its own: Ctrl-C is for the supervisor, which drains them all.
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), process_group=0
-            )
+            process = begin(theirs.fileno(), number, self._options, self._environment)
         member = Membership(next(self._owners), number, restarts, time(), process)
         member.channel = Channel(ours, partial(self._heard, member), partial(self._lost, member))
         self._members.append(member)

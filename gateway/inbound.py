@@ -217,7 +217,7 @@ class InboundConnection(asyncio.Protocol):
     def _answer_refused(self, request: Request) -> None:
         if (refusal := request.refusal) is None:
             return
-        self._live.refused(refusal.reason)
+        self._live.refused(refusal.reason, request)
         keep_alive = request.whole and request.keep_alive and not self._live.draining
         reply = error_reply(
             refusal.status,

@@ -27,6 +27,8 @@ from gateway.gauges import ejected_name, in_flight_name, ready_name
 from gateway.ledger import Ledger
 from gateway.pool import Pool
 from gateway.report import key_of
+from gateway.request import Request
+from gateway.scribe import Scribe
 from gateway.table import DEFAULT_BODY_LIMIT, Fields, Place, RoutingTable
 from gateway.uploads import Uploads
 
@@ -78,6 +80,7 @@ class Live:
         dial: Dial = dial,
         clock: Callable[[], float] = perf_counter,
         draw: Callable[[], float] = random,
+        scribe: Scribe | None = None,
     ) -> None:
         self.clock = clock
         self.draw = draw
@@ -86,6 +89,7 @@ class Live:
         self.gathering = Gathering(self.backlog)
         self.uploads = Uploads(clock)
         self._dial = dial
+        self._scribe = scribe
         self._prefix = token_hex(6).encode()
         self._serial = count(1)
         self._looked = clock()
@@ -107,10 +111,12 @@ class Live:
         except Refusal:
             return DEFAULT_BODY_LIMIT
 
-    def refused(self, reason: str) -> None:
-        """Count a request that was refused before any version was asked."""
+    def refused(self, reason: str, request: Request | None = None) -> None:
+        """Count what was refused before any version was asked; None: no request was read."""
         ledger = self.serving.ledger
         ledger.counts[ledger.cell("refused", reason)] += 1
+        if self._scribe is not None and request is not None:
+            self._scribe.refused(request)
 
     def sweep(self, now: float) -> None:
         """See to what only time changes at the workers' side; to be called every so often."""
@@ -153,9 +159,7 @@ class Live:
         known: Mapping[tuple[str, ...], tuple[str, ...]],
     ) -> Serving:
         counts = tuple(
-            VersionCounts(
-                ledger, place.route, place.version, place.role, known.get(key_of(place), ())
-            )
+            self._counts(ledger, table, place, known.get(key_of(place), ()))
             for place in table.places
         )
         pools = tuple(self._pool(place, reusable) for place in table.places)
@@ -164,6 +168,13 @@ class Live:
         serving = Serving(table, pools, counts, ledger)
         serving.gauge()
         return serving
+
+    def _counts(
+        self, ledger: Ledger, table: RoutingTable, place: Place, known: tuple[str, ...]
+    ) -> VersionCounts:
+        if self._scribe is not None:
+            return self._scribe.counts(ledger, table, place, known)
+        return VersionCounts(ledger, place.route, place.version, place.role, known)
 
     def _pool(self, place: Place, reusable: Mapping[tuple[str, str], Pool]) -> Pool:
         version = place.route.version(place.version)

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 LONGEST_LINE: Final = 4096  # bytes with the line end: PIPE_BUF of Linux
 _SHORTENED: Final = 40  # characters; a value is never cut to less
+_MOST: Final = 12  # numbers by name in one value, so that a line stays short
 
 _readable = False
 # Re-entrant: a finalizer may log while this thread writes a line.
@@ -111,6 +112,21 @@ def _uncaught(
     Log().error("nobody caught this", **told)
 
 
+def readable(lines: bytes) -> bytes:
+    """Lines of JSON objects as a person reads them."""
+    told = (json.loads(line) for line in lines.splitlines())
+    shown = "".join(f"{_shown(one.pop('timestamp', ''))}{_pairs(_given(one))}\n" for one in told)
+    return shown.encode("utf-8", "backslashreplace")
+
+
+def _given(told: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _pairs(told: dict[str, Any]) -> str:
+    return "".join(f" {_shown(name)}={_shown(value)}" for name, value in told.items())
+
+
 def _trace(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
@@ -120,8 +136,8 @@ def _line(level: str, event: str, told: dict[str, Any]) -> bytes:
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     while True:
         if _readable:
-            pairs = "".join(f" {name}={_shown(value)}" for name, value in told.items())
-            text = f"{now} [{level:<7}] {event:<16}{pairs}"
+            words = event if event.isprintable() else repr(event)
+            text = f"{now} [{level:<7}] {words:<16}{_pairs(told)}"
         else:
             text = json.dumps({**told, "event": event, "level": level, "timestamp": now})
             text = text.replace("\x7f", "\\u007f")  # the one control character JSON lets through
@@ -148,6 +164,8 @@ def _plain(value: Any) -> Any:
     """What JSON has a form for; everything else as text."""
     if value is None or type(value) in (bool, int):
         return value
+    if type(value) is dict and len(value) <= _MOST and all(map(_is_plain, value.items())):
+        return value
     if type(value) is float and isfinite(value):
         return value
     if isinstance(value, str):
@@ -156,6 +174,13 @@ def _plain(value: Any) -> Any:
         return repr(value)
     except Exception as error:  # of somebody else's making
         return f"<{type(value).__name__} without a form: {type(error).__name__}>"
+
+
+def _is_plain(pair: tuple[object, object]) -> bool:
+    """A short name, and a number."""
+    name, value = pair
+    short = type(name) is str and len(name) <= 2 * _SHORTENED and name.isascii()
+    return short and (type(value) is int or (type(value) is float and isfinite(value)))
 
 
 def _put(line: bytes) -> None:
@@ -173,5 +198,7 @@ def _put(line: bytes) -> None:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        value = ",".join(f"{name}:{number}" for name, number in value.items())
     text = str(value)
     return text if text.isprintable() and " " not in text and text else repr(text)

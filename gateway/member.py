@@ -28,7 +28,9 @@ from gateway.listener import DRAIN_LIMIT, Listener
 from gateway.live import Live
 from gateway.logs import Log, adopt_others, configure_logs
 from gateway.marks import attach
+from gateway.records import Records, secret_of
 from gateway.sampling import sampling_of
+from gateway.scribe import AccessLog
 from gateway.segment import SharedLedger
 from gateway.spans import exporting
 from gateway.table import RoutingTable, compile_table
@@ -39,8 +41,11 @@ from gateway.tracer import Tracer
 class Member:
     """Does what it is told over the control socket."""
 
-    def __init__(self, control: socket.socket, tracer: Tracer | None = None) -> None:
+    def __init__(
+        self, control: socket.socket, records: Records, tracer: Tracer | None = None
+    ) -> None:
         self._log = Log().bind(pid=os.getpid())
+        self._records = records
         self._tracer = tracer
         self._stop = asyncio.Event()
         self._live: Live | None = None
@@ -61,6 +66,7 @@ class Member:
         cut = 0 if self._listener is None else await self._listener.drain(DRAIN_LIMIT)
         if self._tracer is not None:
             await self._tracer.close()
+        await self._records.close()
         self._channel.send(Message("drained", cut=cut))
 
     def _heard(self, message: Message, descriptors: list[int]) -> None:
@@ -88,7 +94,7 @@ class Member:
 
     def _take(self, message: Message, ledger: SharedLedger, table: RoutingTable) -> None:
         if self._live is None:
-            self._live = Live(table, ledger)
+            self._live = Live(table, ledger, scribe=self._records.scribe)
             self._starting = asyncio.ensure_future(self._start(self._live, message))
         else:
             self._live.swap(table, ledger)
@@ -102,6 +108,7 @@ class Member:
 
         def swept() -> None:
             live.serving.gauge()
+            self._records.sweep(live.serving.ledger)
             if tracer is not None:
                 tracer.count(live.serving.ledger)
 
@@ -122,8 +129,9 @@ class Member:
 
 
 def main(arguments: list[str]) -> None:
-    """The descriptor of the control socket, ``--json`` for logs that are JSON anywhere, and
-    ``--traces`` to export spans.
+    """The descriptor of the control socket, ``--number=`` its place in the group, ``--json`` for
+    logs that are JSON anywhere, ``--traces`` to export spans, ``--access-log=`` and
+    ``--access-log-sample=`` (basis points) to write down all requests.
     """
     configure_logs(json="--json" in arguments)
     adopt_others()
@@ -133,9 +141,16 @@ def main(arguments: list[str]) -> None:
         tracer = None
         if "--traces" in arguments:
             tracer = Tracer(sampling_of(os.environ), exporting())
-        await Member(socket.socket(fileno=int(arguments[0])), tracer).run()
+        await Member(socket.socket(fileno=int(arguments[0])), _records(arguments), tracer).run()
 
     uvloop.run(run())
+
+
+def _records(arguments: list[str]) -> Records:
+    said = dict(one.split("=", 1) for one in arguments if "=" in one)
+    path, number = said.get("--access-log"), int(said["--number"])
+    access = AccessLog(path, int(said["--access-log-sample"])) if path else None
+    return Records(secret_of(os.environ), access, number)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.archive import Epoch
 from gateway.control import Channel, Message
+from gateway.logs import json_wanted
+from gateway.scribe import AccessLog
 
 
 @dataclass(slots=True, eq=False)
@@ -39,3 +43,30 @@ class Membership:
     def send(self, message: Message, *descriptors: int) -> None:
         if self.channel is not None:
             self.channel.send(message, descriptors)
+
+
+def options_of(*, traces: bool, access: AccessLog | None) -> list[str]:
+    """What members are told on their command line: ``traces``, to export spans; ``access``, to
+    write down all requests.
+    """
+    options = ["--traces"] if traces else []
+    if access is not None:
+        options += [f"--access-log={access.path}", f"--access-log-sample={access.sample}"]
+    return options
+
+
+def begin(
+    control: int, number: int, options: Sequence[str], environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start the process for a place in the group, with its end of the control socket."""
+    # -P: the directory we were started in is not where our modules come from.
+    command = [sys.executable, "-P", "-m", "gateway.member", str(control), f"--number={number}"]
+    command += [*options, *(["--json"] if json_wanted() else [])]
+    # A process group of its own: Ctrl-C is for the supervisor, which drains them all.
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        pass_fds=(control,),
+        process_group=0,
+        env=environment,
+    )

@@ -135,6 +135,29 @@ class Mirror:
     compare: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """A file of lines gives way to a new one before it is over ``size`` bytes, or when it is
+    ``age`` seconds old; ``keep`` old ones stay.
+    """
+
+    size: int = 64 * 1024 * 1024
+    age: float = 86_400.0
+    keep: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionLog:
+    """Where requests of a route are written down: ``sample`` of them (basis points), with what the
+    model was asked if ``features``.
+    """
+
+    path: str
+    sample: int = FULL_WEIGHT
+    features: bool = False
+    rotation: Rotation = Rotation()
+
+
 class OnFailure(StrEnum):
     ROLLBACK = "rollback"
     PAUSE = "pause"
@@ -229,6 +252,7 @@ class Route:
     mirror: Mirror | None = None
     rollouts: tuple[Rollout, ...] = ()  # at most one of a candidate
     analysis: Analysis | None = None
+    log: PredictionLog | None = None
 
     @property
     def candidates(self) -> tuple[Version, ...]:

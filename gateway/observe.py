@@ -8,11 +8,15 @@ counters, tests) run after the answer was written and cannot fail a request.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from gateway.errors import Reason
 from gateway.table import Decision
+
+if TYPE_CHECKING:
+    from gateway.request import Request
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -25,7 +29,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     reading the prediction (None: failed or streamed); ``bound`` says that no other version could
     have taken over any more, as the upload or the answer was on its way in pieces; ``overhead`` is
     what of ``seconds`` no worker had the request, whichever were asked (of an answer passed on in
-    pieces: until its head was).
+    pieces: until its head was); ``request`` is which one it was, for who writes it down.
     """
 
     # A msgspec Struct and not a dataclass: 0.1 us against 0.6, once per request.
@@ -38,6 +42,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     body: bytes | None
     bound: bool
     overhead: float
+    request: Request | None = None
 
 
 Observer = Callable[[Outcome], None]

@@ -22,6 +22,7 @@ from gateway.live import Live
 from gateway.marks import Marks
 from gateway.model import RoutingConfig
 from gateway.port import Address
+from gateway.records import Records
 from gateway.report import Process
 from gateway.run import Run
 from gateway.table import RoutingTable, compile_table
@@ -82,6 +83,7 @@ class Solo:
         draw: Callable[[], float] = random,
         wall_clock: Callable[[], float] = time,
         tracer: Tracer | None = None,
+        records: Records | None = None,
     ) -> None:
         self.archive = Archive()
         self.restarts = 0
@@ -91,8 +93,9 @@ class Solo:
         self._exemplars = Exemplars(wall_clock)
         ledger = Ledger()
         epoch = self._prepare(compile_table(config))
-        self.live = Live(epoch.table, ledger, dial=dial, clock=clock, draw=draw)
-        self._tracer = tracer
+        scribe = None if records is None else records.scribe
+        self.live = Live(epoch.table, ledger, dial=dial, clock=clock, draw=draw, scribe=scribe)
+        self._tracer, self._records = tracer, records
         kind: Kind = partial(TracedConnection, self._exemplars)
         if tracer is not None:
             kind = tracer.kind(self._exemplars)
@@ -113,6 +116,8 @@ class Solo:
     def _swept(self) -> None:
         if self._tracer is not None:
             self._tracer.count(self.live.serving.ledger)
+        if self._records is not None:
+            self._records.sweep(self.live.serving.ledger)
 
     async def start(self, wanted: Address) -> Address:
         return Address(*await self.listener.start(wanted.host, wanted.port))
@@ -161,6 +166,8 @@ class Solo:
         await asyncio.sleep(0)
         if self._tracer is not None:
             await self._tracer.close()
+        if self._records is not None:
+            await self._records.close()
         return cut
 
     def refresh(self) -> None:

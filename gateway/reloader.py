@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from gateway import atomic
+from gateway.changes import Author, Authorship, nobody_knows, shifts
 from gateway.config import parse, warnings
 from gateway.errors import ConfigError, Problem
 from gateway.logs import Log
-from gateway.model import generation_of
+from gateway.model import RoutingConfig, generation_of
 from gateway.report import ReloadStatus
 from gateway.table import RoutingTable, compile_table
 from gateway.tls import unusable_authority
@@ -53,10 +54,20 @@ class Swapped(Protocol):
 class Reloader:
     """Keeps what serves in step with a file."""
 
-    def __init__(self, path: Path, plane: Swapped, remarks: tuple[Problem, ...] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        plane: Swapped,
+        remarks: tuple[Problem, ...] = (),
+        config: RoutingConfig | None = None,
+        author: Author | None = None,
+    ) -> None:
+        """``config`` is the file in force, ``author`` says who made another one of it."""
         self.path = path
         self.status = ReloadStatus()
         self._plane = plane
+        self._config = config
+        self._author = author or nobody_knows(path)
         # The generation of the last content judged, good or bad, or why there was none.
         self._seen: str = plane.generation
         self._stat: tuple[int, ...] | None = None  # of the last content judged
@@ -122,7 +133,22 @@ class Reloader:
         self.status.taken += 1
         self.status.problems = ()
         log.info("reload taken", file=self.path.name, generation=generation)
+        await self._tell(table.config)
         self._warn(remarks)
+
+    async def _tell(self, config: RoutingConfig) -> None:
+        """One line of each route that is shared in another way from now on."""
+        before, self._config = self._config or config, config
+        moved = list(shifts(before, config))
+        if not moved:
+            return
+        try:
+            author = await asyncio.to_thread(self._author, config.generation)
+        except OSError as error:
+            author = Authorship("unknown", reason=f"the history cannot be read: {error}")
+        told = log.bind(**author._asdict(), generation=config.generation)
+        for shift in moved:
+            told.info("weights changed", **shift._asdict())
 
     def _warn(self, remarks: tuple[Problem, ...]) -> None:
         """Nobody shall believe that a key does something which nothing acts on, or can."""

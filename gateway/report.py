@@ -10,7 +10,7 @@ from gateway.archive import Archive, Epoch, Vocabulary
 from gateway.counts import CLIENT_GONE, OF_A_ROUTE
 from gateway.errors import REFUSED, Problem
 from gateway.exemplars import Row
-from gateway.gauges import DROPPED, ejected_name, in_flight_name, ready_name
+from gateway.gauges import DROPPED, Loss, Sink, ejected_name, in_flight_name, lines_lost, ready_name
 from gateway.grid import (
     BEGINNING_BOUNDS,
     DRAWN_SCORE_BOUNDS,
@@ -198,6 +198,7 @@ class Report:
     overhead: dict[str, Histogram]
     refusals: dict[str, int]
     spans_dropped: int
+    lines_dropped: dict[tuple[Sink, Loss], int]
     present: Totals  # under the epoch in force, gauges included
     history: tuple[tuple[Epoch, dict[Key, VersionTotals]], ...]  # the newest last
     since: float  # when the file in force was taken
@@ -249,7 +250,7 @@ def gather(archive: Archive, state: State) -> Report:
     now = versions_of(under_it, archive.vocabulary)
     present = archive.under(epochs[-1])
     (dropped,) = totals.counts.get(DROPPED, [0])
-    shown = told, overhead, refusals, dropped, present, history, since, now
+    shown = told, overhead, refusals, dropped, lines_lost(totals), present, history, since, now
     return Report(state, epochs[-1], *shown)
 
 

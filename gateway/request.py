@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from gateway.errors import Refusal
+from gateway.errors import Reason, Refusal
 from gateway.headers import RequestHead
 from gateway.target import check_path, origin_form
 
@@ -29,12 +29,16 @@ class Request:
     worker is told; ``chunks`` is the part of the body not yet passed on, ``size`` all of it so far;
     ``whole`` says that it ended; ``streamed`` that it is passed on as it comes (and so cannot be
     sent again); ``expects`` that the client still waits for a word before it sends the body.
+    ``cause`` is why another version was asked before; it is there only if one was, and only where
+    that is written down (see ``scribe``).
     """
 
     __slots__ = (
-        *("chunks", "expects", "head", "id", "keep_alive", "limit", "origin", "refusal"),
+        *("cause", "chunks", "expects", "head", "id", "keep_alive", "limit", "origin", "refusal"),
         *("size", "streamed", "whole"),
     )
+
+    cause: Reason | None
 
     def __init__(self, head: RequestHead, origin: bytes, id: bytes = b"") -> None:
         self.head = head

@@ -25,6 +25,14 @@ def upkeep(report: Report, version: str, usage: Callable[[int], Usage | None]) -
         "Spans that were not exported: no room for them, or the collector did not take them.",
         value=report.spans_dropped,
     )
+    lost = CounterMetricFamily(
+        "canary_log_dropped",
+        "Lines of prediction and access logs that were lost.",
+        labels=["sink", "reason"],
+    )
+    for (sink, loss), lines in report.lines_dropped.items():
+        lost.add_metric([sink.value, loss.value], lines)
+    yield lost
     yield from _certificates(report)
     build = GaugeMetricFamily(
         "canary_build_info", "Always 1; version names the build.", labels=["version"]

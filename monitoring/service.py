@@ -11,6 +11,7 @@ import sys
 from gateway.__main__ import main
 from gateway.admin import Mount
 from monitoring import runbooks
+from monitoring.authors import Authors
 
 
 def mounts() -> tuple[Mount, ...]:
@@ -19,4 +20,4 @@ def mounts() -> tuple[Mount, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], mounts()))
+    sys.exit(main(sys.argv[1:], mounts(), Authors))

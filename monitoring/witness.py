@@ -15,6 +15,7 @@ from monitoring.docket import Judgement, Key
 from monitoring.editing import Changed
 from monitoring.herald import Herald
 from monitoring.metrics import Metrics
+from monitoring.record import CONTROLLER
 from monitoring.rollout.position import resting_phase
 from monitoring.standing import Shown
 
@@ -49,6 +50,7 @@ class Witness:
             verdict=judgement.kind,
             action=judgement.action,
             why=judgement.verdict.sentence,
+            **_numbers(judgement),
         )
 
     def acted(self, judgement: Judgement, changed: Changed) -> None:
@@ -61,6 +63,9 @@ class Witness:
             action=judgement.action,
             route=route,
             version=version,
+            by=CONTROLLER,
+            before=changed.before,
+            after=changed.after,
             generation=changed.generation,
             why=reason_of(judgement),
         )
@@ -139,6 +144,22 @@ class Witness:
                     log.warning("alert", route=route, version=version, why=alert)
                     self._herald.warn(route, version, alert)
             self._alerts[one.key] = assigned, max(told, len(one.alerts))
+
+
+def _numbers(judgement: Judgement) -> dict[str, object]:
+    """What a verdict is made of, as its row in the history has it."""
+    verdict, position = judgement.verdict, judgement.position
+    arms = {"candidate": verdict.candidate, "stable": verdict.stable}
+    return {
+        "weight": position.weight / 100,
+        "step": position.step,
+        "evidence": round(verdict.evidence, 3),
+        "limit": verdict.limit,
+        **{
+            name: {"assigned": one.assigned, "bad": one.bad, "gone": one.gone}
+            for name, one in arms.items()
+        },
+    }
 
 
 def _about(judgement: Judgement) -> str:

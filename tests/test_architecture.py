@@ -33,9 +33,10 @@ PURE = {
             "headers",
             "heads",
         ),
-        *("ledger", "model", "observe", "offlimits", "opening", "predictions", "readiness"),
-        "recovery",
-        *("report", "request", "room", "rounds", "run", "sampling", "span", "splice", "split"),
+        *("changes", "ledger", "line", "model", "observe", "offlimits", "opening", "predictions"),
+        *("readiness", "recovery"),
+        *("report", "request", "room", "rounds", "run", "sampling", "scribe", "span", "splice"),
+        "split",
         *("status", "stream", "table", "target", "tracing", "uploads", "weights"),
     },
     "monitoring": {
@@ -76,7 +77,8 @@ PLACES = {
     },
     "jinja2": {"monitoring.console.layout"},
     "msgspec": {
-        *("gateway.control", "gateway.observe", "gateway.predictions", "model_workers.*"),
+        *("gateway.control", "gateway.line", "gateway.observe", "gateway.predictions"),
+        *("gateway.scribe", "model_workers.*"),
     },
     "opentelemetry": {"gateway.spans"},
     "prometheus_client": {

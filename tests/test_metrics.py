@@ -16,6 +16,7 @@ from prometheus_client.openmetrics.parser import (
 
 from gateway.errors import REFUSED, Reason
 from gateway.exposition import expose
+from gateway.gauges import Loss, Sink
 from gateway.metrics import GatewayMetrics
 from gateway.model import Analysis, Assignment, RoutingConfig
 from gateway.plane import Solo
@@ -133,6 +134,8 @@ def test_the_page_has_the_bounds_of_every_histogram() -> None:
         ("`reason` of errors, fallbacks and retries", Reason),
         ("`reason` of refusals", REFUSED),
         ("`reason` of missing predictions", Missing),
+        ("`sink`", Sink),
+        ("`reason` of dropped lines", Loss),
         ("`port`", ("data", "admin")),
         ("`result`", ("success", "failure")),
     ],

@@ -60,6 +60,14 @@ def certificate_file(text: str) -> str:
     return text
 
 
+def log_file(text: str) -> str:
+    """The absolute path of a file of lines."""
+    if not text.startswith("/") or text.endswith("/"):
+        example = "/var/log/canary/predictions.jsonl"
+        raise ValueError(f"{quoted(text)} is no absolute path; write such as {example}")
+    return text
+
+
 def server_name(text: str) -> str:
     """The name or address that stands in a certificate, lower-case and without brackets."""
     return host(text).strip("[]")

@@ -193,13 +193,13 @@ def _matching(data: Data, pattern: Path, path: Path = ()) -> Iterator[Path]:
 
 def _config(shape: schema.Routing, content: bytes) -> RoutingConfig:
     return RoutingConfig(
-        routes=tuple(_route(name, route) for name, route in shape.routes.items()),
+        routes=tuple(_route(name, route, shape.log) for name, route in shape.routes.items()),
         notify=tuple(model.Webhook(each.webhook, tuple(each.events)) for each in shape.notify),
         generation=generation_of(content),
     )
 
 
-def _route(name: str, shape: schema.Route) -> model.Route:
+def _route(name: str, shape: schema.Route, log: schema.Log | None) -> model.Route:
     protocol = shape.prediction.protocol if shape.prediction else None
     idempotent = protocol is not schema.Protocol.OPENAI  # a generation asked twice costs twice
     return model.Route(
@@ -217,6 +217,7 @@ def _route(name: str, shape: schema.Route) -> model.Route:
         mirror=_mirror(shape.mirror) if shape.mirror else None,
         rollouts=tuple(map(_rollout, shape.rollout)),
         analysis=_analysis(shape.analysis) if shape.analysis else None,
+        log=_log(log, shape.log),
     )
 
 
@@ -242,6 +243,18 @@ def _prediction(shape: schema.Prediction) -> model.Prediction:
         score=score if shape.score is None else shape.score,
         labels=tuple(shape.labels),
     )
+
+
+def _log(shared: schema.Log | None, own: schema.Log | None) -> model.PredictionLog | None:
+    """The route's own with what it leaves to the file's; None if there is neither."""
+    said = {
+        name: getattr(log, name) for log in (shared, own) if log for name in log.model_fields_set
+    }
+    log = schema.Log.model_construct(None, **said)  # of values that were checked
+    if log.path is None or not log.sample:
+        return None
+    rotation = model.Rotation(log.rotate.size, log.rotate.age, log.rotate.keep)
+    return model.PredictionLog(log.path, log.sample, log.features, rotation)
 
 
 def _mirror(shape: schema.Mirror) -> model.Mirror:

@@ -30,6 +30,7 @@ def findings(data: Data) -> Iterator[Finding]:
             for path, message in rule(_mapping(route)):
                 yield ("routes", name, *path), message
     yield from _unreachable(routes)
+    yield from _logs(data, routes)
 
 
 def _shares(route: dict[str, Data]) -> Iterator[Finding]:
@@ -139,6 +140,29 @@ def _steps(steps: Data, path: Path) -> Iterator[Finding]:
         if weight is not None and lower is not None and higher is not None and higher <= lower:
             message = f"{quoted(weight)} is not more than {before}, the step before; write more"
             yield (*path, index, "weight"), message
+
+
+def _logs(data: Data, routes: dict[str, Data]) -> Iterator[Finding]:
+    """A file of lines has a path, and is rotated in one way whoever writes to it."""
+    shared = _mapping(data, "log")
+    places: list[Path] = [("log",)] * isinstance(_at(data, "log"), dict)
+    places += [
+        ("routes", name, "log")
+        for name, route in routes.items()
+        if isinstance(_at(route, "log"), dict)
+    ]
+    first: dict[str, tuple[Path, Data]] = {}
+    for place in places:
+        log = shared | _mapping(data, *map(str, place))
+        path = log.get("path")
+        if path is None:
+            message = "key 'path' is missing; write the absolute path of a file of JSON lines"
+            yield place, message
+        elif isinstance(path, str):
+            before, rotate = first.setdefault(path, (place, log.get("rotate")))
+            if rotate != log.get("rotate"):
+                message = f"{quoted(path)} is rotated in another way by {dotted(before)}"
+                yield (*place, "rotate"), f"{message}; write the same, or another path"
 
 
 class _Conditions(NamedTuple):

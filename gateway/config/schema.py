@@ -16,15 +16,19 @@ from pydantic_core import core_schema
 from gateway.config.judgement import Analysis, Rollout, Webhook
 from gateway.config.scalars import (
     Address,
+    Age,
     Bytes,
     CookieName,
     FilePath,
+    FileSize,
     HeaderName,
     HeaderValue,
     Host,
     InFlight,
+    Kept,
     KeyHeader,
     Label,
+    LogPath,
     Name,
     PathPrefix,
     Percent,
@@ -131,6 +135,23 @@ class Prediction(Shape):
     )
 
 
+class Rotate(Shape):
+    """When a file of lines gives way to a new one, and how many stay."""
+
+    size: FileSize = key(64 * 1024 * 1024, "Before it is larger than this. Default: 64MiB.")
+    age: Age = key(86_400.0, "When its first line is so old. Default: 1d.")
+    keep: Kept = key(8, "Files that stay beside the present one. Default: 8.")
+
+
+class Log(Shape):
+    """Where requests are written down with their predictions; a route's own says what differs."""
+
+    path: LogPath | None = key(None, "Absolute path of a file of JSON lines.")
+    sample: Percent = key(10_000, "Percent of the requests, by request id. Default: 100.")
+    features: Switch = key(False, "Whether the body of the request is written, too.")
+    rotate: Rotate = key(Rotate(), "Default: at 64MiB or after 1d, and 8 old files stay.")
+
+
 class Mirror(Shape):
     """A copy of some requests for a version whose answers nobody gets."""
 
@@ -178,6 +199,7 @@ class Route(Shape):
         max_length=MANY,
     )
     analysis: Analysis | None = key(None, "Default: candidates are not judged.")
+    log: Log | None = key(None, "Default: as the file's own `log` says.")
 
 
 class Routing(Shape):
@@ -187,6 +209,7 @@ class Routing(Shape):
         min_length=1, max_length=MAX_ROUTES, description="The routes by name, in order."
     )
     notify: list[Webhook] = key([], "Who is told of rollbacks and the like.", max_length=MANY)
+    log: Log | None = key(None, "For all routes. Default: requests are not written down.")
 
 
 class _Generator(GenerateJsonSchema):

@@ -15,6 +15,7 @@ from typing import Annotated, Final
 import typer
 
 from gateway.config import parse
+from gateway.config.quantities import percent
 from gateway.credential import Token
 from gateway.logs import Log, adopt_others, configure_logs
 from monitoring import metrics_port
@@ -42,6 +43,11 @@ _LAST_NOTICES: Final = 2.0  # seconds that notices under way are given at the en
 
 log = Log()
 
+AccessPath = Annotated[
+    str | None, typer.Option(help="Write down all requests there: a path, or - for stdout.")
+]
+AccessSample = Annotated[str, typer.Option(help="Percent of the requests that are, by request id.")]
+
 
 def serve(
     file: FileArgument = DEFAULT_FILE,
@@ -66,6 +72,8 @@ def serve(
     traces: Annotated[
         bool, typer.Option("--traces", help="Export spans by OTLP; needs the extra `otel`.")
     ] = False,
+    access_log: AccessPath = None,
+    access_log_sample: AccessSample = "100",
     no_controller: Annotated[
         bool, typer.Option("--no-controller", help="Start no controller beside the gateway.")
     ] = False,
@@ -89,7 +97,7 @@ def serve(
     paths = (admin_token_file, tls_cert, tls_key, admin_tls_cert, admin_tls_key)
     for name, path in zip(names, paths, strict=True):
         options += [] if path is None else [name, str(path)]
-    options += ["--processes", str(processes)]
+    options += ["--processes", str(processes), *_access(access_log, access_log_sample)]
     options += [*(["--json"] if json else []), *(["--traces"] if traces else [])]
     if not no_controller:
         beside = _controller_of(file, admin_token_file, controller_metrics, json=json)
@@ -101,6 +109,14 @@ def serve(
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-P", "-m", SERVICE, *options, "--", str(file)])
+
+
+def _access(path: str | None, sample: str) -> list[str]:
+    try:
+        percent(sample)
+    except ValueError as error:
+        raise typer.BadParameter(f"--access-log-sample {error}") from None
+    return [] if path is None else ["--access-log", path, "--access-log-sample", sample]
 
 
 def _controller_of(

@@ -7,7 +7,6 @@ stands before the last space of a line is looked up, and only the number behind 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -15,13 +14,11 @@ from math import inf
 from typing import Final, TypeAlias
 
 from gateway.grid import DURATION_BOUNDS, SCORE_BOUNDS
+from monitoring.exposition import labels_of, name_of
 
 Key: TypeAlias = tuple[str, str]
 """Route and version."""
 
-_LINE: Final = re.compile(r"(\w+)(?:\{(.*)\})?", re.DOTALL)
-_LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-_ESCAPED: Final = re.compile(r"\\(.)")
 _SPLIT: Final = frozenset({"weighted", "sticky"})
 _MOST_KNOWN: Final = 100_000  # lines whose meaning is remembered
 _DURATIONS: Final = {bound: place for place, bound in enumerate((*DURATION_BOUNDS, inf))}
@@ -122,16 +119,8 @@ def added(readings: Iterable[Reading]) -> Reading:
 
 def _meaning(head: str) -> _Put | None:
     """What a number behind this is put into; None: nothing that is shown."""
-    found = _LINE.fullmatch(head)
-    maker = _MAKERS.get(found[1]) if found else None
-    if found is None or maker is None:
-        return None
-    labels = {name: _plain(value) for name, value in _LABEL.findall(found[2] or "")}
-    return maker(labels)
-
-
-def _plain(value: str) -> str:
-    return _ESCAPED.sub(lambda one: "\n" if one[1] == "n" else one[1], value)
+    maker = _MAKERS.get(name_of(head))
+    return None if maker is None else maker(labels_of(head))
 
 
 def _totals(reading: Reading, key: Key) -> Totals:

@@ -8,12 +8,26 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gateway.logs import LONGEST_LINE, Log, configure_logs, json_wanted
+from gateway.logs import LONGEST_LINE, Log, configure_logs, json_wanted, readable
 
 ROOT = Path(__file__).parents[2]
+MANY = [f"v{number}" for number in range(100)]
+
+NASTY = ["\n", "\r\n", "\x1b[31m", "\x00", "\x7f", "\x85", "\u2028", "\u202e", "a=b c", "'", '"}']
+nasty = (
+    st.lists(st.text() | st.sampled_from(NASTY), min_size=1)
+    .map("".join)
+    .map(
+        # Half a character is nothing that JSON could bring back.
+        lambda text: text.encode("utf-8", "ignore").decode()
+    )
+)
 
 
 class Terminal(io.StringIO):
@@ -98,6 +112,58 @@ def test_no_value_forges_a_line_or_breaks_one(
     assert text[:-1].isprintable()
     assert said["event"] == "serving"
     assert said["value"] == (value if isinstance(value, str | int) else repr(value))
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@settings(max_examples=40)
+@given(
+    event=nasty,
+    values=st.dictionaries(nasty, nasty | st.floats() | st.dictionaries(nasty, st.integers())),
+)
+def test_no_name_event_or_value_forges_a_line_in_either_form(
+    as_json: bool, event: str, values: dict[str, Any]
+) -> None:
+    terminal = Terminal()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sys, "stderr", terminal)
+        configure_logs(json=as_json)
+        Log().info(event, **values)
+    line = terminal.getvalue()
+
+    assert line.endswith("\n")
+    assert line[:-1].isprintable()
+    assert line[:-1].splitlines() == [line[:-1]]
+    if as_json:
+        said = json.loads(line)
+        assert said["event"] == event
+        assert {"event", "level", "timestamp"} | values.keys() == said.keys()
+
+
+@given(nasty, nasty)
+def test_a_line_that_was_made_of_json_is_one_for_people_too(name: str, value: str) -> None:
+    said = {"timestamp": "2026", name: value, "nothing": None}
+    shown = readable(json.dumps(said).encode() + b"\n").decode()
+
+    assert shown.endswith("\n")
+    assert shown[:-1].isprintable()
+    assert "nothing" not in shown.replace(name, "").replace(value, "")
+
+
+def test_numbers_by_name_stay_numbers_for_programs_and_are_short_for_people(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = []
+    for as_json in (True, False):
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        configure_logs(json=as_json)
+        Log().info("weights changed", before={"v1": 90, "v2": 10.5}, many=dict.fromkeys(MANY, 1))
+        lines.append(terminal.getvalue())
+
+    said = json.loads(lines[0])
+    assert said["before"] == {"v1": 90, "v2": 10.5}
+    assert said["many"] == repr(dict.fromkeys(MANY, 1))  # which can be cut where a line is too long
+    assert " before=v1:90,v2:10.5 " in lines[1]
 
 
 class Shapeless:

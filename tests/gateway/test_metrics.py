@@ -142,6 +142,8 @@ def expected_at_zero() -> set[tuple[str, frozenset[tuple[str, str]]]]:
     found += [("canary_config_reloads_total", {"result": one}) for one in ("success", "failure")]
     found.append(("canary_process_restarts_total", {}))
     found.append(("canary_spans_dropped_total", {}))
+    for sink, reason in product(("access", "predictions"), ("full", "write", "error")):
+        found.append(("canary_log_dropped_total", {"sink": sink, "reason": reason}))
     return {(name, frozenset(labels.items())) for name, labels in found}
 
 

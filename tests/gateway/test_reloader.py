@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from gateway.archive import KEPT_GENERATIONS
+from gateway.changes import Authorship
 from gateway.config import parse
 from gateway.model import Assignment, generation_of
 from gateway.plane import Solo
@@ -58,6 +60,48 @@ def test_a_changed_file_is_swapped_in(file: Path) -> None:
     assert reload(reloader)
     assert plane.live.serving.table.config.route("iris").weight("v2") == 2000
     assert reloader.status.taken == 1
+
+
+def test_a_change_of_weights_is_one_line_that_says_who_and_why(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = parse(file.read_bytes())
+    ana = Authorship("cli:ana", "set-weight", "looks\ngood \u2028")
+    reloader = Reloader(file, Solo(config), (), config, lambda generation: ana)
+    file.write_text(TEXT.replace("weight: 10", "weight: 20"))
+    reload(reloader)
+    file.write_text(TEXT.replace("weight: 10", "weight: 20") + "# nothing new\n")
+    reload(reloader)
+    said = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    (told,) = (one for one in said if one["event"] == "weights changed")
+    del told["timestamp"]
+
+    assert told == {
+        "event": "weights changed",
+        "level": "info",
+        "route": "iris",
+        "stable": "v1",
+        "before": {"v1": 90, "v2": 10},
+        "after": {"v1": 80, "v2": 20},
+        "by": "cli:ana",
+        "action": "set-weight",
+        "reason": "looks\ngood \u2028",
+        "generation": said[0]["generation"],
+    }
+
+
+def test_a_history_that_cannot_be_read_keeps_no_change_from_being_told(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def author(generation: str) -> Authorship:
+        raise PermissionError("not yours")
+
+    config = parse(file.read_bytes())
+    reloader = Reloader(file, Solo(config), (), config, author)
+    file.write_text(TEXT.replace("weight: 10", "weight: 20"))
+
+    assert reload(reloader)
+    assert '"by": "unknown"' in capsys.readouterr().err
 
 
 def test_an_unchanged_file_is_left_alone(file: Path) -> None:

@@ -25,6 +25,7 @@ from gateway.ledger import Totals
 from gateway.model import RoutingConfig
 from gateway.plane import Solo
 from gateway.pool import Dial, dial
+from gateway.records import Records
 from gateway.report import VersionTotals, key_of, versions_of
 from gateway.table import compile_table
 from gateway.tracer import Tracer
@@ -502,6 +503,7 @@ class Gateway:
     clock: Clock = field(default_factory=Clock)
     new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     tracer: Tracer | None = None
+    records: Records | None = None
     pem: bytes = b""  # the key and the certificate it shows; without, it speaks no TLS
     trust: ssl.SSLContext | None = None  # what its clients need to verify it
     problems: list[str] = field(default_factory=list)
@@ -522,6 +524,7 @@ class Gateway:
         self._stop = asyncio.Event()
         draw = {} if self.draw is None else {"draw": self.draw}
         more = {"dial": self.dial, "clock": self.clock, "tracer": self.tracer}
+        more["records"] = self.records
         self.plane = Solo(self.config, **more, **draw)
         self.live, self.listener = self.plane.live, self.plane.listener
         if self.pem:
@@ -532,6 +535,8 @@ class Gateway:
         await self.listener.drain(0)
         for pool in self.live.serving.pools:
             pool.close()
+        if self.records is not None:
+            await self.records.close()
 
     def close(self) -> None:
         self.loop.call_soon_threadsafe(self._stop.set)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,9 @@ from gateway.model import (
     OnFailure,
     OnSuccess,
     Prediction,
+    PredictionLog,
     Rollout,
+    Rotation,
     Route,
     RoutingConfig,
     ShiftAction,
@@ -120,6 +123,36 @@ def test_the_smallest_useful_file_has_every_default() -> None:
         routes=(Route(name="iris", stable="v1", versions=versions),),
         generation=generation_of(SMALLEST.encode()),
     )
+
+
+LOG = PredictionLog("/var/log/p.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("shared", "own", "meant"),
+    [
+        ("", "", None),
+        ("{path: /var/log/p.jsonl}", "", LOG),
+        ("", "{path: /var/log/p.jsonl}", LOG),
+        ("{path: /a}", "{path: /var/log/p.jsonl}", LOG),
+        ("{path: /var/log/p.jsonl}", "{sample: 10}", replace(LOG, sample=1000)),
+        ("{path: /a, sample: 5, features: true}", "{path: /b}", PredictionLog("/b", 500, True)),
+        ("{path: /var/log/p.jsonl}", "{sample: 0}", None),
+        ("{path: /var/log/p.jsonl, sample: 0%}", "", None),
+        ("{path: /a, sample: 0}", "{sample: 100}", PredictionLog("/a")),
+        (
+            "{path: /a, rotate: {size: 1MiB, age: 1h, keep: 3}}",
+            "{features: true}",
+            PredictionLog("/a", 10_000, True, Rotation(1024 * 1024, 3600.0, 3)),
+        ),
+    ],
+)
+def test_a_routes_own_log_says_what_differs_from_the_files(
+    shared: str, own: str, meant: PredictionLog | None
+) -> None:
+    text = route(f"log: {own}" if own else "") + (f"log: {shared}\n" if shared else "")
+
+    assert only_route(text).log == meant
 
 
 def test_the_full_shape_means_what_the_contract_says() -> None:
@@ -344,8 +377,8 @@ notfy: []
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("a", "1:1: a single value stands here; write a mapping of the keys routes, notify"),
-        ("[]", "1:1: a list stands here; write a mapping of the keys routes, notify"),
+        ("a", "1:1: a single value stands here; write a mapping of the keys routes, notify, log"),
+        ("[]", "1:1: a list stands here; write a mapping of the keys routes, notify, log"),
         ("# x\nnotify: []", "2:1: key 'routes' is missing; write the routes by name, in order"),
         ("routes: {}", "1:1: routes: this is empty; write at least one entry"),
         ("routes: []", "1:1: routes: a list stands here; write a mapping of names"),
@@ -353,7 +386,7 @@ notfy: []
             "routes: {iris: v1}",
             "1:16: routes.iris: a single value stands here; write a mapping of the keys match, "
             "stable, versions, sticky, override, timeout, idempotent, fallback, limits, "
-            "prediction, mirror, rollout, analysis",
+            "prediction, mirror, rollout, analysis, log",
         ),
         (
             "routes: {a b: {stable: v1, versions: {v1: {url: http://a}}}}",
@@ -486,6 +519,13 @@ def test_a_version(version: str, found: str) -> None:
         ("mirror: {to: v7, percent: 1}", "mirror.to: this route has no version 'v7'"),
         ("mirror: {to: v2, percent: 200}", "mirror.percent: '200' is more than 100"),
         ("mirror: {to: v2}", "mirror: key 'percent' is missing"),
+        ("log: {sample: 10}", "log: key 'path' is missing"),
+        ("log: {path: p.jsonl}", "log.path: 'p.jsonl' is no absolute path"),
+        ("log: {path: /var/log/}", "log.path: '/var/log/' is no absolute path"),
+        ("log: {path: /p, sample: 0.001}", "log.sample: '0.001' has more than two decimals"),
+        ("log: {path: /p, features: yes}", "log.features: 'yes' is neither true nor false"),
+        ("log: {path: /p, feature: true}", "log.feature: unknown key 'feature'"),
+        ("log: {path: /p, rotate: {size: 1kB}}", "log.rotate.size: '1kB' is out of range"),
         ("rollout: {candidate: v2, steps: []}", "rollout.steps: this is empty"),
         (
             "rollout: {candidate: v2, steps: [{weight: 5, pause: 1m}, {weight: 5%, pause: 1m}]}",
@@ -556,6 +596,18 @@ def test_a_key_of_a_route(more: str, found: str) -> None:
     (rendered,) = refused(route(more))
     place = r"routing\.yaml:6:\d+: routes\.(iris\.)?"
     assert re.fullmatch(f"{place}{re.escape(found)}; .+", rendered)
+
+
+def test_a_file_of_lines_is_rotated_in_one_way() -> None:
+    rotate = "rotate: {keep: 3}"
+    text = route(f"log: {{path: /p, {rotate}}}")
+    assert only_route(f"{text}log: {{path: /p, {rotate}}}\n").log
+    assert only_route(f"{text}log: {{path: /q}}\n").log
+
+    assert refused(f"{text}log: {{path: /p}}\n") == [
+        "routing.yaml:6:21: routes.iris.log.rotate: '/p' is rotated in another way by log; "
+        "write the same, or another path"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -829,6 +881,8 @@ trees = st.recursive(
                         "errors",
                         "max_increase",
                         "notify",
+                        "log",
+                        "rotate",
                     ),
                     "[key]",
                 ]

@@ -49,6 +49,7 @@ routes:
       latency: {max_increase: 1}
       predictions: {max_shift: 2%, action: rollback}
       min_bad: 5
+    log: {sample: 10, features: true}
   last:
     stable: v1
     versions: {v1: {url: "http://a"}}
@@ -58,6 +59,11 @@ routes:
 notify:
   - {webhook: "https://chat.example/hook?x=y", events: [error]}
   - {webhook: "http://localhost:9"}
+log:
+  path: /var/log/p.jsonl
+  sample: 0.5%
+  features: "false"
+  rotate: {size: 1048576, age: 1h, keep: 0}
 """
 
 
@@ -138,6 +144,12 @@ def test_what_the_gateway_takes_the_schema_takes_however_yaml_types_it(text: str
         ("paused: true", "paused: 1"),
         ("max_false_rollback: 1%", "max_false_rollback: 60"),
         ("min_bad: 5", "min_bad: 0"),
+        ("features: true", "features: maybe"),
+        ("sample: 0.5%", "sample: 0.5.1"),
+        ("path: /var/log/p.jsonl", "path: p.jsonl"),
+        ("size: 1048576", "size: 1000"),
+        ("age: 1h", "age: 3600"),
+        ("keep: 0", "keep: 1001"),
         ("events: [error]", "events: [errors]"),
         ("notify:", "notify: {}\nnotfy:"),
         ("on_success: hold", "on_success: null"),
