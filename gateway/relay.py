@@ -160,13 +160,13 @@ class Client(asyncio.Protocol):
     def pause_writing(self) -> None:
         if self._own is not None:
             self._own.pause_writing()
-        elif self._far is not None:
+        elif self._far is not None and not self._far.is_closing():
             self._far.pause_reading()
 
     def resume_writing(self) -> None:
         if self._own is not None:
             self._own.resume_writing()
-        elif self._far is not None:
+        elif self._far is not None and not self._far.is_closing():
             self._far.resume_reading()
 
     # --- towards the console
@@ -187,10 +187,12 @@ class Client(asyncio.Protocol):
 
     def hold(self) -> None:
         """The console does not take what it is given."""
-        self._transport.pause_reading()
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
 
     def go_on(self) -> None:
-        self._transport.resume_reading()
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def finished(self) -> None:
         """It has said everything, or died: the client gets what it said."""
