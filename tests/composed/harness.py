@@ -14,7 +14,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -33,6 +32,7 @@ from gateway.config import parse
 
 if TYPE_CHECKING:
     from tests.composed.clients import Load
+from tests import ports
 from tests.sockets.peers import Worker, answering
 
 ROOT = Path(__file__).parents[2]
@@ -95,9 +95,7 @@ def health_check(service: dict[str, Any]) -> list[str] | None:
 @cache
 def free_port(service: str, port: int) -> int:
     """The port of this machine that stands for a port of a service."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.free_port()
 
 
 def with_addresses(text: str, service: str = "") -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import random
-import socket
 import subprocess
 import urllib.parse
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+
+from tests.ports import free_port
 
 TEXT = """\
 routes:
@@ -110,9 +111,7 @@ def start_prometheus(
     system: Any, admin_port: int, until: Callable[..., Any]
 ) -> Callable[[str], list[dict[str, Any]]]:
     """A real one that scrapes the gateway each second; a function that queries it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = system.folder / "prometheus.yml"
     config.write_text(PROMETHEUS.format(port=admin_port))
     process = subprocess.Popen(

@@ -26,7 +26,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from monitoring import history, journal
 from monitoring.record import VERDICT
 from tests.composed.harness import hastened
-from tests.system.conftest import PATIENCE, answers, eventually, free_port, get, get_text
+from tests.ports import free_port
+from tests.system.conftest import PATIENCE, answers, eventually, get, get_text
 
 ROOT = Path(__file__).parents[2]
 

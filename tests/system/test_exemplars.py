@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.ports import free_port
 from tests.sockets.peers import Worker
-from tests.system.conftest import answers, free_port, get
+from tests.system.conftest import answers, get
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TEXT = "routes: {{iris: {{stable: v1, versions: {{v1: {{url: '{url}'}}}}}}}}\n"

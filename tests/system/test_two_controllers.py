@@ -10,8 +10,9 @@ from typing import Any
 from gateway.model import generation_of
 from monitoring import history
 from tests.monitoring.test_no_evidence import FAILING, TEXT, evidence
+from tests.ports import free_port
 from tests.sockets.peers import Worker, answering
-from tests.system.conftest import answers, free_port, get_text
+from tests.system.conftest import answers, get_text
 
 
 def test_when_the_one_that_acts_is_killed_the_other_rolls_back_and_once(
