@@ -109,6 +109,11 @@ class Hub:
             return PlainTextResponse(said, 503, {"Retry-After": "10"})
         return _Stream(self._events(page, draw), media_type="text/event-stream")
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is drawn, as nobody looks."""
+        return self._ticking is None or self._ticking.done()
+
     async def close(self) -> None:
         """Draw no more."""
         if self._ticking is not None:
@@ -119,7 +124,7 @@ class Hub:
         board = self._boards.setdefault(page, _Board(draw))
         board.clients += 1
         self._clients += 1
-        if self._ticking is None or self._ticking.done():
+        if self.idle:
             self._ticking = asyncio.create_task(self._run())
         try:
             if not board.tick:
