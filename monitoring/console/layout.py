@@ -51,7 +51,8 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
     """
     shown: dict[str, Any] = getattr(request.state, "shown", {})
     app = request.scope.get("app")  # nobody's yet, where the door answers
-    notice = app.state.notices.get(request.query_params.get(PARAMETER)) if app else None
+    notices = getattr(app.state, "notices", None) if app else None
+    notice = notices.get(request.query_params.get(PARAMETER)) if notices else None
     text = render(template, request=request, notice=notice, **shown, **values)
     return HTMLResponse(text, status)
 
