@@ -44,8 +44,8 @@ def _gateway(site: Site) -> Command:
     path = site.write("routing.yaml", json.dumps(routing(site), indent=1))
     addresses = (f"127.0.0.1:{site.port}", f"127.0.0.1:{site.admin_port}")
     words = ["serve", str(path), "--listen", addresses[0], "--admin", addresses[1]]
-    if offers(site.checkout, "--no-controller"):  # it is no part of what a request costs
-        words.append("--no-controller")
+    for alone in ("--no-controller", "--no-console"):  # no part of what a request costs
+        words += [alone] if offers(site.checkout, alone) else []
     if site.shape.processes > 1:
         words += ["--processes", str(site.shape.processes)]
     if site.certificate:

@@ -14,7 +14,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -131,9 +131,11 @@ def admin_server(
     *,
     kind: type[AdminConnection] = AdminConnection,
     headers: Sequence[tuple[str, str]] = KEPT_NOWHERE,
+    lifespan: Literal["on", "off"] = "off",
 ) -> AdminServer:
     """A server for sockets that are bound already. ``wrap`` puts another protocol between each
-    connection, which is of this ``kind``, and the loop. Every answer has the ``headers``.
+    connection, which is of this ``kind``, and the loop. Every answer has the ``headers``, and the
+    application is told of begin and end if its ``lifespan`` is on.
     """
 
     def wrapped(**options: Any) -> asyncio.Protocol:
@@ -148,7 +150,7 @@ def admin_server(
         application,
         http=factory,
         ws="none",
-        lifespan="off",
+        lifespan=lifespan,
         log_config=None,
         access_log=False,
         proxy_headers=False,

@@ -29,6 +29,7 @@ from gateway.opening import LARGEST, length_for_console
 SOCKET_VARIABLE: Final = "CANARY_CONSOLE_SOCKET"
 MOST_RELAYED: Final = 256
 IDLE_LIMIT: Final = 90.0  # seconds in which nothing moved, in neither direction
+FOLDER: Final = "canary-console-"  # how the name of a socket's own directory begins
 _LOOK_EVERY: Final = 5.0
 _LONGEST_PATH: Final = 107  # bytes of a Unix socket's: sun_path of unix(7) without its NUL
 
@@ -36,10 +37,10 @@ _LONGEST_PATH: Final = 107  # bytes of a Unix socket's: sun_path of unix(7) with
 @contextmanager
 def private_socket() -> Iterator[Path]:
     """A path for a Unix socket that only this user can reach; gone at the end. Raises OSError."""
-    folder = mkdtemp(prefix="canary-console-")
+    folder = mkdtemp(prefix=FOLDER)
     if len(os.fsencode(folder)) + len("/socket") > _LONGEST_PATH:
         os.rmdir(folder)
-        folder = mkdtemp(prefix="canary-console-", dir="/tmp")
+        folder = mkdtemp(prefix=FOLDER, dir="/tmp")
     try:
         yield Path(folder, "socket")
     finally:

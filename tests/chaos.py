@@ -337,6 +337,7 @@ class Served:
         file.write_text(text)
         command = [sys.executable, "-m", "monitoring", "serve", str(file), *more]
         command += ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--no-controller"]
+        command += ["--no-console"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         with log.open("wb") as output:
             process = subprocess.Popen(

@@ -42,7 +42,7 @@ def console(
     ] = DEFAULT_ADMIN,
     listen: Annotated[
         str, typer.Option(help="Where browsers connect, HOST:PORT.")
-    ] = "127.0.0.1:8083",
+    ] = "127.0.0.1:8084",
     socket: Annotated[
         Path | None,
         typer.Option(help="A Unix socket in place of --listen.", envvar=SOCKET_VARIABLE),

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ from gateway.companion import ADMIN_VARIABLE
 from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token, TokenError, find_token
 from gateway.logs import Log, adopt_others, configure_logs
 from gateway.port import Address
-from gateway.relay import SOCKET_VARIABLE
+from gateway.relay import FOLDER, SOCKET_VARIABLE
 from monitoring.console.app import create_console
 from monitoring.console.context import Context
 from monitoring.sources import GatewaySources, SourceError
@@ -38,7 +39,7 @@ class Visit(AdminConnection):
 
 def main(arguments: list[str]) -> int:
     """Serve until SIGTERM. Exit code 1 if the address is taken, 2 for wrong use."""
-    options = _options(arguments)
+    options, parent = _options(arguments), os.getppid()
     configure_logs(json=options.json)
     adopt_others()
     try:
@@ -53,13 +54,12 @@ def main(arguments: list[str]) -> int:
         return 1
     finally:
         if options.socket is not None:
-            options.socket.unlink(missing_ok=True)
+            _leave(options.socket, orphaned=os.getppid() != parent)
     return 0
 
 
 async def _serve(context: Context, sock: socket.socket) -> None:
-    server = admin_server(create_console(context), kind=Visit, headers=())
-    server.config.lifespan = "on"  # it looks at the gateways for as long as it runs
+    server = admin_server(create_console(context), kind=Visit, headers=(), lifespan="on")
     loop = asyncio.get_running_loop()
 
     def end() -> None:
@@ -105,12 +105,20 @@ def _bound(options: argparse.Namespace, token: Token | None) -> socket.socket:
     return socket.create_server((address.host, address.port), family=family)
 
 
+def _leave(path: Path, *, orphaned: bool) -> None:
+    """Remove the socket; and its directory, if a gateway made it that is not there to do so."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+        if orphaned and path.parent.name.startswith(FOLDER):
+            path.parent.rmdir()
+
+
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m monitoring.console", description=__doc__)
     parser.add_argument("file", nargs="?", type=Path, default=Path("routing.yaml"))
     parser.add_argument("--gateway", default=os.environ.get(ADMIN_VARIABLE, DEFAULT_ADMIN))
     parser.add_argument("--socket", type=Path, default=os.environ.get(SOCKET_VARIABLE))
-    parser.add_argument("--listen", type=_address, default=("127.0.0.1", 8083))
+    parser.add_argument("--listen", type=_address, default=("127.0.0.1", 8084))
     parser.add_argument("--admin-token-file", type=Path)
     parser.add_argument("--json", action="store_true")
     return parser.parse_args(arguments)

@@ -40,21 +40,33 @@ def beside(words: list[str]) -> list[str]:
     return [str(word) for word in command[5:]]
 
 
+def console(words: list[str]) -> list[str]:
+    """The command of the console: not the command line, which weighs as much as it."""
+    command: Any = json.loads(words[words.index("--console") + 1])
+    assert command[:4] == [sys.executable, "-P", "-m", "monitoring.console"]
+    return [str(word) for word in command[4:]]
+
+
 def test_the_controller_runs_on_the_file_that_is_served(serve: Serve) -> None:
     words = serve("--", "-strange.yaml")
 
     assert words[-2:] == ["--", "-strange.yaml"]
     assert beside(words) == ["--", "-strange.yaml"]
+    assert console(words) == ["--", "-strange.yaml"]
 
 
 def test_it_is_given_the_file_of_the_token_and_the_form_of_the_log(serve: Serve) -> None:
     words = serve("--admin-token-file", "token", "--json")
 
     assert beside(words) == ["--admin-token-file", "token", "--json", "--", "routing.yaml"]
+    assert console(words) == beside(words)
 
 
 def test_it_can_be_left_out(serve: Serve) -> None:
     assert "--companion" not in serve("--no-controller")
+    assert "--console" in serve("--no-controller")
+    assert "--console" not in serve("--no-console")
+    assert "--companion" in serve("--no-console")
 
 
 def test_its_metrics_are_where_they_are_wanted(serve: Serve) -> None:

@@ -106,16 +106,18 @@ class System:
         text: str,
         *more: str,
         controller: bool = False,
+        console: bool = False,
         command: Sequence[str] = ("monitoring", "serve"),
     ) -> Served:
         """``canary serve``, or a ``command`` like it, on a file of its own; alone, unless there is
-        to be a controller.
+        to be a controller or a console.
         """
         file = self.folder / "routing.yaml"
         file.write_text(text)
         log = self.folder / f"{len(self.running)}.log"
         free = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
-        alone = ("--controller-metrics", "none") if controller else ("--no-controller",)
+        alone = ["--controller-metrics", "none"] if controller else ["--no-controller"]
+        alone += [] if console else ["--no-console"]
         process = self.start(*command, str(file), *free, *alone, *more)
 
         def said() -> Any:

@@ -14,4 +14,4 @@ if __name__ == "__main__":
     random.seed(int(seed))
     for _ in range(int(skip)):
         random.random()
-    sys.exit(main([word for word in rest if word != "--no-controller"]))
+    sys.exit(main([word for word in rest if word not in ("--no-controller", "--no-console")]))

@@ -188,6 +188,7 @@ def test_ctrl_c_in_a_terminal_ends_all_without_a_word_of_complaint(
                 "serve",
                 str(file),
                 *free,
+                "--no-console",
                 "--processes",
                 processes,
             ],
@@ -260,7 +261,7 @@ def judged(system: Any, text: str, *options: str) -> Beside:
     file, log = system.folder / "routing.yaml", system.folder / "0.log"
     file.write_text(text)
     free = ("--listen", "127.0.0.1:0", "--controller-metrics", "none")
-    system.start("monitoring", "serve", str(file), *free, *options)
+    system.start("monitoring", "serve", str(file), *free, "--no-console", *options)
     eventually(lambda: lines(log, "verdict"), LONG)
     assert lines(log, "no judgement") == []
     return Beside(None, log)

@@ -410,7 +410,8 @@ def test_status_tells_of_the_group(group: Group, canary: Callable[..., Any]) -> 
 def test_a_free_port_is_found_and_said(system: Any) -> None:
     file = system.folder / "routing.yaml"
     file.write_text(TEXT.format(weight=1, v1="http://127.0.0.1:1", v2="http://127.0.0.1:2"))
-    free = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--no-controller")
+    alone = ("--no-controller", "--no-console")
+    free = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", *alone)
     process = system.start("monitoring", "serve", str(file), *free, "--processes", "2")
     log = system.folder / "0.log"
     line = eventually(lambda: [one for one in log.read_text().splitlines() if "serving" in one], 60)

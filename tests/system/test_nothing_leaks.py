@@ -123,7 +123,8 @@ def test_what_a_file_says_is_one_line_however_it_is_named(
     good = TEXT.format(v1=worker.url, v2=worker.url, v3=worker.url)
     target.write_text(good)
     path = os.fsdecode(os.fsencode(folder) + b"/" + name)
-    free = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--no-controller")
+    alone = ("--no-controller", "--no-console")
+    free = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", *alone)
     process = system.start("monitoring", "serve", path, *free)
     log = tmp_path / "0.log"
     until(lambda: log.read_text() or process.poll() is not None, "it serves")

@@ -36,7 +36,8 @@ class Secured:
         file.write_text(TEXT.format(url=worker.url))
         pair = ("--tls-cert", str(self.chain), "--tls-key", str(self.key))
         admin = tuple(option.replace("--tls", "--admin-tls") for option in pair)
-        free = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--no-controller")
+        alone = ("--no-controller", "--no-console")
+        free = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", *alone)
         log = folder / f"{len(system.running)}.log"
         started = system.start("monitoring", "serve", str(file), *free, *pair, *admin, *options)
         self.process = started
