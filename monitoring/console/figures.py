@@ -40,3 +40,8 @@ def count(number: int) -> str:
 def factor(number: float) -> str:
     """Of evidence, as ``canary verdict`` tells it: ``0.0858``, ``1.95e+03``."""
     return f"{number:.3g}"
+
+
+def moment(at: str) -> str:
+    """Of a time as the history has it: ``2026-02-03 04:05:06 UTC``."""
+    return f"{at[:19].replace('T', ' ')} UTC"

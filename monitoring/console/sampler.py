@@ -40,7 +40,7 @@ class Sampler:
         self._lock = threading.Lock()
         self._until = 0.0  # monotonic: somebody watches
         self._wake = threading.Event()
-        self._stopping = False
+        self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -49,7 +49,7 @@ class Sampler:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopping = True
+        self._stopped.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
@@ -88,13 +88,15 @@ class Sampler:
 
     def _run(self) -> None:
         due = monotonic()
-        while not self._stopping:
+        while True:
             try:
                 self.look()
             except Exception as error:  # the next look may fare better; pages say how old this is
                 log.error("a look at the gateways failed", error=repr(error))
+            self._wake.clear()  # before asking who wants what: who asks from here on wakes it
+            if self._stopped.is_set():
+                return
             watched = monotonic() < self._until
             due = max(due + (WATCHED if watched else UNWATCHED), monotonic())
-            self._wake.clear()
             if self._wake.wait(due - monotonic()):
                 due = monotonic()

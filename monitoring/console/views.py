@@ -11,6 +11,7 @@ from typing import Any, Final
 from gateway.grid import SCORE_BOUNDS
 from gateway.model import Route
 from monitoring.chain import Entry
+from monitoring.console import figures
 from monitoring.console.drawing import shares
 from monitoring.console.papers import Papers
 from monitoring.console.rollouts import CandidateView, candidate_views
@@ -87,6 +88,7 @@ class ChangeView:
     """A change of the file, in words."""
 
     at: str
+    when: str
     by: str
     action: str
     shares: str
@@ -196,7 +198,8 @@ def _where(route: Route) -> str:
 
 
 def _change(entry: Entry) -> ChangeView:
-    return ChangeView(entry.at, entry.by, entry.action, _shares(entry), entry.reason)
+    when = figures.moment(entry.at)
+    return ChangeView(entry.at, when, entry.by, entry.action, _shares(entry), entry.reason)
 
 
 def _shares(entry: Entry) -> str:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from queue import Queue
+
+import pytest
+
+from monitoring.console import sampler as sampler_module
 from monitoring.console.sampler import Sampler
 from monitoring.sources import SourceError
 from tests.monitoring.console.gateway import Gateway
@@ -55,18 +61,22 @@ def test_a_text_that_is_none_is_as_silence() -> None:
     assert sampler.last == 0
 
 
-def test_it_looks_for_as_long_as_it_runs_and_at_once_when_somebody_watches() -> None:
-    looks: list[int] = []
+def test_it_looks_for_as_long_as_it_runs_and_at_once_when_somebody_watches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sampler_module, "UNWATCHED", 3600.0)
+    looks: Queue[None] = Queue()
     gateway = Gateway()
 
     def asked() -> dict[str, str | SourceError]:
-        looks.append(1)
+        looks.put(None)
         return {"a": gateway.text()}
 
     with Sampler(asked) as sampler:
-        while not looks:
-            pass
+        looks.get(timeout=30)
         sampler.watch()
-        while len(looks) < 2:
-            pass
-    assert len(looks) >= 2
+        looks.get(timeout=30)
+    while not looks.empty():
+        looks.get()
+
+    assert not any(one.name == "sampler" for one in threading.enumerate())
