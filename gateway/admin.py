@@ -6,6 +6,7 @@ Who may ask is decided in ``access``, before anything else happens.
 from __future__ import annotations
 
 import json
+from asyncio import sleep
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -24,7 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.access import refusal
 from gateway.credential import Token
 from gateway.errors import Refusal
-from gateway.exposition import expose
+from gateway.exposition import pieces
 from gateway.plane import Plane
 from gateway.reloader import Reloader
 from gateway.report import Report
@@ -79,8 +80,12 @@ def create_admin(
     """
 
     async def metrics(request: Request) -> Response:
-        content_type, text = expose(registry, ",".join(request.headers.getlist("accept")))
-        return Response(text, headers={"Content-Type": content_type})
+        content_type, text = pieces(registry, ",".join(request.headers.getlist("accept")))
+        written = bytearray()
+        for piece in text:
+            written += piece
+            await sleep(0)  # requests of clients come first
+        return Response(bytes(written), headers={"Content-Type": content_type})
 
     async def healthy(request: Request) -> Response:
         return PlainTextResponse("healthy\n")

@@ -7,7 +7,9 @@ no less than the classic form; everybody else, also who wants neither, gets the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from copy import copy
 from typing import Final
 
 from prometheus_client.core import Metric
@@ -19,6 +21,9 @@ from prometheus_client.registry import Collector
 _CLASSIC: Final = "text/plain", "0.0.4"
 _OPENMETRICS: Final = "application/openmetrics-text", "1.0.0"
 _UNITS: Final = ("seconds", "bytes", "ratio")
+_AT_ONCE: Final = 200  # samples, about 1 ms
+_HEAD: Final = re.compile(rb"\A(?:#[^\n]*\n)+")  # what is said of a metric before its samples
+_END: Final = b"# EOF\n"
 _NOWHERE, _BY_TYPE = 0, 2  # how closely a range of the field names a form
 
 
@@ -34,6 +39,16 @@ class _WithUnits(Collector):
             yield metric
 
 
+class _Only(Collector):
+    """One metric."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+
+    def collect(self) -> Iterable[Metric]:
+        yield self._metric
+
+
 def unit_of(name: str) -> str:
     """The unit that a metric's name says, the last word before ``_total``; empty if it has none."""
     last = name.removesuffix("_total").rpartition("_")[2]
@@ -42,10 +57,41 @@ def unit_of(name: str) -> str:
 
 def expose(metrics: Collector, accept: str) -> tuple[str, bytes]:
     """Content type and text of a registry's metrics as of now."""
+    content_type, text = pieces(metrics, accept)
+    return content_type, b"".join(text)
+
+
+def pieces(metrics: Collector, accept: str) -> tuple[str, Iterator[bytes]]:
+    """The same, the text a little at a time: a whole one of 100 routes takes 0.3 s to write. Who
+    takes the first piece fixes the moment.
+    """
     if prefers_openmetrics(accept):
-        text: bytes = generate_openmetrics(_WithUnits(metrics))  # type: ignore[no-untyped-call]
-        return CONTENT_TYPE_LATEST, text
-    return CONTENT_TYPE_PLAIN_0_0_4, generate_latest(metrics)
+        return CONTENT_TYPE_LATEST, _openmetrics(_WithUnits(metrics))
+    return CONTENT_TYPE_PLAIN_0_0_4, _classic(metrics)
+
+
+def _classic(metrics: Collector) -> Iterator[bytes]:
+    for metric, begins in _parts(metrics):
+        text = generate_latest(_Only(metric))
+        yield text if begins else _HEAD.sub(b"", text)
+
+
+def _openmetrics(metrics: Collector) -> Iterator[bytes]:
+    for metric, begins in _parts(metrics):
+        text: bytes = generate_openmetrics(_Only(metric))  # type: ignore[no-untyped-call]
+        text = text.removesuffix(_END)
+        yield text if begins else _HEAD.sub(b"", text)
+    yield _END
+
+
+def _parts(metrics: Collector) -> Iterator[tuple[Metric, bool]]:
+    """Each metric, one of many samples in several parts; and whether the part is the first."""
+    for metric in metrics.collect():
+        samples = metric.samples
+        for start in range(0, max(len(samples), 1), _AT_ONCE):
+            part = copy(metric)
+            part.samples = samples[start : start + _AT_ONCE]
+            yield part, start == 0
 
 
 def prefers_openmetrics(accept: str) -> bool:

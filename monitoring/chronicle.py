@@ -16,10 +16,7 @@ from monitoring.acting import change_of
 from monitoring.docket import Filed, Judgement, Key
 from monitoring.record import VERDICT, WATCH, Record, Says, resumed, row_of, says_of
 from monitoring.rollout.rules import Action
-
-LEAST_GAP: Final = 10.0  # seconds watched between two rows that only say how far one has come
-MOST_GAP: Final = 1800.0
-GAP: Final = 0.1  # of what was watched so far
+from monitoring.rollout.watch import gap_after
 
 _ENDS: Final = frozenset({"rollback", "promote", "start"})
 """Actions after which what was known of a candidate is about another run."""
@@ -94,7 +91,7 @@ class Chronicle:
         seconds = judgement.filed.watch.seconds if judgement.filed else 0.0
         new = self._said.get(key) != says
         since = seconds - self._noted.get(key, 0.0)
-        due = since < 0 or since >= min(max(LEAST_GAP, GAP * seconds), MOST_GAP)
+        due = since < 0 or since >= gap_after(seconds)
         another = change_of(judgement) is not None and self._about.get(key) != generation
         if new or due or another:
             self.write(judgement, VERDICT if new else WATCH, generation)

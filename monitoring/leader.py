@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -41,6 +42,16 @@ def is_led(path: Path) -> bool:
     return False
 
 
+def last_look(path: Path) -> float | None:
+    """When the controller of the file looked last, Unix time; None if there is none. Changes
+    nothing.
+    """
+    try:
+        return lock_path(path).stat().st_mtime if is_led(path) else None
+    except OSError:
+        return None
+
+
 class Leadership:
     """Whether this process is the one that acts on a file. To be closed."""
 
@@ -59,8 +70,15 @@ class Leadership:
         lock = lock_path(self._path)
         if self._descriptor is not None and not _is(self._descriptor, lock):
             self.close()
+        if self._descriptor is None and not self._has(lock):
+            return False
         if self._descriptor is not None:
-            return True
+            with suppress(OSError):
+                os.utime(self._descriptor)  # for whoever wants to know whether it still looks
+        return True
+
+    def _has(self, lock: Path) -> bool:
+        """Take the lock; whether this controller may act."""
         try:
             self._take(lock)
         except BlockingIOError:
@@ -71,7 +89,7 @@ class Leadership:
             self._cannot(lock, error)
             return True
         self._trouble = ""
-        return self._descriptor is not None
+        return True
 
     def close(self) -> None:
         """Let another one act."""

@@ -40,12 +40,12 @@ def demo(
         if not json:
             typer.echo(f"{time.monotonic() - began:6.1f} s  {line}")
 
-    say("training the models and starting workers, gateway and controller")
+    say("training the models and starting workers, gateway, controller and console")
     ok = True
     try:
         with set_up(file) as stage:
             say(f"clients:  {stage.data_url}/predict/breast-cancer and /predict/iris")
-            say(f"state:    {stage.admin_url}/api/status")
+            say(f"console:  {stage.admin_url}/")
             say(f"metrics:  {stage.admin_url}/metrics and {stage.controller_url}/metrics")
             load = tell(stage, say, story, pace=pace)
             if not once:

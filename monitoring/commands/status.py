@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console, Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from gateway.config import parse
+from gateway.errors import ConfigError
 from monitoring.commands.options import (
     DEFAULT_ADMIN,
     DEFAULT_FILE,
@@ -21,41 +24,76 @@ from monitoring.commands.options import (
     File,
     Json,
     TokenFile,
+    content_of,
     print_json,
     shown,
     token_of,
 )
-from monitoring.sources import GatewaySource
+from monitoring.endpoints import idle
+from monitoring.sources import GatewaySource, GatewaySources
 from monitoring.summary import summary
+from monitoring.terminal.lookout import Lookout
+from monitoring.terminal.rows import view_of
+from monitoring.terminal.sight import Sight
+from monitoring.terminal.view import View
+from monitoring.terminal.watch import watch as keep_watching
 
 REFRESH: Final = 1.0  # seconds
 
 
 def status(
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep looking.")] = False,
+    routes: Annotated[
+        list[str] | None, typer.Argument(metavar="[ROUTE]...", help="With -w: these only.")
+    ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", "-w", help="Keep looking; into a pipe a line a change."),
+    ] = False,
+    interval: Annotated[
+        float, typer.Option(min=0.2, max=3600, help="With -w: seconds between two looks.")
+    ] = REFRESH,
     file: File = DEFAULT_FILE,
     admin: Admin = DEFAULT_ADMIN,
     admin_token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
     """What is served, per route and version, and where each rollout stands and why."""
+    if watch:
+        _keep_looking(file, admin, admin_token_file, routes or [], interval, json=json)
+        return
+    if routes:
+        raise typer.BadParameter("routes are chosen with -w; leave them away, or add -w")
     with GatewaySource(admin, token_of(admin_token_file)) as source:
         if json:
             print_json({**source.status(), "rollouts": summary(file)})
-        elif watch:
-            _keep_looking(lambda: _shown(source, file))
         else:
             Console().print(_shown(source, file))
 
 
-def _keep_looking(look: Callable[[], Group]) -> None:
-    try:
-        with Live(look(), console=Console(), auto_refresh=False) as live:
-            while True:
-                time.sleep(REFRESH)
-                live.update(look(), refresh=True)
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
+def _keep_looking(
+    file: Path, admin: str, token: Path | None, routes: list[str], interval: float, *, json: bool
+) -> None:
+    """What goes on, until Ctrl-C. A route that a good file does not have is wrong use."""
+    with suppress(ConfigError):
+        known = [one.name for one in parse(content_of(file)).routes]
+        for one in routes:
+            if one not in known:
+                raise typer.BadParameter(
+                    f"there is no route {one!r} in {file}; write one of {', '.join(known)}"
+                )
+    with GatewaySources([admin], token_of(token)) as sources:
+        lookout = Lookout(file, sources, clock=time.time, monotonic=time.monotonic)
+
+        def look() -> tuple[Sight, View]:
+            sight = lookout.look()
+            return sight, view_of(sight, routes)
+
+        keep_watching(look, interval, as_json=json, say=_say)
+
+
+def _say(line: str) -> None:
+    typer.echo(shown(line))
+    sys.stdout.flush()
 
 
 def _shown(source: GatewaySource, file: Path) -> Group:
@@ -88,7 +126,7 @@ def render(document: Mapping[str, Any]) -> Group:
                 str(row["in_flight"]),
             )
             heading = ""
-        why += [Text(line) for line in _endpoints(route_name, route["versions"])]
+        why += [Text(line) for line in idle(route_name, route["versions"])]
     file = document["file"]
     since = datetime.fromtimestamp(document["since"]).astimezone().strftime("%H:%M:%S")
     lines = [Text(f"{file['name']}, generation {document['generation']}, counted since {since}")]
@@ -101,23 +139,3 @@ def render(document: Mapping[str, Any]) -> Group:
         lines += [Text(f"  {problem}", style="red") for problem in file["problems"]]
     lines += [Text(f"warning: {remark}", style="yellow") for remark in file["warnings"]]
     return Group(*lines, table, *why)
-
-
-def _endpoints(route: str, versions: Mapping[str, Any]) -> Iterator[str]:
-    """A line for every endpoint that gets no requests, or should not."""
-    for version, row in versions.items():
-        # As the gateway decides; an older one does not tell whether they are ready.
-        better = any(one.get("ready") and not one["ejected"] for one in row["endpoints"])
-        for one in row["endpoints"]:
-            silent = one.get("ready") is False
-            if one["ejected"] and silent and better:
-                what = "left out: failed again and again, and is not ready to be tried"
-            elif one["ejected"]:
-                what = "left out: failed again and again; one request tries it now and then"
-            elif silent and better:
-                what = "left out: not ready"
-            elif silent:
-                what = "not ready, but asked all the same: no other endpoint is"
-            else:
-                continue
-            yield f"{route} {version} {one['url']}: {what}"

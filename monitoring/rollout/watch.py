@@ -14,6 +14,17 @@ from gateway.model import Route
 
 MOST_PER_LOOK: Final = 5.0  # seconds; a look that comes later than that has not watched
 
+_LEAST_GAP: Final = 10.0  # seconds watched between two rows that only say how far one has come
+_MOST_GAP: Final = 1800.0
+_GAP: Final = 0.1  # of what was watched so far
+
+
+def gap_after(seconds: float) -> float:
+    """For how many seconds more a controller watches until it writes down that it has: so much is
+    lost if it is killed.
+    """
+    return min(max(_LEAST_GAP, _GAP * seconds), _MOST_GAP)
+
 
 @dataclass(frozen=True, slots=True)
 class Watch:

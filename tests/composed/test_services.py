@@ -63,6 +63,22 @@ def test_the_admin_port_tells_nothing_without_the_token(composed: Composed) -> N
     urlopen(Request(url, headers={"Authorization": f"Bearer {TOKEN}"}), timeout=PATIENCE).close()
 
 
+def test_the_console_is_there_too_and_asks_for_the_token(composed: Composed) -> None:
+    page = composed.url("gateway", 8081, "/")
+    with pytest.raises(HTTPError) as refused:
+        urlopen(page, timeout=PATIENCE)
+    refused.value.close()
+    with urlopen(composed.url("gateway", 8081, "/login"), timeout=PATIENCE) as login:
+        assert b"Token of the admin port" in login.read()
+    asked = Request(page, headers={"Authorization": f"Bearer {TOKEN}"})
+    with urlopen(asked, timeout=PATIENCE) as answer:
+        shown = answer.read()
+
+    assert refused.value.code == 401
+    assert b"breast-cancer" in shown
+    assert TOKEN.encode() not in shown
+
+
 def test_no_command_line_and_no_log_shows_the_token(composed: Composed, told: Told) -> None:
     for name, process in composed.running.items():
         words = Path(f"/proc/{process.pid}/cmdline").read_bytes()

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
 )
 from prometheus_client.registry import Collector
 
-from gateway.exposition import expose, prefers_openmetrics, unit_of
+from gateway.exposition import expose, pieces, prefers_openmetrics, unit_of
 
 OPENMETRICS = "application/openmetrics-text"
 # What they send: Prometheus 2.42, recorded, and 3.5, by the scrape protocols it has by default.
@@ -109,3 +118,28 @@ def test_a_unit_is_the_last_word_of_a_name() -> None:
     assert unit_of("canary_process_cpu_seconds_total") == "seconds"
     assert unit_of("canary_seconds_left") == ""
     assert unit_of("seconds") == "seconds"
+
+
+class Many(Collector):
+    """More samples than are written at once, and metrics with few and none."""
+
+    def collect(self) -> Iterator[Metric]:
+        waited = HistogramMetricFamily("waited_seconds", "What was waited.", labels=["route"])
+        for number in range(150):
+            buckets = [("0.5", 1.0), ("# HELP", 1.0), ("+Inf", 2.0)]
+            waited.add_metric([f"r{number}"], buckets=buckets, sum_value=number / 8)
+        yield waited
+        yield GaugeMetricFamily("one", "One.", value=1.0)
+        yield CounterMetricFamily("none", "None.", labels=["route"])
+
+
+def test_a_little_at_a_time_it_is_the_text_that_the_library_writes_at_once() -> None:
+    classic, openmetrics = (list(pieces(Many(), accept)[1]) for accept in ("", OPENMETRICS))
+
+    assert len(classic) > 4
+    assert b"".join(classic) == generate_latest(Many())
+    whole = generate_openmetrics(Many()).replace(
+        b"# TYPE waited_seconds histogram\n",
+        b"# TYPE waited_seconds histogram\n# UNIT waited_seconds seconds\n",
+    )
+    assert b"".join(openmetrics) == whole

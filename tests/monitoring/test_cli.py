@@ -397,6 +397,18 @@ def test_a_gateway_that_does_not_answer_is_said_in_a_sentence(run: Run) -> None:
     assert "http://127.0.0.1:9/api/status gave no answer" in ended.err
 
 
+def test_to_watch_a_route_that_is_not_in_the_file_is_wrong_use(run: Run) -> None:
+    ended = run("status", "-w", "wine")
+
+    assert ended.code == 2
+    assert "there is no route 'wine'" in ended.err
+    assert "write one of iris" in ended.err
+
+
+def test_routes_are_chosen_where_it_is_watched(run: Run) -> None:
+    assert "add -w" in run("status", "iris").err
+
+
 def test_errors_are_json_for_who_asks(run: Run) -> None:
     ended = run("status", "--admin", "http://127.0.0.1:9", "--json")
 

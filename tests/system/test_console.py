@@ -31,10 +31,14 @@ def text() -> Iterator[str]:
         yield TEXT.format(url=worker.url)
 
 
-def lines(system: Any, event: str) -> list[dict[str, Any]]:
+def log_of(system: Any) -> list[dict[str, Any]]:
     whole = (system.folder / "0.log").read_text().rpartition("\n")[0].splitlines()
     assert not [line for line in whole if line[:1] != "{"]  # no traceback, and nothing torn
-    return [line for line in map(json.loads, whole) if line["event"] == event]
+    return [json.loads(line) for line in whole]
+
+
+def lines(system: Any, event: str) -> list[dict[str, Any]]:
+    return [line for line in log_of(system) if line["event"] == event]
 
 
 def consoles(system: Any) -> list[int]:
@@ -80,9 +84,15 @@ def test_it_begins_comes_back_and_ends_with_the_gateway(
     assert begun(served).status == 200
     assert ask(served.admin_port, "GET", "/metrics").status == 200
 
-    served.process.send_signal(signal.SIGTERM)
+    with Client(("127.0.0.1", served.admin_port)) as client:  # somebody looks on
+        client.send(b"GET /live/routes/iris HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.head()[0].split()[1] == "200"
+        served.process.send_signal(signal.SIGTERM)
+        client.rest()
 
     assert served.process.wait(LONG) == 0
+    complaints = [line for line in log_of(system) if line["level"] != "info"]
+    assert [line["event"] for line in complaints] == ["the companion ended"]  # the killed one
     assert len(consoles(system)) == 2
     assert not [pid for pid in consoles(system) if alive(pid)]
     assert not folder.exists()

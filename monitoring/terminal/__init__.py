@@ -1,0 +1,1 @@
+"""``canary status -w``: what happens now, on a terminal, or line by line."""
