@@ -11,11 +11,12 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.browser.eyes import DESK
 from tests.browser.site import BUSY, Site, opened
 from tests.browser.watch import Watch
+from tests.npm import modules
 
 PATIENCE: Final = 60_000  # milliseconds until something counts as hung
-DESKTOP: Final = {"width": 1280, "height": 900}
 
 Visit = Callable[..., Page]
 
@@ -50,17 +51,21 @@ def watches() -> list[Watch]:
 @pytest.fixture
 def visit(chromium: Browser, watches: list[Watch], site: Site) -> Iterator[Visit]:
     """A new visitor's page: of the site, or of the console ``at`` another address; further options
-    are the browser's. Whatever a page is made to do, it has nothing to complain of, asks nobody
-    else, and each answer has a policy.
+    are the browser's. ``axe`` is put into each page before a policy can object.
+
+    Whatever a page is made to do, it has nothing to complain of, asks nobody else, and each answer
+    has a policy.
     """
     with ExitStack() as stack:
 
-        def enter(at: str = "", **options: Any) -> Page:
+        def enter(at: str = "", *, axe: bool = False, **options: Any) -> Page:
             home = at or site.home
-            options = {"base_url": home, "viewport": DESKTOP, **options}
+            options = {"base_url": home, "viewport": DESK, **options}
             context = chromium.new_context(**options)
             stack.callback(context.close)
             context.set_default_timeout(PATIENCE)
+            if axe:
+                context.add_init_script(path=modules() / "axe-core" / "axe.min.js")
             watch = Watch(home)
             watch.over(context)
             watches.append(watch)

@@ -1,7 +1,7 @@
 """``python -m tests.browser.screenshots [FOLDER]``: the pictures of docs/screenshots.
 
-The story is told with the real models: a candidate goes up step by step, degrades, and is taken
-out; then it is under way again. What is to be seen was measured.
+The story is told with the real models, in about eight minutes: a candidate goes up step by step,
+degrades, and is taken out; then it is under way again. What is to be seen was measured.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -24,17 +26,22 @@ from monitoring.demo.stage import Stage, set_up
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "docs" / "screenshots"
-PATIENCE: Final = 180.0  # seconds
+PATIENCE: Final = 400.0  # seconds
 ROUTE: Final = "breast-cancer"
+WIDTH, HEIGHT, MARGIN = 1280, 2600, 24  # pixels
 FAULT: Final = "errors=0.15,latency=12ms"
-LOOKED_AT: Final = 20  # seconds of a rollout before its picture is taken
+LOOKED_AT: Final = 45  # seconds of a rollout before its picture is taken
 
 
 def main(arguments: list[str]) -> int:
     """Write the pictures."""
     folder = Path(arguments[0]) if arguments else FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    with set_up(ROOT / "routing.yaml") as stage, sync_playwright() as playwright:
+    with ExitStack() as stack:
+        file = Path(stack.enter_context(TemporaryDirectory())) / "routing.yaml"
+        file.write_text(_slower((ROOT / "routing.yaml").read_text()))
+        stage = stack.enter_context(set_up(file))
+        playwright = stack.enter_context(sync_playwright())
         root = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=root)
         loads = [
@@ -53,13 +60,18 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _slower(text: str) -> str:
+    """The same rollout, with steps that can be told apart on a plot."""
+    return text.replace("pause: 10s", "pause: 50s").replace("pause: 30s", "pause: 1h")
+
+
 def _tell(stage: Stage) -> None:
     """Up, out, and up again."""
     _until(lambda: _weight(stage) >= 50, "the rollout goes on")
-    time.sleep(10)
+    time.sleep(50)
     stage.put_faults(ROUTE, "v2", FAULT)
     _until(lambda: _weight(stage) == 0, "the candidate is taken out")
-    time.sleep(25)
+    time.sleep(60)
     stage.put_faults(ROUTE, "v2", "latency=3ms")
     how = {"by": "console:ana", "reason": "fixed: it reads its features again"}
     editing.change(stage.file, SetWeight(ROUTE, "v2", 1000), action="start", **how)
@@ -69,20 +81,23 @@ def _tell(stage: Stage) -> None:
 
 def _take(browser: Browser, stage: Stage, folder: Path) -> None:
     pictures = (
-        ("overview", "/", "light", 800),
-        ("route", f"/routes/{ROUTE}", "light", 1500),
-        ("route-dark", f"/routes/{ROUTE}", "dark", 1500),
+        ("overview", "/", "light", "article:last-of-type"),
+        ("route", f"/routes/{ROUTE}", "light", "#plots"),
+        ("route-dark", f"/routes/{ROUTE}", "dark", "#plots"),
     )
-    for name, path, scheme, height in pictures:
+    for name, path, scheme, last in pictures:
         context = browser.new_context(
             base_url=stage.admin_url,
-            viewport={"width": 1280, "height": height},
+            viewport={"width": WIDTH, "height": HEIGHT},
             color_scheme=scheme,  # type: ignore[arg-type]
         )
         page = context.new_page()
         page.goto(path)
         _settled(page)
-        page.screenshot(path=folder / f"{name}.png")
+        box = page.locator(last).bounding_box()
+        assert box is not None
+        clip = {"x": 0, "y": 0, "width": WIDTH, "height": box["y"] + box["height"] + MARGIN}
+        page.screenshot(path=folder / f"{name}.png", clip=clip)  # type: ignore[arg-type]
         context.close()
 
 

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import steps
+from tests.browser.eyes import troubles
 from tests.browser.site import Site, opened
 from tests.browser.watch import Watch
 from tests.system.company import Answer
@@ -38,12 +39,13 @@ def sign_in(page: Page, token: str) -> None:
 def test_a_token_opens_and_signing_out_closes(
     visit: Visit, locked: Site, watches: list[Watch]
 ) -> None:
-    page = visit(locked.home)
+    page = visit(locked.home, axe=True)
     watches[0].minded.append("status of 401")
     page.goto("/routes/wine?range=1h")
     expect(page).to_have_title("Sign in · canary")
     sign_in(page, "not-the-token-at-all-0123456789")
     expect(page.locator("[role=alert]")).to_contain_text("This is not the token.")
+    assert troubles(page) == []
     assert page.context.cookies() == []
     sign_in(page, TOKEN)
 

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from gateway.config import parse
 from gateway.errors import ConfigError
 from tests.browser import steps
+from tests.browser.eyes import troubles
 from tests.browser.site import Site
 from tests.browser.watch import Watch
 from tests.system.conftest import eventually, run_canary
@@ -36,10 +37,9 @@ def saved(site: Site, old: str, new: str) -> Iterator[str]:
 def test_a_refused_file_has_its_problems_marked_in_place(
     visit: Visit, site: Site, watches: list[Watch]
 ) -> None:
-    page = visit()
+    page = visit(axe=True)
     watches[0].minded.append("status of 422")
     page.goto("/routes/guarded")
-    buttons = page.locator("#actions a[data-action=rollback]")
     with saved(site, "path: /guarded}", "pth: /guarded}\n    timeout: soon") as text:
         with pytest.raises(ConfigError) as refused:
             parse(text.encode())
@@ -57,10 +57,10 @@ def test_a_refused_file_has_its_problems_marked_in_place(
             expect(remark).to_have_attribute("data-column", str(problem.column))
             line = mark.locator(f"xpath=ancestor::*[@id='line-{problem.line}']")
             expect(line).to_have_count(1)
-        page.go_back()
-        if buttons.count():  # nobody edits a refused file
-            steps.opened(page, "rollback")
-            expect(page.locator("[data-refused] li")).to_have_count(len(problems))
+        assert troubles(page) == []
+        page.goto("/routes/guarded/v2/rollback")  # as a page that is open already would
+        expect(page.locator("[data-refused] li")).to_have_count(len(problems))
+        assert troubles(page) == []
     eventually(lambda: site.served.status()["file"]["in_force"], "the file is good again")
     page.goto("/file")
     expect(page.locator("[data-field=standing]")).to_have_attribute("data-standing", "in-force")
@@ -68,18 +68,17 @@ def test_a_refused_file_has_its_problems_marked_in_place(
 
 def test_who_gets_what_is_told_as_the_command_tells_it(visit: Visit, site: Site) -> None:
     page = visit()
-    for user in ("ana", "user-17"):
-        fields = ("--header", f"X-User: {user}", "--path", "/digits")
-        told = run_canary("explain", "--file", str(site.file), *fields, "--json")
-        wanted = json.loads(told.stdout)
-        page.goto("/explain")
-        page.locator("[data-field=route]").select_option("digits")
-        page.locator("[data-field=key]").fill(user)
-        page.locator("[data-action=explain]").click()
+    fields = ("--header", "X-User: user-17", "--path", "/digits")
+    told = run_canary("explain", "--file", str(site.file), *fields, "--json")
+    wanted = json.loads(told.stdout)
+    page.goto("/explain")
+    page.locator("[data-field=route]").select_option("digits")
+    page.locator("[data-field=key]").fill("user-17")
+    page.locator("[data-action=explain]").click()
 
-        expect(page.locator("[data-field=version]")).to_have_text(wanted["version"])
-        expect(page.locator("[data-field=bucket]")).to_have_text(str(wanted["bucket"]))
-        expect(page.locator("[data-field=sentence]")).to_have_text(wanted["sentence"])
+    expect(page.locator("[data-field=version]")).to_have_text(wanted["version"])
+    expect(page.locator("[data-field=bucket]")).to_have_text(str(wanted["bucket"]))
+    expect(page.locator("[data-field=sentence]")).to_have_text(wanted["sentence"])
 
 
 def test_without_javascript_all_is_read_and_a_candidate_taken_out(visit: Visit, site: Site) -> None:

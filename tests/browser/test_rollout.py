@@ -9,6 +9,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from tests.browser import steps
+from tests.browser.eyes import troubles
 from tests.browser.site import Site
 from tests.browser.watch import Watch
 from tests.system.conftest import eventually
@@ -114,7 +115,7 @@ def test_a_candidate_is_taken_out(visit: Visit, site: Site) -> None:
 def test_a_file_that_was_saved_in_between_is_shown_in_both_versions(
     visit: Visit, site: Site, watches: list[Watch]
 ) -> None:
-    page = visit()
+    page = visit(axe=True)
     watches[0].minded.append("status of 409")
     page.goto("/routes/faces")
     form = steps.opened(page, "set-weight")
@@ -139,5 +140,6 @@ def test_a_file_that_was_saved_in_between_is_shown_in_both_versions(
         next(one.strip() for one in saved.decode().splitlines() if "weight: 5}" in one)
     ]
     expect(page.locator("[data-field=reason]")).to_have_value("a third")
+    assert troubles(page) == []
     steps.confirm(page, page.locator("main"))
     assert site.weight("faces") == 35
