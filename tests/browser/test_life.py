@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser import steps
 from tests.browser.site import Site
@@ -81,6 +81,19 @@ def test_a_console_that_was_killed_comes_back_to_its_pages(
     expect(requests).not_to_have_text(before)
     assert steps.stayed(page)
     assert site.consoles()[-1] != killed
+
+
+def test_a_script_that_comes_late_leaves_no_page_behind(visit: Visit) -> None:
+    page = visit()
+    held: list[Route] = []
+    page.route("**/hx-sse.min.js", lambda route: held.append(route))
+    page.goto("/", wait_until="commit")
+    eventually(lambda: held or page.wait_for_timeout(10), "the browser asks for the script")
+    eventually(lambda: page.evaluate("!!window.htmx"), "htmx is there")
+    page.evaluate("new Promise((done) => setTimeout(done))")  # and its turn has come
+    held[0].continue_()
+
+    expect(page.locator("[data-live]")).to_have_attribute("data-connection", "live")
 
 
 def events(stream: socket.socket, many: int) -> bytes:
