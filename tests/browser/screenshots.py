@@ -1,6 +1,6 @@
 """``python -m tests.browser.screenshots [FOLDER]``: the pictures of docs/screenshots.
 
-The story is told with the real models, in about eight minutes: a candidate goes up step by step,
+The story is told with the real models, in about four minutes: a candidate goes up step by step,
 degrades, and is taken out; then it is under way again. What is to be seen was measured.
 """
 
@@ -30,7 +30,7 @@ PATIENCE: Final = 400.0  # seconds
 ROUTE: Final = "breast-cancer"
 WIDTH, HEIGHT, MARGIN = 1280, 2600, 24  # pixels
 FAULT: Final = "errors=0.15,latency=12ms"
-LOOKED_AT: Final = 45  # seconds of a rollout before its picture is taken
+LOOKED_AT: Final = 60  # seconds of the second rollout before its picture is taken
 
 
 def main(arguments: list[str]) -> int:
@@ -62,20 +62,19 @@ def main(arguments: list[str]) -> int:
 
 def _slower(text: str) -> str:
     """The same rollout, with steps that can be told apart on a plot."""
-    return text.replace("pause: 10s", "pause: 50s").replace("pause: 30s", "pause: 1h")
+    return text.replace("pause: 30s", "pause: 1h").replace("pause: 10s", "pause: 30s")
 
 
 def _tell(stage: Stage) -> None:
     """Up, out, and up again."""
     _until(lambda: _weight(stage) >= 50, "the rollout goes on")
-    time.sleep(50)
+    time.sleep(30)
     stage.put_faults(ROUTE, "v2", FAULT)
     _until(lambda: _weight(stage) == 0, "the candidate is taken out")
-    time.sleep(60)
-    stage.put_faults(ROUTE, "v2", "latency=3ms")
+    time.sleep(40)
+    stage.put_faults(ROUTE, "v2", "")
     how = {"by": "console:ana", "reason": "fixed: it reads its features again"}
     editing.change(stage.file, SetWeight(ROUTE, "v2", 1000), action="start", **how)
-    _until(lambda: _weight(stage) >= 25, "the second rollout goes on")
     time.sleep(LOOKED_AT)
 
 
