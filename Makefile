@@ -13,7 +13,7 @@ COMPILE := .lock/bin/uv pip compile --quiet --upgrade --python-version 3.12 --py
 	--generate-hashes --no-annotate --custom-compile-command 'make lock' --constraint constraints.txt
 IMAGES := gateway model_workers
 
-.PHONY: install demo test check bench calibrate crash fuzz models dashboards lock sbom clean
+.PHONY: install demo test check bench calibrate crash fuzz models dashboards screenshots lock sbom clean
 
 install: .venv/installed
 
@@ -54,6 +54,10 @@ models: install
 
 dashboards: install
 	$(BIN)/python -m monitoring.grafana
+
+screenshots: install
+	tests/install-packages
+	$(BIN)/python -m tests.browser.screenshots
 
 lock:
 	$(PYTHON) -m venv .lock && .lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9

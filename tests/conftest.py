@@ -28,7 +28,8 @@ class _Files(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "tests/composed" if file.startswith("tests/composed/") else file
+        folder = file.rpartition("/")[0]
+        return folder if folder in ("tests/browser", "tests/composed") else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Files:

