@@ -21,6 +21,9 @@ from gateway.logs import Log
 TICK: Final = 1.0  # seconds
 MOST_CLIENTS: Final = 250
 _PATIENCE: Final = 10.0  # seconds in which a client has to take what it is sent
+# Seconds from one client to the next: what they are sent passes through a process that serves
+# requests, for which a hundred at once are a burst.
+_APART: Final = 0.005
 _SILENCE: Final = 15  # ticks after which something is sent all the same
 
 log = Log()
@@ -122,6 +125,7 @@ class Hub:
 
     async def _events(self, page: Hashable, draw: Callable[[], Drawn]) -> AsyncIterator[bytes]:
         board = self._boards.setdefault(page, _Board(draw))
+        late = min(board.clients * _APART, TICK / 2)
         board.clients += 1
         self._clients += 1
         if self.idle:
@@ -138,6 +142,7 @@ class Hub:
                     quiet = 0
                     yield news or b": nothing new\n\n"
                 await board.turned.wait()
+                await asyncio.sleep(late)
         finally:
             self._clients -= 1
             board.clients -= 1
