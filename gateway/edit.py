@@ -97,17 +97,24 @@ def diff(before: bytes, after: bytes, filename: str) -> str:
 # What is meant: values to values.
 
 
+def named(config: RoutingConfig, route: str, version: str) -> Route:
+    """The route of a version that somebody named. Raises :class:`UnknownName` for what the file
+    does not have.
+    """
+    try:
+        found = config.route(route)
+    except KeyError:
+        known = tuple(one.name for one in config.routes)
+        raise UnknownName("route", route, "routes", known) from None
+    known = tuple(one.name for one in found.versions)
+    if version not in known:
+        raise UnknownName("version", version, f"routes.{route}.versions", known)
+    return found
+
+
 def _intended(config: RoutingConfig, change: Change) -> RoutingConfig:
     """What the file must mean afterwards."""
-    try:
-        route = config.route(change.route)
-    except KeyError:
-        known = tuple(route.name for route in config.routes)
-        raise UnknownName("route", change.route, "routes", known) from None
-    known = tuple(version.name for version in route.versions)
-    if change.version not in known:
-        place = f"routes.{route.name}.versions"
-        raise UnknownName("version", change.version, place, known)
+    route = named(config, change.route, change.version)
     match change:
         case SetWeight(_, version, weight):
             edited = _weighted(route, version, weight)

@@ -8,9 +8,9 @@ from typing import Final
 
 from gateway.config import parse
 from gateway.config.quantities import percent_text
-from gateway.edit import Change, apply, diff
-from gateway.errors import EditRefused, StaleEdit, UnknownName
-from gateway.model import Route, RoutingConfig
+from gateway.edit import Change, apply, diff, named
+from gateway.errors import EditRefused, StaleEdit
+from gateway.model import Route
 from monitoring import editing
 from monitoring.console import difference
 from monitoring.console.difference import Line
@@ -79,7 +79,7 @@ def _proposed(file: Path, texts: Texts, asked: Asked) -> Proposal:
     content = editing.content_of(file)
     config = parse(content)
     texts.keep(content)
-    route = _route(config, asked)
+    route = named(config, asked.route, asked.version)
     bare = Proposal(asked, route, config.generation)
     if asked.act is Act.SET_WEIGHT and asked.weight is None:
         return bare
@@ -106,16 +106,3 @@ def _proposed(file: Path, texts: Texts, asked: Asked) -> Proposal:
 def between(before: bytes, after: bytes, name: str) -> tuple[Line, ...]:
     """What lies between two texts of the file."""
     return difference.lines(diff(before, after, name))
-
-
-def _route(config: RoutingConfig, asked: Asked) -> Route:
-    try:
-        route = config.route(asked.route)
-    except KeyError:
-        known = tuple(one.name for one in config.routes)
-        raise UnknownName("route", asked.route, "routes", known) from None
-    known = tuple(one.name for one in route.versions)
-    if asked.version not in known:
-        place = f"routes.{route.name}.versions"
-        raise UnknownName("version", asked.version, place, known)
-    return route
