@@ -99,7 +99,12 @@ PLACES = {
         "monitoring.console.*",
         *("monitoring.metrics_port", "monitoring.runbooks"),
     },
-    "typer": {"monitoring.cli", "monitoring.commands.*"},
+    "typer": {
+        "model_workers.cli",
+        "model_workers.commands.*",
+        "monitoring.cli",
+        "monitoring.commands.*",
+    },
     "uvicorn": {"gateway.admin_port", "model_workers.*"},
     "uvloop": {"gateway.__main__", "gateway.member"},
     "xxhash": {"gateway.split"},

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-MAX_ROWS = 200
+from .contract import MAX_INSTANCES, Contract, Row
+
+MAX_ROWS = MAX_INSTANCES
 # No measurement is larger. The bound keeps squares finite, and fits the 32-bit floats of trees.
 MAX_VALUE = 1e30
 _MAX_PROBLEMS = 20  # a body of 200 wrong rows needs no answer of 6,000 lines
@@ -43,20 +45,21 @@ class _Body(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Body)
 
 
-def decode(body: bytes, features: tuple[str, ...]) -> list[list[float]]:
-    """The instances as rows in the order of ``features``."""
+def decode(body: bytes, contract: Contract) -> list[Row]:
+    """The instances as rows of the contract."""
+    features = contract.names
     try:
         instances = _decoder.decode(body).instances
     except (msgspec.DecodeError, RecursionError) as error:
         raise RefusedBody(_explain(body, features, str(error))) from None
     if not 1 <= len(instances) <= MAX_ROWS:
         raise RefusedBody(_explain(body, features, "the number of instances is wrong"))
-    rows = []
+    rows: list[Row] = []
     for instance in instances:
         row = instance if isinstance(instance, list) else _in_order(instance, features)
         if len(row) != len(features) or max(map(abs, row)) > MAX_VALUE:
             raise RefusedBody(_explain(body, features, "an instance is wrong"))
-        rows.append(row)
+        rows.append(tuple(row))
     return rows
 
 

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from ..contract.instances import RefusedBody
 from .faults import Fault, Strike
-from .instances import RefusedBody
 
 MAX_BODY = 1 << 20  # bytes
 GONE = 499  # nginx's status for a client that left before its answer

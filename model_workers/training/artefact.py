@@ -20,14 +20,15 @@ from typing import Any
 import msgspec
 import skops.io
 
-from .models import Classifier, Recipe, data
-from .predictor import TrainedPredictor
+from ..models.catalogue import data, model_of
+from ..models.model import Recipe
+from ..predictors.trained import Estimator, TrainedPredictor
 
 # skops trusts plain scikit-learn estimators and numpy arrays; this one more type is what a decision
 # tree keeps its splits in. A file that holds anything else is refused before anything is built.
 TRUSTED = ["sklearn.tree._tree.Tree"]
 
-_REMEDY = "train it with 'python -m model_workers.train'"
+_REMEDY = "train it with 'model-worker train'"
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "skops")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold
 
@@ -44,20 +45,20 @@ class Note(msgspec.Struct, frozen=True):
 
 
 def path_of(recipe: Recipe, directory: Path) -> Path:
-    """Where this version's artefact lives."""
-    return directory / recipe.model / f"{recipe.version}.skops"
+    """Where what it learned lives."""
+    return directory / recipe.model / f"{recipe.name}.skops"
 
 
 def fingerprint(recipe: Recipe) -> str:
     """A digest of all that decides the trained model: data, estimator, settings, libraries."""
-    estimator = recipe.build()
-    parts = [recipe.model, recipe.version, type(estimator).__qualname__]
+    estimator = _untrained(recipe)
+    parts = [recipe.model, recipe.name, type(estimator).__qualname__]
     parts += [f"{key}={value!r}" for key, value in sorted(estimator.get_params().items())]
     parts += [f"{name}=={installed(name)}" for name in _LIBRARIES]
     return sha256("\n".join(parts).encode()).hexdigest()
 
 
-def pack(estimator: Classifier, note: Note) -> bytes:
+def pack(estimator: Estimator, note: Note) -> bytes:
     """The bytes of an artefact."""
     return _canonical(skops.io.dumps(estimator), msgspec.json.encode(note))
 
@@ -86,16 +87,20 @@ def load(recipe: Recipe, directory: Path) -> TrainedPredictor:
         )
     try:
         estimator = skops.io.load(path, trusted=TRUSTED)
-        if type(estimator) is not type(recipe.build()):
+        if type(estimator) is not type(_untrained(recipe)):
             raise TypeError(f"it holds a {type(estimator).__name__}")
-        learned = data(recipe.model)
-        predictor = TrainedPredictor(estimator, learned.features, learned.labels)
-        predictor.predict(learned.rows[:1].tolist())
+        predictor = TrainedPredictor(estimator, model_of(recipe.model).contract)
+        predictor.predict(data(recipe.model).rows[:1])
     except Exception as error:  # whatever a crafted file makes skops raise, the remedy is the same
         raise ArtefactError(
             f"{path} holds no usable model ({type(error).__name__}: {error}); {_REMEDY}"
         ) from error
     return predictor
+
+
+def _untrained(recipe: Recipe) -> Estimator:
+    assert recipe.learner is not None, f"{recipe.model} {recipe.name} has no artefact"
+    return recipe.learner()
 
 
 def _canonical(dumped: bytes, comment: bytes) -> bytes:

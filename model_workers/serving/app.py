@@ -18,12 +18,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from . import instances, open_inference
+from ..contract import instances
+from ..contract.contract import Row
+from ..contract.instances import RefusedBody
+from ..predictors.predictor import Answer, Predictor
+from ..protocols import open_inference, plain
+from ..protocols.open_inference import BadInference
 from .counts import CountAnswers, Counts
 from .faults import NO_FAULTS, BadFaults, Faults, Strike, from_mapping, parse
-from .instances import RefusedBody
-from .open_inference import BadInference
-from .predictor import Answer, Predictor
 from .wire import (
     GONE,
     CutResponse,
@@ -38,22 +40,21 @@ from .wire import (
 )
 
 
-def create_app(
-    model: str, version: str, predictor: Predictor, faults: Faults = NO_FAULTS
-) -> ASGIApp:
-    """The application of this version of this model; ``faults`` says how it shall go wrong."""
-    worker = Worker(model, version, predictor, faults)
+def create_app(version: str, predictor: Predictor, faults: Faults = NO_FAULTS) -> ASGIApp:
+    """The application of this version of a model; ``faults`` says how it shall go wrong."""
+    worker = Worker(version, predictor, faults)
     return CountAnswers(worker.app(), worker.counts)
 
 
 class Worker:
     """The endpoints and what they share: the model, the fault plan, the counts."""
 
-    def __init__(self, model: str, version: str, predictor: Predictor, faults: Faults) -> None:
-        self.model = model
+    def __init__(self, version: str, predictor: Predictor, faults: Faults) -> None:
+        self.contract = predictor.contract
+        self.model = self.contract.model
         self.version = version
         self.predictor = predictor
-        self.counts = Counts(predictor.labels)
+        self.counts = Counts(self.contract.labels)
         self._faults = faults
         self._met = 0  # requests that the present plan has seen
 
@@ -91,7 +92,7 @@ class Worker:
     async def predict(self, request: Request) -> Response:
         """``{"instances": [...]}`` in, labels and probabilities out."""
         self._check_name(request)
-        rows = instances.decode(await read_body(request), self.predictor.features)
+        rows = instances.decode(await read_body(request), self.contract)
         return await self._answer(request, rows, self._plain)
 
     async def infer(self, request: Request) -> Response:
@@ -102,7 +103,7 @@ class Worker:
                 "binary tensors are not supported; send the tensor as JSON in 'data', without "
                 "the header Inference-Header-Content-Length"
             )
-        asked = open_inference.decode(await read_body(request), len(self.predictor.features))
+        asked = open_inference.decode(await read_body(request), len(self.contract.features))
 
         def encode(answer: Answer) -> dict[str, Any]:
             return open_inference.encode(self.model, self.version, asked, answer)
@@ -110,15 +111,10 @@ class Worker:
         return await self._answer(request, asked.rows, encode)
 
     def _plain(self, answer: Answer) -> dict[str, Any]:
-        return {
-            "model": self.model,
-            "model_version": self.version,
-            "predictions": answer.labels,
-            "probabilities": answer.probabilities,
-        }
+        return plain.encode(self.contract, self.version, answer)
 
     async def _answer(
-        self, request: Request, rows: list[list[float]], encode: Callable[[Answer], dict[str, Any]]
+        self, request: Request, rows: list[Row], encode: Callable[[Answer], dict[str, Any]]
     ) -> Response:
         """Score the rows, unless the fault plan has something else in mind for this request."""
         fault = self._faults.at(self._met)
@@ -131,10 +127,11 @@ class Worker:
             return Response("<html>this is no prediction</html>", media_type="application/json")
         answer = self.predictor.predict(rows)
         if fault.constant is not None:
-            answer = Answer([fault.constant] * len(rows), [1.0] * len(rows))
+            answer = _constant(fault.constant, answer)
         if fault.strike is Strike.CUT:
             return CutResponse(msgspec.json.encode(encode(answer)), media_type="application/json")
-        self.counts.predicted(answer.labels)
+        if self.contract.labels:
+            self.counts.predicted(map(str, answer.predictions[0]))
         return json_response(encode(answer))
 
     def _check_name(self, request: Request) -> None:
@@ -158,7 +155,7 @@ class Worker:
 
     async def metadata(self, request: Request) -> Response:
         self._check_name(request)
-        return json_response(open_inference.metadata(self.model, self.version, self.predictor))
+        return json_response(open_inference.metadata(self.version, self.contract))
 
     async def model_ready(self, request: Request) -> Response:
         self._check_name(request)
@@ -191,6 +188,13 @@ class Worker:
                 raise HTTPException(422, str(error)) from None
             self._met = 0
         return json_response({"faults": self._faults, "text": str(self._faults), "met": self._met})
+
+
+def _constant(label: str, answer: Answer) -> Answer:
+    """The same answer, but the first output says nothing else."""
+    rows = len(answer.predictions[0])
+    first = [label] * rows, [1.0] * rows
+    return Answer((first[0], *answer.predictions[1:]), (first[1], *answer.probabilities[1:]))
 
 
 def _only_from_here(request: Request) -> None:

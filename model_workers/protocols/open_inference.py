@@ -13,8 +13,9 @@ from typing import Any
 
 import msgspec
 
-from .instances import MAX_ROWS, MAX_VALUE
-from .predictor import Answer, Predictor
+from ..contract.contract import Contract, Row
+from ..contract.instances import MAX_ROWS, MAX_VALUE
+from ..predictors.predictor import Answer
 
 SERVER = {"name": "model-worker", "version": "0.1.0", "extensions": []}
 INPUT = "instances"
@@ -50,7 +51,7 @@ class _Body(msgspec.Struct):
 class Inference(msgspec.Struct, frozen=True):
     """A request understood: rows to score, the id to echo, the outputs asked for (none: all)."""
 
-    rows: list[list[float]]
+    rows: list[Row]
     id: str | None
     outputs: tuple[str, ...]
 
@@ -59,13 +60,13 @@ _decoder = msgspec.json.Decoder(_Body)
 _OUTPUTS = ("predictions", "probabilities")
 
 
-def metadata(model: str, version: str, predictor: Predictor) -> dict[str, Any]:
+def metadata(version: str, contract: Contract) -> dict[str, Any]:
     """What ``GET /v2/models/{model}`` tells: which tensors go in and come out."""
     return {
-        "name": model,
+        "name": contract.model,
         "versions": [version],
         "platform": "scikit-learn",
-        "inputs": [{"name": INPUT, "datatype": "FP64", "shape": [-1, len(predictor.features)]}],
+        "inputs": [{"name": INPUT, "datatype": "FP64", "shape": [-1, len(contract.features)]}],
         "outputs": [
             {"name": "predictions", "datatype": "BYTES", "shape": [-1]},
             {"name": "probabilities", "datatype": "FP64", "shape": [-1]},
@@ -97,14 +98,15 @@ def decode(body: bytes, features: int) -> Inference:
 
 def encode(model: str, version: str, asked: Inference, answer: Answer) -> dict[str, Any]:
     """The answer to an inference request."""
-    rows = len(answer.labels)
+    labels, probabilities = answer.predictions[0], answer.probabilities[0]
+    rows = len(labels)
     outputs: list[dict[str, Any]] = [
-        {"name": "predictions", "datatype": "BYTES", "shape": [rows], "data": answer.labels},
+        {"name": "predictions", "datatype": "BYTES", "shape": [rows], "data": labels},
         {
             "name": "probabilities",
             "datatype": "FP64",
             "shape": [rows],
-            "data": answer.probabilities,
+            "data": probabilities,
         },
     ]
     if asked.outputs:
@@ -113,7 +115,7 @@ def encode(model: str, version: str, asked: Inference, answer: Answer) -> dict[s
     return {"model_name": model, "model_version": version, **echoed, "outputs": outputs}
 
 
-def _rows(tensor: _Input, features: int) -> list[list[float]]:
+def _rows(tensor: _Input, features: int) -> list[Row]:
     if "binary_data_size" in tensor.parameters:
         raise BadInference("binary tensors are not supported; send the tensor as JSON in 'data'")
     if tensor.datatype not in _NUMERIC:
@@ -135,7 +137,7 @@ def _rows(tensor: _Input, features: int) -> list[list[float]]:
         )
     if max(map(abs, values)) > MAX_VALUE:
         raise BadInference(f"a value is beyond {MAX_VALUE:g}; send smaller numbers")
-    return [values[start : start + features] for start in range(0, len(values), features)]
+    return [tuple(values[start : start + features]) for start in range(0, len(values), features)]
 
 
 def _flat(data: list[float | list[float]], features: int) -> Iterator[float]:
