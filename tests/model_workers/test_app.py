@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from model_workers.models.catalogue import data
+from model_workers.models.catalogue import data, model_of
 from model_workers.predictors.predictor import Answer
 from model_workers.serving.app import create_app
 from model_workers.serving.faults import NO_FAULTS, parse
