@@ -11,7 +11,7 @@ from pathlib import Path
 import uvicorn
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from ..models.catalogue import model_of
+from ..models.learners import MissingExtra
 from ..models.model import Recipe
 from ..predictors.predictor import Predictor
 from .app import create_app
@@ -86,21 +86,12 @@ def serve(options: Options) -> None:
 
 
 def _predictor(options: Options) -> Predictor:
-    recipe = options.recipe
-    if recipe.ready is not None:
-        return recipe.ready(model_of(recipe.model).contract)
-    import sklearn
+    from ..training.artefact import ArtefactError
+    from ..training.supply import supply
 
-    from ..training.artefact import ArtefactError, load, path_of
-    from ..training.train import write
-
-    # Requests are checked before they reach the model; checking again costs a tenth of the time.
-    sklearn.set_config(assume_finite=True, skip_parameter_validation=True)
     try:
-        if not path_of(recipe, options.artefacts).exists():
-            write(recipe, options.artefacts)
-        return load(recipe, options.artefacts)
-    except ArtefactError as error:
+        return supply(options.recipe, options.artefacts)
+    except (ArtefactError, MissingExtra) as error:
         raise CannotStart(str(error)) from error
 
 
