@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -24,9 +26,12 @@ def create_app(
     predictor: Predictor,
     faults: Faults = NO_FAULTS,
     limits: Limits = LIMITS,
+    prepare: Callable[[], None] = lambda: None,
 ) -> ASGIApp:
-    """The application of this version of a model; ``faults`` says how it shall go wrong."""
-    worker = Worker(version, predictor, faults, limits)
+    """The application of this version of a model; ``faults`` says how it shall go wrong,
+    ``prepare`` is called in each thread that will predict.
+    """
+    worker = Worker(version, predictor, faults, limits, prepare)
     app = Starlette(
         routes=[route for language in LANGUAGES for route in language.routes(worker)],
         exception_handlers={

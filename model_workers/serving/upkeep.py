@@ -23,8 +23,14 @@ def routes(worker: Worker) -> list[Route]:
     """Health under each of its names, ``/stats`` and ``/faults``."""
 
     async def health(request: Request) -> Response:
-        """Live and ready are one: a worker listens only once its model is loaded."""
-        return json_response({"live": True, "ready": True})
+        """Live and ready are one: a worker listens only once its model is loaded, and one whose
+        model hangs again and again needs to be started anew.
+        """
+        well = worker.threads.well
+        said: dict[str, Any] = {"live": well, "ready": well}
+        if not well:
+            said["error"] = f"{worker.threads.stuck} predictions hang; start this worker anew"
+        return json_response(said, 200 if well else 503)
 
     async def stats(request: Request) -> Response:
         """What this worker answered since it started; see :mod:`.counts`."""
@@ -34,6 +40,8 @@ def routes(worker: Worker) -> list[Route]:
                 "model_version": worker.version,
                 "requests": worker.counts.requests,
                 "predictions": worker.counts.predictions,
+                "failures": worker.counts.failures,
+                "stuck": worker.threads.stuck,
             }
         )
 
