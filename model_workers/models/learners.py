@@ -82,9 +82,7 @@ def xgboost(rounds: int, depth: int) -> Estimator:
         raise MissingExtra(
             "XGBoost is not installed; install the extra: pip install 'canary-gateway[xgboost]'"
         ) from None
-    return XGBClassifier(  # type: ignore[no-any-return]
-        n_estimators=rounds, max_depth=depth, n_jobs=1, random_state=0
-    )
+    return XGBClassifier(n_estimators=rounds, max_depth=depth, n_jobs=1, random_state=0)
 
 
 def bag_of_words(c: float, most: int | None = None) -> Estimator:

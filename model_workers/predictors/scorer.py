@@ -62,11 +62,11 @@ class Linear:
 
     @property
     def width(self) -> int:
-        return self.weights.shape[1]
+        return int(self.weights.shape[1])
 
     @property
     def answers(self) -> int:
-        return self.weights.shape[0]
+        return int(self.weights.shape[0])
 
     def score(self, matrix: Matrix) -> list[list[float]]:
         return [self.one(row) for row in matrix]
@@ -100,11 +100,11 @@ class Quadratic:
 
     @property
     def width(self) -> int:
-        return self.means.shape[1]
+        return int(self.means.shape[1])
 
     @property
     def answers(self) -> int:
-        return self.means.shape[0]
+        return int(self.means.shape[0])
 
     def score(self, matrix: Matrix) -> list[list[float]]:
         return [self.one(row) for row in matrix]

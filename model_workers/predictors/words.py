@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import pairwise
 from math import log, sqrt
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ _WORD = re.compile(r"\w\w+")
 def terms(text: str) -> list[str]:
     """The words of at least two letters in lower case, then the pairs of neighbours."""
     words = _WORD.findall(text.lower())
-    return words + [f"{first} {second}" for first, second in zip(words, words[1:], strict=False)]
+    return words + [f"{first} {second}" for first, second in pairwise(words)]
 
 
 class Words:

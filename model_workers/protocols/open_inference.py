@@ -13,12 +13,13 @@ from typing import Any
 
 import msgspec
 
+from ..contract.contract import MAX_INSTANCES as MAX_ROWS
 from ..contract.contract import Contract, Row
-from ..contract.instances import MAX_ROWS, MAX_VALUE
 from ..predictors.predictor import Answer
 
 SERVER = {"name": "model-worker", "version": "0.1.0", "extensions": []}
 INPUT = "instances"
+MAX_VALUE = 1e30
 
 _NUMERIC = frozenset(
     ["FP16", "FP32", "FP64"]

@@ -16,6 +16,7 @@ from ..models.model import Recipe
 from ..predictors.predictor import Predictor
 from .app import create_app
 from .faults import NO_FAULTS, Faults
+from .worker import LIMITS, Limits
 
 # A proxy keeps idle connections too. Whoever closes first should be the proxy, which knows whether
 # it was about to send something: so this is longer than any proxy's usual limit.
@@ -38,6 +39,7 @@ class Options:
     port: int = 8101
     uds: Path | None = None
     faults: Faults = NO_FAULTS
+    limits: Limits = LIMITS
 
 
 class Announced(uvicorn.Server):
@@ -60,15 +62,14 @@ def serve(options: Options) -> None:
     # before, while the model is still being trained.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    # One core per worker: threads of one prediction would only take cores from the others.
-    threadpool_limits(limits=1)
+    _prepare()
     predictor = _predictor(options)
     try:
         listener, address = _listen(options)
     except OSError as error:
         raise CannotStart(str(error)) from error
     config = uvicorn.Config(
-        create_app(options.version, predictor, options.faults),
+        create_app(options.version, predictor, options.faults, options.limits, _prepare),
         lifespan="off",
         log_level="warning",
         access_log=False,
@@ -83,6 +84,12 @@ def serve(options: Options) -> None:
     finally:
         if options.uds:
             options.uds.unlink(missing_ok=True)
+
+
+def _prepare() -> None:
+    """What libraries keep by thread, for each that trains or predicts."""
+    # One core per worker: threads of one prediction would only take cores from the others.
+    threadpool_limits(limits=1)
 
 
 def _predictor(options: Options) -> Predictor:

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..contract.instances import RefusedBody
+from ..contract.refusal import RefusedBody
 from .faults import Fault, Strike
 
 MAX_BODY = 1 << 20  # bytes
@@ -20,30 +20,50 @@ GONE = 499  # nginx's status for a client that left before its answer
 HANG_S = 600.0  # a client that waits longer than this is as good as gone
 
 
-class CutResponse(Response):
-    """An answer that promises its whole length and breaks off half-way."""
+CUT = "model_worker.cut"  # in a scope: break this answer off half-way
+
+
+class Garbage(Exception):
+    """The fault plan wants an answer that is none."""
+
+
+class CutAnswers:
+    """ASGI middleware: an answer whose scope says so promises its whole length and breaks off in
+    the middle of its first part.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-        await send(start)
-        half = bytes(self.body)[: len(self.body) // 2]
-        await send({"type": "http.response.body", "body": half, "more_body": True})
+        async def halved(message: Message) -> None:
+            if CUT not in scope or message["type"] != "http.response.body":
+                await send(message)
+            elif not scope.get("model_worker.done"):
+                scope["model_worker.done"] = True
+                half = message["body"][: len(message["body"]) // 2]
+                await send({"type": "http.response.body", "body": half, "more_body": True})
+
+        await self._app(scope, receive, halved)
 
 
-async def waited_in_vain(request: Request, fault: Fault) -> bool:
-    """Sleep as the fault demands, not blocking anybody else; whether the client left meanwhile."""
+async def wait(request: Request, fault: Fault) -> None:
+    """Sleep as the fault demands, not blocking anybody else; raises ClientDisconnect if the client
+    leaves meanwhile.
+    """
     seconds = HANG_S if fault.strike is Strike.HANG else fault.delay_s
     if not seconds:
-        return False
+        return
     try:
         async with asyncio.timeout(seconds):
             while (await request.receive())["type"] != "http.disconnect":
                 pass
-        return True
     except TimeoutError:
-        return fault.strike is Strike.HANG
+        if fault.strike is not Strike.HANG:
+            return
     except asyncio.CancelledError:
         raise HTTPException(503, "the worker is stopping") from None
+    raise ClientDisconnect
 
 
 async def read_body(request: Request) -> bytes:
@@ -72,10 +92,6 @@ async def refused_body(request: Request, error: Exception) -> Response:
     return json_response({"detail": [problem._asdict() for problem in error.problems]}, 422)
 
 
-async def bad_inference(request: Request, error: Exception) -> Response:
-    return json_response({"error": str(error)}, 400)
-
-
 async def http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     said = error.detail
@@ -88,6 +104,10 @@ async def http_error(request: Request, error: Exception) -> Response:
 async def client_gone(request: Request, error: Exception) -> Response:
     """For the counts only: nobody reads it."""
     return Response(status_code=GONE)
+
+
+async def garbage(request: Request, error: Exception) -> Response:
+    return Response("<html>this is no prediction</html>", media_type="application/json")
 
 
 async def crash(request: Request, error: Exception) -> Response:

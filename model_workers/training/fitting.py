@@ -44,7 +44,7 @@ def outputs_of(model: str) -> list[tuple[Output, NDArray[Any]]]:
     """The outputs of a model with the right answers as an estimator gets them: the place of the
     label, or the quantity.
     """
-    found = []
+    found: list[tuple[Output, NDArray[Any]]] = []
     for output, answers in zip(model_of(model).contract.outputs, data(model).answers, strict=True):
         if isinstance(output, Classes):
             places = {label: place for place, label in enumerate(output.labels)}
