@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from ..contract.refusal import RefusedBody
 from ..predictors.predictor import Predictor
 from ..protocols.open_inference import BadInference
-from . import inference, plain, upkeep
+from . import docs, inference, openapi, plain, upkeep
 from .counts import CountAnswers
 from .faults import NO_FAULTS, Faults
 from .wire import CutAnswers, Garbage, client_gone, crash, garbage, http_error, refused_body
@@ -32,8 +32,12 @@ def create_app(
     ``prepare`` is called in each thread that will predict.
     """
     worker = Worker(version, predictor, faults, limits, prepare)
+    fragments = [*(language.openapi(worker) for language in LANGUAGES), docs.openapi()]
+    about = worker.contract.description
+    document = openapi.document(worker.model, version, about, fragments)
+    routes = [route for language in LANGUAGES for route in language.routes(worker)]
     app = Starlette(
-        routes=[route for language in LANGUAGES for route in language.routes(worker)],
+        routes=[*routes, *docs.routes(document)],
         exception_handlers={
             RefusedBody: refused_body,
             BadInference: inference.bad_inference,

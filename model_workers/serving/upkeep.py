@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .faults import BadFaults, Faults, from_mapping, parse
+from .openapi import Fragment, content, operation
 from .wire import json_response, read_body
 from .worker import Worker
 
@@ -61,6 +62,31 @@ def routes(worker: Worker) -> list[Route]:
         Route("/stats", stats),
         Route("/faults", faults, methods=["GET", "PUT"]),
     ]
+
+
+def openapi(worker: Worker) -> Fragment:
+    """These routes, described."""
+    anything = content({"type": "object"})
+    well = {"type": "object", "required": ["live", "ready"]}
+    ill = {"description": "Predictions hang: start it anew.", "content": content(well)}
+    health = operation("Whether it is well.", content(well), more={503: ill})
+    plan = content({"type": "string"}, "errors=0.3,latency=50ms", media="text/plain")
+    return Fragment(
+        {
+            **{path: {"get": health} for path in HEALTH},
+            "/stats": {"get": operation("What was answered since it started.", anything)},
+            "/faults": {
+                "get": operation("How it shall go wrong.", anything),
+                "put": operation(
+                    "From here on it goes wrong like this; only from the worker's own machine.",
+                    anything,
+                    (403, 413, 415, 422),
+                    body=plan,
+                ),
+            },
+        },
+        {},
+    )
 
 
 def _only_from_here(request: Request) -> None:
