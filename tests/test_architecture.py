@@ -89,6 +89,7 @@ PLACES = {
     "pydantic": {
         *("gateway.config.judgement", "gateway.config.parsing", "gateway.config.scalars"),
         *("gateway.config.schema", "gateway.config.shape"),
+        "model_workers.contract.validation",
     },
     "rich": {"monitoring.commands.*", "monitoring.terminal.*"},
     "sklearn": {"model_workers.*"},

@@ -14,6 +14,7 @@ import msgspec
 
 from ..contract.contract import Contract
 from ..contract.feature import Number
+from ..contract.refusal import Problem
 from . import tensors
 from .tensors import BadTensor, Element
 
@@ -146,6 +147,14 @@ def _elements(tensor: Input, block: bytes | None) -> list[Element]:
             "many as its shape says, at least one"
         )
     return values
+
+
+def refused(problems: Sequence[Problem]) -> str:
+    """What is wrong with values: the sentences, each with its row (the first is 0)."""
+    return "; ".join(
+        f"row {problem.loc[0]}: {problem.msg}" if problem.loc else problem.msg
+        for problem in problems
+    )
 
 
 def refuse_elsewhere(parameters: dict[str, Any] | None) -> None:

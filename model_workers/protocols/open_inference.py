@@ -104,8 +104,10 @@ def outputs(contract: Contract) -> dict[str, str]:
 
 
 def decode(body: bytes, head: str | None, contract: Contract, limit: int) -> Inference:
-    """Read the body of ``POST .../infer``; ``head`` is its header Inference-Header-Content-Length,
-    ``limit`` how many instances it may have. Raises :class:`BadInference`. The values of the instances are not checked yet.
+    """Read the body of ``POST .../infer``; ``head`` is its Inference-Header-Content-Length, if it
+    has one, ``limit`` how many instances may be in it. Their values are not checked yet.
+
+    Raises :class:`BadInference`.
     """
     size = _head_size(head, len(body))
     try:

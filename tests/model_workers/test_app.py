@@ -85,8 +85,7 @@ def test_an_unknown_path_and_a_wrong_method_are_json_too(connect):
 class Broken:
     """A predictor whose every prediction raises."""
 
-    features = FEATURES
-    labels = ("setosa",)
+    contract = model_of("iris").contract
 
     def predict(self, rows: list[list[float]]) -> Answer:
         raise ArithmeticError("secret detail")

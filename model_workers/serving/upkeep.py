@@ -1,0 +1,82 @@
+"""What operators and tests ask: health, counts, and the fault plan."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from ipaddress import ip_address
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from .faults import BadFaults, Faults, from_mapping, parse
+from .wire import json_response, read_body
+from .worker import Worker
+
+HEALTH = ("/healthy", "/ping", "/ready", "/v2/health/live", "/v2/health/ready")
+
+
+def routes(worker: Worker) -> list[Route]:
+    """Health under each of its names, ``/stats`` and ``/faults``."""
+
+    async def health(request: Request) -> Response:
+        """Live and ready are one: a worker listens only once its model is loaded."""
+        return json_response({"live": True, "ready": True})
+
+    async def stats(request: Request) -> Response:
+        """What this worker answered since it started; see :mod:`.counts`."""
+        return json_response(
+            {
+                "model": worker.model,
+                "model_version": worker.version,
+                "requests": worker.counts.requests,
+                "predictions": worker.counts.predictions,
+            }
+        )
+
+    async def faults(request: Request) -> Response:
+        """Show the fault plan, or replace it; a new plan counts its requests from 0."""
+        if request.method == "PUT":
+            _only_from_here(request)
+            try:
+                worker.plan(_plan(await read_body(request)))
+            except BadFaults as error:
+                raise HTTPException(422, str(error)) from None
+        plan = worker.faults
+        return json_response({"faults": asdict(plan), "text": str(plan), "met": worker.met})
+
+    return [
+        *(Route(path, health) for path in HEALTH),
+        Route("/stats", stats),
+        Route("/faults", faults, methods=["GET", "PUT"]),
+    ]
+
+
+def _only_from_here(request: Request) -> None:
+    """403 unless the caller sits on this machine and came directly, not through a proxy."""
+    # A gateway on this machine forwards every path: its clients must not be able to break a model.
+    forwarded = {"x-forwarded-for", "forwarded", "via"} & set(request.headers.keys())
+    # No address at all is a unix socket: the file's permissions have decided.
+    if forwarded or (request.client and not _is_loopback(request.client.host)):
+        raise HTTPException(
+            403, "faults are switched from the worker's own machine only, and not through a proxy"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _plan(body: bytes) -> Faults:
+    if not body.lstrip().startswith(b"{"):
+        return parse(body.decode("utf-8", "replace"))
+    try:
+        return from_mapping(msgspec.json.decode(body, type=dict[str, Any]))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadFaults(f"the body is not JSON: {error}") from None
