@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from ..contract.refusal import RefusedBody
 from ..predictors.predictor import Predictor
+from ..predictors.speaker import Speaker
 from ..protocols.input_tensors import BadInference
-from . import inference, plain, upkeep
+from . import chat, inference, plain, sagemaker, upkeep
+from .chat import ChatWorker
 from .counts import CountAnswers
 from .faults import NO_FAULTS, Faults
 from .wire import CutAnswers, Garbage, client_gone, crash, garbage, http_error, refused_body
-from .worker import LIMITS, Limits, Worker
+from .worker import LIMITS, Limits, Served, Worker
 
-LANGUAGES = (plain, inference, upkeep)
+LANGUAGES = (plain, sagemaker, inference, upkeep)
+
+Handlers = Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]
 
 
 def create_app(
@@ -27,15 +35,26 @@ def create_app(
 ) -> ASGIApp:
     """The application of this version of a model; ``faults`` says how it shall go wrong."""
     worker = Worker(version, predictor, faults, limits)
-    app = Starlette(
-        routes=[route for language in LANGUAGES for route in language.routes(worker)],
-        exception_handlers={
-            RefusedBody: refused_body,
-            BadInference: inference.bad_inference,
-            Garbage: garbage,
-            HTTPException: http_error,
-            ClientDisconnect: client_gone,
-            Exception: crash,
-        },
-    )
+    routes = [route for language in LANGUAGES for route in language.routes(worker)]
+    own: Handlers = {RefusedBody: refused_body, BadInference: inference.bad_inference}
+    return _app(worker, routes, own)
+
+
+def create_chat_app(
+    version: str, model: str, speaker: Speaker, faults: Faults = NO_FAULTS
+) -> ASGIApp:
+    """The same of a chat model, which speaks another language."""
+    worker = ChatWorker(version, model, speaker, faults)
+    return _app(worker, [*chat.routes(worker), *upkeep.routes(worker)], chat.HANDLERS)
+
+
+def _app(worker: Served, routes: list[Route], own: Handlers) -> ASGIApp:
+    handlers: Handlers = {
+        Garbage: garbage,
+        HTTPException: http_error,
+        ClientDisconnect: client_gone,
+        Exception: crash,
+        **own,
+    }
+    app = Starlette(routes=routes, exception_handlers=handlers)
     return CountAnswers(CutAnswers(app), worker.counts)

@@ -19,11 +19,15 @@ UNCOUNTED = frozenset(
 
 
 class Counts:
-    """Requests by status, predictions by label; every known label exists at 0 from the start."""
+    """Requests by status, predictions by label; every known label exists at 0 from the start.
 
-    def __init__(self, labels: Collection[str]) -> None:
+    ``more`` is what only some workers count, by the names that ``/stats`` gives it.
+    """
+
+    def __init__(self, labels: Collection[str], more: Collection[str] = ()) -> None:
         self.requests: Counter[str] = Counter()
         self.predictions: Counter[str] = Counter(dict.fromkeys(labels, 0))
+        self.more: Counter[str] = Counter(dict.fromkeys(more, 0))
 
     def predicted(self, labels: Iterable[str]) -> None:
         self.predictions.update(labels)

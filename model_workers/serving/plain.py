@@ -1,4 +1,4 @@
-"""``POST /predict``, and ``/invocations`` as SageMaker calls it."""
+"""``POST /predict``."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def routes(worker: Worker) -> list[Route]:
         answer = await worker.answer(request, rows)
         return json_response(plain.encode(worker.contract, worker.version, answer))
 
-    paths = ("/predict", "/predict/{model}", "/invocations")
+    paths = ("/predict", "/predict/{model}")
     return [Route(path, predict, methods=["POST"]) for path in paths]

@@ -14,12 +14,12 @@ from starlette.routing import Route
 
 from .faults import BadFaults, Faults, from_mapping, parse
 from .wire import json_response, read_body
-from .worker import Worker
+from .worker import Served
 
 HEALTH = ("/healthy", "/ping", "/ready", "/v2/health/live", "/v2/health/ready")
 
 
-def routes(worker: Worker) -> list[Route]:
+def routes(worker: Served) -> list[Route]:
     """Health under each of its names, ``/stats`` and ``/faults``."""
 
     async def health(request: Request) -> Response:
@@ -34,6 +34,7 @@ def routes(worker: Worker) -> list[Route]:
                 "model_version": worker.version,
                 "requests": worker.counts.requests,
                 "predictions": worker.counts.predictions,
+                **worker.counts.more,
             }
         )
 

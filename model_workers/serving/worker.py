@@ -26,23 +26,13 @@ class Limits:
 LIMITS = Limits()
 
 
-class Worker:
-    """The model, the check of its contract, the fault plan, the counts."""
+class Served:
+    """What every worker has, whatever its model is asked: a name, a fault plan, the counts."""
 
-    def __init__(
-        self,
-        version: str,
-        predictor: Predictor,
-        faults: Faults = NO_FAULTS,
-        limits: Limits = LIMITS,
-    ) -> None:
-        self.contract = predictor.contract
-        self.model = self.contract.model
+    def __init__(self, model: str, version: str, counts: Counts, faults: Faults) -> None:
+        self.model = model
         self.version = version
-        self.predictor = predictor
-        self.limits = limits
-        self.validator = Validator(self.contract, limits.instances)
-        self.counts = Counts(self.contract.labels)
+        self.counts = counts
         self.faults = faults
         self.met = 0  # requests that the present plan has seen
 
@@ -65,6 +55,23 @@ class Worker:
         if fault.strike is Strike.CUT:
             request.scope[CUT] = True
         return fault
+
+
+class Worker(Served):
+    """A model with a contract, and the check of it."""
+
+    def __init__(
+        self,
+        version: str,
+        predictor: Predictor,
+        faults: Faults = NO_FAULTS,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self.contract = predictor.contract
+        super().__init__(self.contract.model, version, Counts(self.contract.labels), faults)
+        self.predictor = predictor
+        self.limits = limits
+        self.validator = Validator(self.contract, limits.instances)
 
     async def answer(self, request: Request, rows: list[Row]) -> Answer:
         """Score the rows, unless the fault plan has something else in mind for this request."""
