@@ -15,22 +15,22 @@ from starlette.routing import Route
 from .faults import BadFaults, Faults, from_mapping, parse
 from .openapi import Fragment, content, operation
 from .wire import json_response, read_body
-from .worker import Worker
+from .worker import Served
 
 HEALTH = ("/healthy", "/ping", "/ready", "/v2/health/live", "/v2/health/ready")
 
 
-def routes(worker: Worker) -> list[Route]:
+def routes(worker: Served) -> list[Route]:
     """Health under each of its names, ``/stats`` and ``/faults``."""
 
     async def health(request: Request) -> Response:
         """Live and ready are one: a worker listens only once its model is loaded, and one whose
         model hangs again and again needs to be started anew.
         """
-        well = worker.threads.well
+        well = worker.well
         said: dict[str, Any] = {"live": well, "ready": well}
         if not well:
-            said["error"] = f"{worker.threads.stuck} predictions hang; start this worker anew"
+            said["error"] = f"{worker.stuck} predictions hang; start this worker anew"
         return json_response(said, 200 if well else 503)
 
     async def stats(request: Request) -> Response:
@@ -42,7 +42,8 @@ def routes(worker: Worker) -> list[Route]:
                 "requests": worker.counts.requests,
                 "predictions": worker.counts.predictions,
                 "failures": worker.counts.failures,
-                "stuck": worker.threads.stuck,
+                "stuck": worker.stuck,
+                **worker.counts.more,
             }
         )
 
@@ -64,7 +65,7 @@ def routes(worker: Worker) -> list[Route]:
     ]
 
 
-def openapi(worker: Worker) -> Fragment:
+def openapi(worker: Served) -> Fragment:
     """These routes, described."""
     anything = content({"type": "object"})
     well = {"type": "object", "required": ["live", "ready"]}

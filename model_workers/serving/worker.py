@@ -38,28 +38,25 @@ class Limits:
 LIMITS = Limits()
 
 
-class Worker:
-    """The model, the check of its contract, the fault plan, the counts."""
+class Served:
+    """What every worker has, whatever its model is asked: a name, a fault plan, the counts."""
 
-    def __init__(
-        self,
-        version: str,
-        predictor: Predictor,
-        faults: Faults = NO_FAULTS,
-        limits: Limits = LIMITS,
-        prepare: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.contract = predictor.contract
-        self.model = self.contract.model
+    def __init__(self, model: str, version: str, counts: Counts, faults: Faults) -> None:
+        self.model = model
         self.version = version
-        self.predictor = predictor
-        self.limits = limits
-        self.validator = Validator(self.contract, limits.instances)
-        self.counts = Counts(self.contract.labels)
-        self.threads = Threads(limits.timeout_s, prepare)
+        self.counts = counts
         self.faults = faults
         self.met = 0  # requests that the present plan has seen
-        self._logged: set[str] = set()  # what of failures stands in the log already
+
+    @property
+    def stuck(self) -> int:
+        """How many of its predictions hang."""
+        return 0
+
+    @property
+    def well(self) -> bool:
+        """Whether it makes sense to ask it, or somebody should start it anew."""
+        return True
 
     def plan(self, faults: Faults) -> None:
         """From here on these faults; a new plan counts its requests from 0."""
@@ -81,6 +78,34 @@ class Worker:
             request.scope[CUT] = True
         return fault
 
+
+class Worker(Served):
+    """A model with a contract, and the check of it."""
+
+    def __init__(
+        self,
+        version: str,
+        predictor: Predictor,
+        faults: Faults = NO_FAULTS,
+        limits: Limits = LIMITS,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.contract = predictor.contract
+        super().__init__(self.contract.model, version, Counts(self.contract.labels), faults)
+        self.predictor = predictor
+        self.limits = limits
+        self.validator = Validator(self.contract, limits.instances)
+        self._threads = Threads(limits.timeout_s, prepare)
+        self._logged: set[str] = set()  # what of failures stands in the log already
+
+    @property
+    def stuck(self) -> int:
+        return self._threads.stuck
+
+    @property
+    def well(self) -> bool:
+        return self._threads.well
+
     async def answer(self, request: Request, rows: list[Row]) -> Answer:
         """Score the rows, unless the fault plan has something else in mind for this request."""
         fault = await self.meet(request)
@@ -96,7 +121,7 @@ class Worker:
         becomes an answer that says what, and tells no secrets.
         """
         try:
-            result: _T = await self.threads.run(call)
+            result: _T = await self._threads.run(call)
             return result
         except Overloaded as error:
             self.counts.failures["overloaded"] += 1

@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from monitoring import history, journal
-from monitoring.acting import change_of
-from monitoring.docket import Filed, Judgement, Key
-from monitoring.record import VERDICT, WATCH, Record, Says, resumed, row_of, says_of
+from monitoring.history import changes, journal
+from monitoring.judgement.acting import change_of
+from monitoring.judgement.docket import Filed, Judgement, Key
+from monitoring.judgement.record import VERDICT, WATCH, Record, Says, resumed, row_of, says_of
 from monitoring.rollout.rules import Action
 from monitoring.rollout.watch import gap_after
 
@@ -32,7 +32,7 @@ class Chronicle:
         self._said: dict[Key, Says] = {}
         self._noted: dict[Key, float] = {}  # seconds watched as of the last row
         self._about: dict[Key, str] = {}  # the generation it is about
-        self._late: list[history.Entry] = []
+        self._late: list[changes.Entry] = []
         self._unwritten: dict[Key, journal.Row] = {}  # the verdicts that called for those
         self.told: set[str] = set()
         self.last_action: dict[Key, str] = {}
@@ -65,11 +65,11 @@ class Chronicle:
         return any(row.get("row") in ("done", "late") for row in rows)
 
     @property
-    def owed(self) -> Sequence[history.Entry]:
+    def owed(self) -> Sequence[changes.Entry]:
         """The changes that were made and that the history could not take yet."""
         return tuple(self._late)
 
-    def owe(self, entry: history.Entry) -> None:
+    def owe(self, entry: changes.Entry) -> None:
         """A change was made and could not be written down."""
         self._late.append(entry)
 
@@ -79,7 +79,7 @@ class Chronicle:
             journal.append(self.path, row)
             del self._unwritten[key]
         while self._late:
-            history.record_late(self.path, self._late[0], self._clock)
+            changes.record_late(self.path, self._late[0], self._clock)
             del self._late[0]
 
     def note(self, judgement: Judgement, generation: str) -> bool:
@@ -100,8 +100,8 @@ class Chronicle:
 
     def write(self, judgement: Judgement, kind: str, generation: str) -> None:
         """A row of this judgement."""
-        at = history.timestamp(self._clock())
-        row = row_of(judgement, kind=kind, id=history.new_id(), at=at, generation=generation)
+        at = changes.timestamp(self._clock())
+        row = row_of(judgement, kind=kind, id=changes.new_id(), at=at, generation=generation)
         if judgement.action is Action.ROLLBACK:  # it is done all the same, and then it is owed
             self._unwritten[judgement.key] = row
         journal.append(self.path, row)
@@ -111,7 +111,7 @@ class Chronicle:
         """People were told of these changes, or nobody could be."""
         self.told.update(ids)
         for one in ids:
-            row = {"row": "told", "id": one, "at": history.timestamp(self._clock())}
+            row = {"row": "told", "id": one, "at": changes.timestamp(self._clock())}
             journal.append(self.path, row | {"outcome": outcome})
 
     def forget(self, key: Key) -> None:

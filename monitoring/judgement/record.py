@@ -14,8 +14,8 @@ from gateway.model import FULL_WEIGHT, OnFailure, OnSuccess, Rollout, Route, Ste
 from monitoring.analysis.case import Case
 from monitoring.analysis.question import Question
 from monitoring.analysis.verdict import Verdict, judge
-from monitoring.docket import Filed, Judgement, Key
-from monitoring.evidence import BadEvidence
+from monitoring.judgement.docket import Filed, Judgement, Key
+from monitoring.readings.evidence import BadEvidence
 from monitoring.rollout.position import Position, position_of
 from monitoring.rollout.rules import Action, choose
 from monitoring.rollout.watch import Watch

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitoring.docket import Key
-from monitoring.record import CONTROLLER, VERDICT, WATCH, Record
+from monitoring.judgement.docket import Key
+from monitoring.judgement.record import CONTROLLER, VERDICT, WATCH, Record
 
 
 @dataclass(slots=True)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from monitoring import history, journal
-from monitoring.record import VERDICT
+from monitoring.history import changes, journal
+from monitoring.judgement.record import VERDICT
 
-Event: TypeAlias = history.Entry | journal.Row
+Event: TypeAlias = changes.Entry | journal.Row
 """A change of the file, or the row of a verdict."""
 
 
@@ -26,6 +26,6 @@ def events(file: Path) -> Iterator[Event]:
         else:
             after[latest].append(row)
     yield from after[""]
-    for entry in history.read(file):
+    for entry in changes.read(file):
         yield entry
         yield from after.get(entry.id, ()) if entry.id else ()

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from gateway.changes import Authorship
-from monitoring import journal
-from monitoring.chain import BY_HAND
+from monitoring.history import journal
+from monitoring.history.chain import BY_HAND
 
 _KINDS: Final = frozenset({"intent", "late"})
 _HAND: Final = Authorship("unknown", BY_HAND)

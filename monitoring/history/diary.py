@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway import routing_file
-from monitoring import chain, history, journal
-from monitoring.docket import Filed, Key
-from monitoring.record import VERDICT, WATCH, Record, resumed
+from monitoring.history import chain, changes, journal
+from monitoring.judgement.docket import Filed, Key
+from monitoring.judgement.record import VERDICT, WATCH, Record, resumed
 
 _KINDS: Final = chain.KINDS | {VERDICT, WATCH}
 _ENDS: Final = frozenset({"rollback", "promote", "start"})  # another run of the candidate follows
@@ -60,7 +60,7 @@ class Diary:
             return None
 
     def _saved(self) -> str:
-        return history.timestamp(routing_file.resolve(self._path).stat().st_mtime)
+        return changes.timestamp(routing_file.resolve(self._path).stat().st_mtime)
 
     def _learn(self, row: dict[str, Any]) -> None:
         if row["row"] in chain.KINDS:

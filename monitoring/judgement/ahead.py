@@ -7,8 +7,8 @@ from typing import Final
 
 from gateway.config.quantities import percent_text
 from gateway.model import FULL_WEIGHT, OnSuccess, Rollout
-from monitoring.acting import span
 from monitoring.analysis.verdict import Kind, Verdict
+from monitoring.judgement.acting import span
 from monitoring.rollout.position import Position, Stand
 from monitoring.rollout.rules import Action, choose
 

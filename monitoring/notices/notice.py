@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from gateway.model import Event
-from monitoring.history import Entry, Status
+from monitoring.history.changes import Entry, Status
 
 _EVENTS: Final = {
     "rollback": Event.ROLLBACK,

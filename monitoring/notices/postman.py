@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 
 from gateway.logs import Log
 from gateway.model import Event, Webhook
-from monitoring.delivery import TIMEOUT, Attempt, attempt, network
-from monitoring.lookup import LookupLoop
-from monitoring.notices import Notice
+from monitoring.notices.delivery import TIMEOUT, Attempt, attempt, network
+from monitoring.notices.lookup import LookupLoop
+from monitoring.notices.notice import Notice
 
 if TYPE_CHECKING:
     import httpx2

@@ -14,7 +14,7 @@ from itertools import chain
 from math import inf
 from typing import Final, TypeAlias
 
-from monitoring.exposition import Counters, labels_of, name_of
+from monitoring.readings.exposition import Counters, labels_of, name_of
 
 Key: TypeAlias = tuple[str, str]
 """Route and version."""

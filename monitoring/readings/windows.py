@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from gateway.model import FULL_WEIGHT
-from monitoring.evidence import AGAIN, BadEvidence, Counts, Window, named, row
+from monitoring.readings.evidence import AGAIN, BadEvidence, Counts, Window, named, row
 
 _MOST: Final = 2**53  # requests; more than anybody counts, and exact as a float
 

@@ -2,8 +2,8 @@
 
 The file says what is served and where a rollout stands, the history how long it was watched and
 what was seen, the gateways' counts what has happened since: killed at any moment and started again,
-it goes on. What it decides is :mod:`monitoring.docket`'s and :mod:`monitoring.rollout`'s affair. A
-file that changed after the evidence was read is a conflict: the verdict is dropped, the next look
+it goes on. What it decides is :mod:`monitoring.judgement`'s and :mod:`monitoring.rollout`'s affair.
+A file that changed after the evidence was read is a conflict: the verdict is dropped, the next look
 is at the new file.
 """
 
@@ -21,14 +21,14 @@ from gateway.config import parse
 from gateway.errors import ConfigError, GatewayError, StaleEdit
 from gateway.model import RoutingConfig
 from monitoring import editing
-from monitoring.acting import change_of, reason_of
-from monitoring.chronicle import Chronicle
-from monitoring.docket import Docket, Judgement
-from monitoring.record import CONTROLLER
+from monitoring.controller.witness import JUDGED, RECORDING, STANDING_BY, Witness
+from monitoring.history.chronicle import Chronicle
+from monitoring.judgement.acting import change_of, reason_of
+from monitoring.judgement.docket import Docket, Judgement
+from monitoring.judgement.record import CONTROLLER
+from monitoring.readings.sources import EvidenceSource, SourceError
+from monitoring.readings.windows import Document
 from monitoring.rollout.rules import Action
-from monitoring.sources import EvidenceSource, SourceError
-from monitoring.windows import Document
-from monitoring.witness import JUDGED, RECORDING, STANDING_BY, Witness
 
 TICK: Final = 1.0  # seconds between two looks
 HASTE: Final = 0.5  # while something speaks against a candidate

@@ -12,13 +12,13 @@ from queue import SimpleQueue
 from typing import Final
 
 from gateway.model import Event, Webhook
-from monitoring import history
-from monitoring.chronicle import Chronicle
-from monitoring.docket import Judgement
-from monitoring.metrics import OPERATOR, Metrics, reason_of
-from monitoring.notices import Notice, notices_of
-from monitoring.postman import Outcome, Postman
-from monitoring.record import CONTROLLER
+from monitoring.history import changes
+from monitoring.history.chronicle import Chronicle
+from monitoring.judgement.docket import Judgement
+from monitoring.judgement.record import CONTROLLER
+from monitoring.metrics.collector import OPERATOR, Metrics, reason_of
+from monitoring.notices.notice import Notice, notices_of
+from monitoring.notices.postman import Outcome, Postman
 
 STALE: Final = 3600.0  # seconds after which a change is no news any more
 LASTING: Final = 30.0  # seconds for which a trouble must last before people hear of it
@@ -61,9 +61,9 @@ class Herald:
 
     def warn(self, route: str, version: str, sentence: str) -> None:
         """Something that people hear of with this look, though nothing is done about it."""
-        at = history.timestamp(self._clock())
+        at = changes.timestamp(self._clock())
         self._warnings.append(
-            Notice(Event.ERROR, route, version, sentence, at, CONTROLLER, history.new_id())
+            Notice(Event.ERROR, route, version, sentence, at, CONTROLLER, changes.new_id())
         )
 
     def follow(
@@ -84,18 +84,18 @@ class Herald:
             self._warnings.clear()
 
     def _news(self, webhooks: Sequence[Webhook], chronicle: Chronicle) -> None:
-        entries = [one for one in history.read(chronicle.path) if one.id]
+        entries = [one for one in changes.read(chronicle.path) if one.id]
         # The newest first: what this process did stands behind what others did before it.
         for entry in reversed(entries):
             if entry.id not in self._counted:
                 self._counted.add(entry.id)
-                if entry.status is history.Status.DONE:
+                if entry.status is changes.Status.DONE:
                     self._count(entry)
         self._begun = True
         self._announce(webhooks, chronicle, entries)
 
     def _announce(
-        self, webhooks: Sequence[Webhook], chronicle: Chronicle, entries: Sequence[history.Entry]
+        self, webhooks: Sequence[Webhook], chronicle: Chronicle, entries: Sequence[changes.Entry]
     ) -> None:
         for notice in notices_of(entries, chronicle.told):
             asked = [one for one in webhooks if notice.event in one.events]
@@ -103,7 +103,7 @@ class Herald:
                 self._tell(asked, notice)
             chronicle.told.add(notice.id)
 
-    def _count(self, entry: history.Entry) -> None:
+    def _count(self, entry: changes.Entry) -> None:
         key = entry.route, entry.version
         reason = self._reasons.pop(key, "") if entry.by == CONTROLLER else ""
         if not (self._begun or reason):  # it happened before this process
@@ -121,7 +121,7 @@ class Herald:
             lasts = now - self._since[about] >= LASTING or about in self._urgent
             if lasts and about not in self._alarmed:
                 self._alarmed.add(about)
-                id, at = history.new_id(), history.timestamp(now)
+                id, at = changes.new_id(), changes.timestamp(now)
                 self._tell(
                     webhooks, Notice(Event.ERROR, "", "", f"{about}: {why}", at, CONTROLLER, id)
                 )

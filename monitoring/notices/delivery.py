@@ -19,7 +19,7 @@ from typing import Final
 import httpx2
 
 from gateway.tls import client_context
-from monitoring.notices import Notice
+from monitoring.notices.notice import Notice
 
 TIMEOUT: Final = 5.0  # seconds for a whole attempt: name, connection, handshake, answer
 LONGEST_WAIT: Final = 60.0  # seconds that a receiver may ask for

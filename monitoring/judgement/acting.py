@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.config.quantities import percent_text
 from gateway.edit import Change, Promote, SetPaused, SetWeight
 from monitoring.analysis.verdict import Kind, Verdict
-from monitoring.docket import Judgement
+from monitoring.judgement.docket import Judgement
 from monitoring.rollout.position import Position, Stand
 from monitoring.rollout.rules import Action
 

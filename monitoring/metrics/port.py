@@ -24,7 +24,7 @@ from gateway.admin import guarded
 from gateway.admin_port import AdminServer, admin_server
 from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token
 from gateway.port import Address
-from monitoring.metrics import Metrics
+from monitoring.metrics.collector import Metrics
 
 DEFAULT: Final = Address("127.0.0.1", 8082)
 _PATIENCE: Final = 5.0  # seconds for open connections to end

@@ -22,9 +22,9 @@ from time import time
 
 from gateway import routing_file
 from gateway.errors import StaleEdit
-from monitoring import chain
-from monitoring.chain import BY_HAND, Entry, Status
-from monitoring.journal import Row, append, history_path, rows, tail
+from monitoring.history import chain
+from monitoring.history.chain import BY_HAND, Entry, Status
+from monitoring.history.journal import Row, append, history_path, rows, tail
 
 __all__ = [
     "BY_HAND",

@@ -22,9 +22,9 @@ from gateway.exposition import expose
 from gateway.model import Event, Route
 from monitoring.analysis.saved import SAVED
 from monitoring.analysis.verdict import Kind, Verdict
-from monitoring.postman import Outcome
-from monitoring.standing import SPLIT, Shown, Standing
-from monitoring.tally import Durations, Tally
+from monitoring.metrics.standing import SPLIT, Shown, Standing
+from monitoring.metrics.tally import Durations, Tally
+from monitoring.notices.postman import Outcome
 
 FRESH: Final = 10.0  # seconds since the last look for which a controller counts as healthy
 

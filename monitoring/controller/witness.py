@@ -7,17 +7,17 @@ from typing import Final
 
 from gateway.logs import Log
 from gateway.model import RoutingConfig
-from monitoring.acting import reason_of
 from monitoring.analysis.drift import drift
 from monitoring.analysis.verdict import Kind
-from monitoring.chronicle import Chronicle
-from monitoring.docket import Judgement, Key
+from monitoring.controller.herald import Herald
 from monitoring.editing import Changed
-from monitoring.herald import Herald
-from monitoring.metrics import Metrics
-from monitoring.record import CONTROLLER
+from monitoring.history.chronicle import Chronicle
+from monitoring.judgement.acting import reason_of
+from monitoring.judgement.docket import Judgement, Key
+from monitoring.judgement.record import CONTROLLER
+from monitoring.metrics.collector import Metrics
+from monitoring.metrics.standing import Shown
 from monitoring.rollout.position import resting_phase
-from monitoring.standing import Shown
 
 JUDGING: Final = "judging"
 RECORDING: Final = "recording"

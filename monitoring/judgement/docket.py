@@ -9,11 +9,11 @@ from gateway.model import FULL_WEIGHT, Route, RoutingConfig, Version
 from monitoring.analysis.case import Case
 from monitoring.analysis.question import Question, question_of
 from monitoring.analysis.verdict import Kind, Verdict, error, judge, unjudged
-from monitoring.evidence import BadEvidence, Window
+from monitoring.readings.evidence import BadEvidence, Window
+from monitoring.readings.windows import Document, has_beginning, past_of, windows_of
 from monitoring.rollout.position import Position, Stand, position_of
 from monitoring.rollout.rules import Action, choose
 from monitoring.rollout.watch import Watch
-from monitoring.windows import Document, has_beginning, past_of, windows_of
 
 Key = tuple[str, str]
 """Route and candidate."""
