@@ -19,8 +19,9 @@ from . import chat, inference, plain, sagemaker, upkeep
 from .chat import ChatWorker
 from .counts import CountAnswers
 from .faults import NO_FAULTS, Faults
+from .served import Served
 from .wire import CutAnswers, Garbage, client_gone, crash, garbage, http_error, refused_body
-from .worker import LIMITS, Limits, Served, Worker
+from .worker import LIMITS, Limits, Worker
 
 LANGUAGES = (plain, sagemaker, inference, upkeep)
 
@@ -32,9 +33,12 @@ def create_app(
     predictor: Predictor,
     faults: Faults = NO_FAULTS,
     limits: Limits = LIMITS,
+    prepare: Callable[[], None] = lambda: None,
 ) -> ASGIApp:
-    """The application of this version of a model; ``faults`` says how it shall go wrong."""
-    worker = Worker(version, predictor, faults, limits)
+    """The application of this version of a model; ``faults`` says how it shall go wrong,
+    ``prepare`` is called in each thread that will predict.
+    """
+    worker = Worker(version, predictor, faults, limits, prepare)
     routes = [route for language in LANGUAGES for route in language.routes(worker)]
     own: Handlers = {RefusedBody: refused_body, BadInference: inference.bad_inference}
     return _app(worker, routes, own)

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .faults import BadFaults, Faults, from_mapping, parse
+from .served import Served
 from .wire import json_response, read_body
-from .worker import Served
 
 HEALTH = ("/healthy", "/ping", "/ready", "/v2/health/live", "/v2/health/ready")
 
@@ -23,20 +23,16 @@ def routes(worker: Served) -> list[Route]:
     """Health under each of its names, ``/stats`` and ``/faults``."""
 
     async def health(request: Request) -> Response:
-        """Live and ready are one: a worker listens only once its model is loaded."""
-        return json_response({"live": True, "ready": True})
+        """Live and ready are one."""
+        trouble = worker.trouble()
+        said: dict[str, Any] = {"live": trouble is None, "ready": trouble is None}
+        if trouble is not None:
+            said["error"] = trouble
+        return json_response(said, 200 if trouble is None else 503)
 
     async def stats(request: Request) -> Response:
         """What this worker answered since it started; see :mod:`.counts`."""
-        return json_response(
-            {
-                "model": worker.model,
-                "model_version": worker.version,
-                "requests": worker.counts.requests,
-                "predictions": worker.counts.predictions,
-                **worker.counts.more,
-            }
-        )
+        return json_response(worker.told())
 
     async def faults(request: Request) -> Response:
         """Show the fault plan, or replace it; a new plan counts its requests from 0."""
