@@ -125,6 +125,14 @@ def decode(body: bytes, model: str) -> Asked:
     )
 
 
+def schemas(model: str) -> dict[str, Any]:
+    """The JSON Schema of a request, ``Chat``, and those that it refers to."""
+    found = _Body.model_json_schema(ref_template="#/components/schemas/{model}")
+    parts: dict[str, Any] = found.pop("$defs")
+    found["properties"]["model"] = {"const": model}
+    return {"Chat": found, **parts}
+
+
 def unknown_model(asked: str, model: str) -> BadChat:
     """The refusal of any other model than the one here."""
     shown = asked[:100].encode("utf-8", "replace").decode()

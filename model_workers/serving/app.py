@@ -15,7 +15,7 @@ from ..contract.refusal import RefusedBody
 from ..predictors.predictor import Predictor
 from ..predictors.speaker import Speaker
 from ..protocols.input_tensors import BadInference
-from . import chat, inference, plain, sagemaker, upkeep
+from . import chat, docs, inference, openapi, plain, sagemaker, upkeep
 from .chat import ChatWorker
 from .counts import CountAnswers
 from .faults import NO_FAULTS, Faults
@@ -40,8 +40,9 @@ def create_app(
     """
     worker = Worker(version, predictor, faults, limits, prepare)
     routes = [route for language in LANGUAGES for route in language.routes(worker)]
+    fragments = [language.openapi(worker) for language in LANGUAGES]
     own: Handlers = {RefusedBody: refused_body, BadInference: inference.bad_inference}
-    return _app(worker, routes, own)
+    return _app(worker, routes, fragments, own)
 
 
 def create_chat_app(
@@ -49,10 +50,14 @@ def create_chat_app(
 ) -> ASGIApp:
     """The same of a chat model, which speaks another language."""
     worker = ChatWorker(version, model, speaker, faults)
-    return _app(worker, [*chat.routes(worker), *upkeep.routes(worker)], chat.HANDLERS)
+    routes = [*chat.routes(worker), *upkeep.routes(worker)]
+    return _app(worker, routes, [chat.openapi(worker), upkeep.openapi(worker)], chat.HANDLERS)
 
 
-def _app(worker: Served, routes: list[Route], own: Handlers) -> ASGIApp:
+def _app(
+    worker: Served, routes: list[Route], fragments: list[openapi.Fragment], own: Handlers
+) -> ASGIApp:
+    document = openapi.document(worker.model, worker.version, [*fragments, docs.openapi()])
     handlers: Handlers = {
         Garbage: garbage,
         HTTPException: http_error,
@@ -60,5 +65,5 @@ def _app(worker: Served, routes: list[Route], own: Handlers) -> ASGIApp:
         Exception: crash,
         **own,
     }
-    app = Starlette(routes=routes, exception_handlers=handlers)
+    app = Starlette(routes=[*routes, *docs.routes(document)], exception_handlers=handlers)
     return CountAnswers(CutAnswers(app), worker.counts)

@@ -26,6 +26,7 @@ from ..protocols.ending import Ending
 from ..revision import code_version
 from .counts import Counts
 from .faults import NO_FAULTS, Fault, Faults, Strike
+from .openapi import ERRORS, Fragment, content, operation, ref
 from .served import Served
 from .wire import CUT, client_gone, crash, http_error, json_response, read_body
 
@@ -95,6 +96,33 @@ class Event(NamedTuple):
 
     data: bytes
     paced: bool = False
+
+
+def openapi(worker: ChatWorker) -> Fragment:
+    """These routes, described."""
+    anything = content({"type": "object"})
+    hello = {"model": worker.model, "messages": [{"role": "user", "content": "Hello!"}]}
+    answer = anything | content({"type": "string"}, media="text/event-stream")
+    known = ref("ChatRefusal")
+    refused = {
+        status: {"description": ERRORS[status], "content": content(known)}
+        for status in (400, 404, 413, 415, 500, 503)
+    }
+    complete = operation(
+        "The reply to a conversation, whole or as a stream of events.",
+        answer,
+        body=content(ref("Chat"), hello),
+        more=refused,
+    )
+    models = {"get": operation("The one model there is.", anything)}
+    return Fragment(
+        {
+            "/v1/chat/completions": {"post": complete},
+            "/v1/models": models,
+            f"/v1/models/{worker.model}": models,
+        },
+        {**chat.schemas(worker.model), "ChatRefusal": {"type": "object", "required": ["error"]}},
+    )
 
 
 class Reply:

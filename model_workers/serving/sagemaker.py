@@ -12,6 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..protocols import plain, sagemaker
+from .openapi import Fragment
+from .plain import predicting
 from .wire import json_response, read_body
 from .worker import Worker
 
@@ -34,3 +36,9 @@ def routes(worker: Worker) -> list[Route]:
         return json_response(plain.encode(worker.contract, worker.version, answer))
 
     return [Route("/invocations", invoke, methods=["POST"])]
+
+
+def openapi(worker: Worker) -> Fragment:
+    """This route, described: as ``/predict``."""
+    about = "Predict, as SageMaker calls it; CSV too, which has no schema."
+    return Fragment({"/invocations": {"post": predicting(worker, about)}}, {})

@@ -42,9 +42,15 @@ class Served:
             request.scope[CUT] = True
         return fault
 
-    def trouble(self) -> str | None:
-        """Why it is not well; None if it is. A worker listens only once its model is loaded."""
-        return None
+    @property
+    def stuck(self) -> int:
+        """How many of its predictions hang."""
+        return 0
+
+    @property
+    def well(self) -> bool:
+        """Whether it makes sense to ask it, or somebody should start it anew."""
+        return True
 
     def told(self) -> dict[str, Any]:
         """What ``/stats`` tells."""
@@ -53,4 +59,6 @@ class Served:
             "model_version": self.version,
             "requests": self.counts.requests,
             "predictions": self.counts.predictions,
+            "failures": self.counts.failures,
+            "stuck": self.stuck,
         }

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -55,18 +55,16 @@ class Worker(Served):
         self.predictor = predictor
         self.limits = limits
         self.validator = Validator(self.contract, limits.instances)
-        self.threads = Threads(limits.timeout_s, prepare)
+        self._threads = Threads(limits.timeout_s, prepare)
         self._logged: set[str] = set()  # what of failures stands in the log already
 
-    def trouble(self) -> str | None:
-        """A worker whose model hangs again and again needs to be started anew."""
-        if self.threads.well:
-            return None
-        return f"{self.threads.stuck} predictions hang; start this worker anew"
+    @property
+    def stuck(self) -> int:
+        return self._threads.stuck
 
-    def told(self) -> dict[str, Any]:
-        """What went wrong, too."""
-        return super().told() | {"failures": self.counts.failures, "stuck": self.threads.stuck}
+    @property
+    def well(self) -> bool:
+        return self._threads.well
 
     async def answer(self, request: Request, rows: list[Row]) -> Answer:
         """Score the rows, unless the fault plan has something else in mind for this request."""
@@ -83,7 +81,7 @@ class Worker(Served):
         becomes an answer that says what, and tells no secrets.
         """
         try:
-            result: _T = await self.threads.run(call)
+            result: _T = await self._threads.run(call)
             return result
         except Overloaded as error:
             self.counts.failures["overloaded"] += 1

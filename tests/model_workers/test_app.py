@@ -67,6 +67,11 @@ def test_a_body_over_a_mebibyte_is_413(connect):
     assert "1048576 bytes" in response.json()["error"]
 
 
+def test_a_body_in_an_encoding_nobody_knows_is_415(connect):
+    response = connect().post("/predict", content=b"x", headers={"Content-Encoding": "zstd"})
+    assert response.status_code == 415
+
+
 def test_an_unknown_path_and_a_wrong_method_are_json_too(connect):
     client = connect()
     assert "GET /nothing: Not Found" in client.get("/nothing").json()["error"]
