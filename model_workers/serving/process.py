@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ..models.assistant import ChatRecipe
-from ..models.catalogue import model_of
+from ..models.learners import MissingExtra
 from ..models.model import Recipe
 from ..predictors.predictor import Predictor
 from .app import create_app, create_chat_app
@@ -92,11 +92,6 @@ def _prepare() -> None:
     """What libraries keep by thread, for each that trains or predicts."""
     # One core per worker: threads of one prediction would only take cores from the others.
     threadpool_limits(limits=1)
-    if "sklearn" in sys.modules:
-        import sklearn
-
-        # Requests are checked before they reach the model; checking again takes a tenth longer.
-        sklearn.set_config(assume_finite=True, skip_parameter_validation=True)
 
 
 def _app(options: Options) -> ASGIApp:
@@ -108,16 +103,12 @@ def _app(options: Options) -> ASGIApp:
 
 
 def _predictor(recipe: Recipe, artefacts: Path) -> Predictor:
-    if recipe.ready is not None:
-        return recipe.ready(model_of(recipe.model).contract)
-    from ..training.artefact import ArtefactError, load, path_of
-    from ..training.train import write
+    from ..training.artefact import ArtefactError
+    from ..training.supply import supply
 
     try:
-        if not path_of(recipe, artefacts).exists():
-            write(recipe, artefacts)
-        return load(recipe, artefacts)
-    except ArtefactError as error:
+        return supply(recipe, artefacts)
+    except (ArtefactError, MissingExtra) as error:
         raise CannotStart(str(error)) from error
 
 
