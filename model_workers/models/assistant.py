@@ -52,7 +52,7 @@ ASSISTANT: Final = ChatModel(
 CHATS: Final = {ASSISTANT.name: ASSISTANT}
 
 
-def find(model: str, recipe: str) -> ChatRecipe:
+def find_chat(model: str, recipe: str) -> ChatRecipe:
     """The recipe of this name of a chat model; raises :class:`UnknownModel`."""
     known = CHATS[model].recipes
     for found in known:

@@ -19,8 +19,9 @@ from . import chat, docs, inference, openapi, plain, sagemaker, upkeep
 from .chat import ChatWorker
 from .counts import CountAnswers
 from .faults import NO_FAULTS, Faults
+from .served import Served
 from .wire import CutAnswers, Garbage, client_gone, crash, garbage, http_error, refused_body
-from .worker import LIMITS, Limits, Served, Worker
+from .worker import LIMITS, Limits, Worker
 
 LANGUAGES = (plain, sagemaker, inference, upkeep)
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from time import time
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 from starlette.exceptions import HTTPException
@@ -27,8 +27,8 @@ from ..revision import code_version
 from .counts import Counts
 from .faults import NO_FAULTS, Fault, Faults, Strike
 from .openapi import ERRORS, Fragment, content, operation, ref
+from .served import Served
 from .wire import CUT, client_gone, crash, http_error, json_response, read_body
-from .worker import Served
 
 _PREFIX: Final = "/v1/"
 
@@ -39,10 +39,11 @@ class ChatWorker(Served):
     def __init__(
         self, version: str, model: str, speaker: Speaker, faults: Faults = NO_FAULTS
     ) -> None:
-        counts = Counts(chat.REASONS, ("completion_tokens", "cancelled"))
-        super().__init__(model, version, counts, faults)
+        super().__init__(model, version, Counts(chat.REASONS), faults)
         self.speaker = speaker
         self.since = int(time())
+        self.completion_tokens = 0
+        self.cancelled = 0
 
     def head(self) -> Head:
         """Of one more answer. Its fingerprint begins with the version that gave it."""
@@ -52,7 +53,12 @@ class ChatWorker(Served):
     def ended(self, reason: str, used: int) -> None:
         """Count one reply that was said to its end."""
         self.counts.predicted([reason])
-        self.counts.more["completion_tokens"] += used
+        self.completion_tokens += used
+
+    def told(self) -> dict[str, Any]:
+        """How much was said, too, and how many clients did not wait for the end."""
+        more = {"completion_tokens": self.completion_tokens, "cancelled": self.cancelled}
+        return super().told() | more
 
 
 def routes(worker: ChatWorker) -> list[Route]:
@@ -61,6 +67,8 @@ def routes(worker: ChatWorker) -> list[Route]:
     async def complete(request: Request) -> Response:
         asked = chat.decode(await read_body(request), worker.model)
         fault = await worker.meet(request)
+        if fault.strike in (Strike.CRASH, Strike.STUCK):
+            raise HTTPException(500, "the model fails because its faults say so")
         spoken = worker.speaker.speak(asked.turns, asked.seed, asked.temperature)
         reply = Reply(worker, asked, fault, Ending(spoken, asked.max_tokens, asked.stop))
         if asked.stream:
@@ -162,7 +170,7 @@ class Reply:
         """As long as the fault plan says; raises ClientDisconnect once the client has left."""
         await asyncio.wait([left], timeout=self._fault.pace_s if paced else 0)
         if left.done():
-            self._worker.counts.more["cancelled"] += 1
+            self._worker.cancelled += 1
             raise ClientDisconnect
 
     def ended(self) -> None:

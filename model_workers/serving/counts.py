@@ -35,16 +35,12 @@ FAILURES = ("raised", "hung", "broken", "overloaded")
 class Counts:
     """Requests by status, predictions by label, failures of the model by kind; every known label
     and kind exists at 0 from the start.
-
-
-    ``more`` is what only some workers count, by the names that ``/stats`` gives it.
     """
 
-    def __init__(self, labels: Collection[str], more: Collection[str] = ()) -> None:
+    def __init__(self, labels: Collection[str]) -> None:
         self.requests: Counter[str] = Counter()
         self.predictions: Counter[str] = Counter(dict.fromkeys(labels, 0))
         self.failures: Counter[str] = Counter(dict.fromkeys(FAILURES, 0))
-        self.more: Counter[str] = Counter(dict.fromkeys(more, 0))
 
     def predicted(self, labels: Iterable[str]) -> None:
         self.predictions.update(labels)

@@ -50,9 +50,9 @@ class Fault:
     """What happens to one request, all of it: first the delay, then the strike."""
 
     delay_s: float = 0.0
-    pace_s: float = 0.0
     strike: Strike | None = None
     constant: str | None = None
+    pace_s: float = 0.0
 
 
 NO_FAULT = Fault()
@@ -80,7 +80,7 @@ class Faults:
         """
         if self == NO_FAULTS or number < self.after:
             return NO_FAULT
-        return Fault(self.latency, self.pace, self._strike(number), self.constant)
+        return Fault(self.latency, self._strike(number), self.constant, self.pace)
 
     def _strike(self, number: int) -> Strike | None:
         # A generator of its own for each request: concurrent requests may be numbered in any order

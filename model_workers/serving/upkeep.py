@@ -14,8 +14,8 @@ from starlette.routing import Route
 
 from .faults import BadFaults, Faults, from_mapping, parse
 from .openapi import Fragment, content, operation
+from .served import Served
 from .wire import json_response, read_body
-from .worker import Served
 
 HEALTH = ("/healthy", "/ping", "/ready", "/v2/health/live", "/v2/health/ready")
 
@@ -35,17 +35,7 @@ def routes(worker: Served) -> list[Route]:
 
     async def stats(request: Request) -> Response:
         """What this worker answered since it started; see :mod:`.counts`."""
-        return json_response(
-            {
-                "model": worker.model,
-                "model_version": worker.version,
-                "requests": worker.counts.requests,
-                "predictions": worker.counts.predictions,
-                "failures": worker.counts.failures,
-                "stuck": worker.stuck,
-                **worker.counts.more,
-            }
-        )
+        return json_response(worker.told())
 
     async def faults(request: Request) -> Response:
         """Show the fault plan, or replace it; a new plan counts its requests from 0."""

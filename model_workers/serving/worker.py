@@ -16,10 +16,11 @@ from ..contract.contract import MAX_INSTANCES, Row
 from ..contract.validation import Validator
 from ..predictors.predictor import Answer, Predictor
 from .counts import Counts
-from .faults import NO_FAULTS, Fault, Faults, Strike
+from .faults import NO_FAULTS, Faults, Strike
 from .promises import BrokenContract, check
+from .served import Served
 from .threads import Late, Overloaded, Raised, Threads
-from .wire import CUT, HANG_S, Garbage, wait
+from .wire import HANG_S
 
 _log = logging.getLogger("model_worker")
 _RETRY = {"Retry-After": "1"}
@@ -38,49 +39,8 @@ class Limits:
 LIMITS = Limits()
 
 
-class Served:
-    """What every worker has, whatever its model is asked: a name, a fault plan, the counts."""
-
-    def __init__(self, model: str, version: str, counts: Counts, faults: Faults) -> None:
-        self.model = model
-        self.version = version
-        self.counts = counts
-        self.faults = faults
-        self.met = 0  # requests that the present plan has seen
-
-    @property
-    def stuck(self) -> int:
-        """How many of its predictions hang."""
-        return 0
-
-    @property
-    def well(self) -> bool:
-        """Whether it makes sense to ask it, or somebody should start it anew."""
-        return True
-
-    def plan(self, faults: Faults) -> None:
-        """From here on these faults; a new plan counts its requests from 0."""
-        self.faults = faults
-        self.met = 0
-
-    async def meet(self, request: Request) -> Fault:
-        """What the fault plan wants of this request, done as far as it comes before the answer:
-        waits, raises instead of an answer, or marks the answer to be cut.
-        """
-        fault = self.faults.at(self.met)
-        self.met += 1
-        await wait(request, fault)
-        if fault.strike is Strike.ERROR:
-            raise HTTPException(500, f"{self.model} {self.version} fails because its faults say so")
-        if fault.strike is Strike.GARBAGE:
-            raise Garbage
-        if fault.strike is Strike.CUT:
-            request.scope[CUT] = True
-        return fault
-
-
 class Worker(Served):
-    """A model with a contract, and the check of it."""
+    """A model with a contract, the check of it, and the threads that it predicts in."""
 
     def __init__(
         self,
