@@ -10,7 +10,7 @@ from time import time
 
 from gateway import reserve, routing_file
 from gateway.config import parse
-from gateway.edit import Change, SetWeight, diff
+from gateway.edit import Change, Restore, SetWeight, diff
 from gateway.errors import ConfigError
 from gateway.reloader import missing, read_bounded
 from gateway.routing_file import EditResult
@@ -36,8 +36,8 @@ class Changed:
 
 
 def is_rollback(change: Change) -> bool:
-    """Whether a change takes a candidate out: what may happen unrecorded rather than not at all."""
-    return isinstance(change, SetWeight) and change.weight_bp == 0
+    """Whether a change takes a version out: what may happen unrecorded rather than not at all."""
+    return isinstance(change, Restore) or (isinstance(change, SetWeight) and change.weight_bp == 0)
 
 
 def content_of(file: Path) -> bytes:
@@ -129,6 +129,8 @@ def change(
 
     def recorded(result: EditResult) -> AbstractContextManager[None]:
         changed = _changed(path, change, result)
+        texts = result.before.content, result.after.content
+        before, after = (parse(text).route(change.route).stable for text in texts)
         entry = changes.Entry(
             id=changes.new_id(),
             at=changes.timestamp(clock()),
@@ -136,12 +138,13 @@ def change(
             action=action,
             route=change.route,
             version=change.version,
-            reason=reason,
+            reason=_why(change, reason),
             before=changed.before,
             after=changed.after,
             before_hash=changed.before_generation,
             after_hash=changed.generation,
             diff=changed.diff,
+            former=before if before != after else "",
         )
         if even_unrecorded:
             return _recorded_if_possible(result, entry, clock, unrecorded)
@@ -206,6 +209,13 @@ def _changed(path: Path, change: Change, result: EditResult) -> Changed:
         generation=after.generation,
         noop=result.noop,
     )
+
+
+def _why(change: Change, reason: str) -> str:
+    """Of a promotion that is taken back first what that means: the shares alone do not say it."""
+    if not isinstance(change, Restore):
+        return reason
+    return f"{change.sentence}: {reason}" if reason else change.sentence
 
 
 def _shares(content: bytes, name: str) -> dict[str, float]:
