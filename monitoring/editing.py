@@ -12,6 +12,7 @@ from gateway import reserve, routing_file
 from gateway.config import parse
 from gateway.edit import Change, Restore, SetWeight, diff
 from gateway.errors import ConfigError
+from gateway.model import Route
 from gateway.reloader import missing, read_bounded
 from gateway.routing_file import EditResult
 from monitoring.history import changes
@@ -22,8 +23,8 @@ class Changed:
     """What a change did, or would do.
 
     ``before`` and ``after`` are the shares of the route's versions in percent, stable included;
-    ``generation`` is the file's afterwards. ``noop``: the file said so already, nothing was
-    written. ``unrecorded``: what the history could not take, for :func:`changes.record_late`.
+    ``generation`` is the file's afterwards. ``former`` was stable before, where another version is
+    afterwards. ``noop``: the file said so already, nothing was written. ``unrecorded``: what the history could not take, for :func:`changes.record_late`.
     """
 
     diff: str
@@ -31,6 +32,7 @@ class Changed:
     after: Mapping[str, float]
     before_generation: str
     generation: str
+    former: str
     noop: bool
     unrecorded: changes.Entry | None = None
 
@@ -129,8 +131,6 @@ def change(
 
     def recorded(result: EditResult) -> AbstractContextManager[None]:
         changed = _changed(path, change, result)
-        texts = result.before.content, result.after.content
-        before, after = (parse(text).route(change.route).stable for text in texts)
         entry = changes.Entry(
             id=changes.new_id(),
             at=changes.timestamp(clock()),
@@ -144,7 +144,7 @@ def change(
             before_hash=changed.before_generation,
             after_hash=changed.generation,
             diff=changed.diff,
-            former=before if before != after else "",
+            former=changed.former,
         )
         if even_unrecorded:
             return _recorded_if_possible(result, entry, clock, unrecorded)
@@ -201,12 +201,14 @@ def _write_ahead(
 
 def _changed(path: Path, change: Change, result: EditResult) -> Changed:
     before, after = result.before, result.after
+    was, now = (parse(each.content).route(change.route) for each in (before, after))
     return Changed(
         diff=diff(before.content, after.content, path.name),
-        before=_shares(before.content, change.route),
-        after=_shares(after.content, change.route),
+        before=_shares(was),
+        after=_shares(now),
         before_generation=before.generation,
         generation=after.generation,
+        former=was.stable if was.stable != now.stable else "",
         noop=result.noop,
     )
 
@@ -218,6 +220,5 @@ def _why(change: Change, reason: str) -> str:
     return f"{change.sentence}: {reason}" if reason else change.sentence
 
 
-def _shares(content: bytes, name: str) -> dict[str, float]:
-    route = parse(content).route(name)
+def _shares(route: Route) -> dict[str, float]:
     return {version.name: route.weight(version.name) / 100 for version in route.versions}

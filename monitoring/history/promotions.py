@@ -14,8 +14,14 @@ Past: TypeAlias = Callable[[], Sequence[Entry]]
 
 
 def last_to_move(route: Route, entries: Sequence[Entry]) -> Entry | None:
-    """The newest change that gave requests of the route to other versions than before."""
-    return next((one for one in reversed(entries) if _moved_shares(one, route.name)), None)
+    """The newest change that gave requests of the route to other versions than before, or made
+    another version stable.
+    """
+    name = route.name
+    moved = (
+        one for one in reversed(entries) if _moved_shares(one, name) or _moved_stable(one, name)
+    )
+    return next(moved, None)
 
 
 def former_stable(route: Route, entries: Sequence[Entry]) -> str:
