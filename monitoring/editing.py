@@ -24,7 +24,8 @@ class Changed:
 
     ``before`` and ``after`` are the shares of the route's versions in percent, stable included;
     ``generation`` is the file's afterwards. ``former`` was stable before, where another version is
-    afterwards. ``noop``: the file said so already, nothing was written. ``unrecorded``: what the history could not take, for :func:`changes.record_late`.
+    afterwards. ``noop``: the file said so already, nothing was written. ``unrecorded``: what the
+    history could not take, for :func:`changes.record_late`.
     """
 
     diff: str
