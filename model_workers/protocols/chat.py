@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..predictors.speaker import Turn, tokens
 
@@ -55,6 +55,12 @@ class _Format(_Lenient):
     type: Literal["text"]
 
 
+def _boolean(value: object) -> object:
+    if not isinstance(value, bool):  # 0 equals False, but is no way to write it
+        raise ValueError("Input should be a valid boolean")
+    return value
+
+
 _Stop = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -69,7 +75,7 @@ class _Body(_Lenient):
     stop: _Stop | Annotated[list[_Stop], Field(max_length=4)] | None = None
     n: Literal[1] | None = None
     seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | None = None
-    logprobs: Literal[False] | None = None
+    logprobs: Annotated[Literal[False], BeforeValidator(_boolean)] | None = None
     response_format: _Format | None = None
 
 
