@@ -107,7 +107,7 @@ _INFERENCE: Final = {
     "type": "object",
     "required": ["inputs"],
     "properties": {
-        "id": {"type": "string"},
+        "id": {"type": ["string", "null"]},
         "inputs": {"type": "array", "minItems": 1, "items": _TENSOR},
     },
 }
