@@ -98,8 +98,8 @@ PLACES = {
         *("model_workers.contract.validation", "model_workers.protocols.chat"),
     },
     "rich": {"monitoring.commands.*", "monitoring.terminal.*"},
-    "sklearn": {"model_workers.*"},
-    "skops": {"model_workers.*"},
+    "sklearn": {"model_workers.models.*", "model_workers.training.*"},
+    "skops": {"model_workers.training.artefact"},
     "ssl": {"gateway.certificate", "gateway.tls"},
     "starlette": {
         *("gateway.admin", "gateway.app", "model_workers.*", "monitoring.alert_log"),
@@ -114,6 +114,7 @@ PLACES = {
     },
     "uvicorn": {"gateway.admin_port", "model_workers.*"},
     "uvloop": {"gateway.__main__", "gateway.member"},
+    "xgboost": {"model_workers.models.learners", "model_workers.training.train"},
     "xxhash": {"gateway.split"},
     "yaml": {"gateway.config.document", "gateway.splice"},
 }
