@@ -67,6 +67,13 @@ PURE = {
         *("grafana.panels", "grafana.promql", "grafana.quality", "grafana.rollout"),
         *("grafana.route", "grafana.upkeep"),
     },
+    "model_workers": {
+        *("contract", "contract.contract", "contract.feature", "contract.refusal"),
+        *("predictors.predictor", "predictors.speaker"),
+        *("protocols.chat", "protocols.compression", "protocols.ending"),
+        *("protocols.input_tensors", "protocols.open_inference", "protocols.sagemaker"),
+        "protocols.tensors",
+    },
 }
 WORLD = {
     *("asyncio", "ctypes", "mmap", "os", "pathlib", "random", "secrets", "selectors", "signal"),

@@ -10,10 +10,9 @@ import schemathesis
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import Status, events, from_schema
 
-from model_workers.models.assistant import find_chat
 from model_workers.models.catalogue import MODELS
 from model_workers.predictors.dummy import DummyPredictor
-from model_workers.serving.app import create_app, create_chat_app
+from model_workers.serving.app import create_app
 
 from .conftest import trained
 
@@ -57,9 +56,3 @@ def test_a_dummy_behind_any_contract_answers_as_described(model: str) -> None:
 
 def test_a_trained_model_answers_as_described() -> None:
     assert "\n\n".join(sorted(set(failures(create_app("v1", trained("iris", "v1")))))) == ""
-
-
-def test_a_chat_model_answers_as_described() -> None:
-    app = create_chat_app("v1", "assistant", find_chat("assistant", "v1").make())
-
-    assert "\n\n".join(sorted(set(failures(app)))) == ""
