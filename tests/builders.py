@@ -84,9 +84,18 @@ def make_cookie(name: str = "canary_id", salt: str = "iris") -> Sticky:
 
 
 def make_prediction(
-    label: str | None = "/predictions/0", score: str | None = None, labels: Sequence[str] = ()
+    label: str | None = "/predictions/0",
+    score: str | None = None,
+    labels: Sequence[str] = (),
+    value: str | None = None,
+    bounds: Sequence[float] = (),
 ) -> Prediction:
-    return Prediction(label, score, tuple(labels))
+    return Prediction(label, score, tuple(labels), value, tuple(bounds))
+
+
+def make_value(*bounds: float) -> Prediction:
+    """Of a regressor whose value stands at ``/v``."""
+    return make_prediction(None, value="/v", bounds=bounds or (10.0, 20.0, 50.0))
 
 
 def make_request(

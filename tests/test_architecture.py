@@ -26,6 +26,7 @@ PURE = {
             "edit",
             "ejection",
             "errors",
+            "events",
             "exemplars",
             "gathering",
             "gauges",
@@ -35,8 +36,8 @@ PURE = {
         ),
         *("changes", "ledger", "line", "model", "observe", "offlimits", "opening", "predictions"),
         *("readiness", "recovery"),
-        *("report", "request", "room", "rounds", "run", "sampling", "scribe", "span", "splice"),
-        "split",
+        *("report", "request", "room", "rounds", "run", "sampling", "scale", "scribe", "span"),
+        *("splice", "split", "totals", "vocabulary"),
         *("status", "stream", "table", "target", "tracing", "uploads", "weights"),
     },
     "monitoring": {
@@ -77,8 +78,8 @@ PLACES = {
     },
     "jinja2": {"monitoring.console.layout"},
     "msgspec": {
-        *("gateway.control", "gateway.line", "gateway.observe", "gateway.predictions"),
-        *("gateway.scribe", "model_workers.*"),
+        *("gateway.control", "gateway.events", "gateway.line", "gateway.observe"),
+        *("gateway.predictions", "gateway.scribe", "model_workers.*"),
     },
     "opentelemetry": {"gateway.spans"},
     "prometheus_client": {
