@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.model import Prediction
+from gateway.tensors import TooLarge, document_of
 
 # A longer answer is not decoded: this runs on the request path's own loop.
 MAX_BYTES: Final = 1024 * 1024
@@ -78,13 +79,14 @@ class PredictionReader:
             return None, None, None, Missing.TOO_LARGE
         try:
             label, score, value = self._short(body) if size < LONG else self._long(body)
-        except (msgspec.ValidationError, _Unlike):  # another shape, perhaps only beside the way
+        # Another shape, perhaps only beside the way; or not JSON alone.
+        except (msgspec.MsgspecError, ValueError, RecursionError, _Unlike):
             try:
                 label, score, value = self._look_through(body)
+            except TooLarge:
+                return None, None, None, Missing.TOO_LARGE
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 return None, None, None, Missing.UNREADABLE
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            return None, None, None, Missing.UNREADABLE
         expected = label
         if self._label is None:
             expected = score if self._value is None else value  # type: ignore[assignment]
@@ -92,7 +94,7 @@ class PredictionReader:
 
     def _look_through(self, body: bytes) -> _Found:
         """All of any JSON, as far as it is there."""
-        document = msgspec.json.decode(body)
+        document = document_of(body, MAX_BYTES)
         return (
             _label_text(_find(document, self._label)),
             _number(_find(document, self._score)),

@@ -24,6 +24,7 @@ from gateway.model import (
 )
 from gateway.observe import Outcome
 from gateway.plane import Solo
+from gateway.protocols import Protocol
 from gateway.report import ReloadStatus, Report, State, gather
 from gateway.request import Request
 from gateway.table import Decision, compile_table
@@ -89,8 +90,9 @@ def make_prediction(
     labels: Sequence[str] = (),
     value: str | None = None,
     bounds: Sequence[float] = (),
+    protocol: Protocol | None = None,
 ) -> Prediction:
-    return Prediction(label, score, tuple(labels), value, tuple(bounds))
+    return Prediction(label, score, tuple(labels), value, tuple(bounds), protocol)
 
 
 def make_value(*bounds: float) -> Prediction:

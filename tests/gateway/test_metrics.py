@@ -19,6 +19,7 @@ from gateway.grid import BEGINNING_BOUNDS, DURATION_BOUNDS, OVERHEAD_BOUNDS, SCO
 from gateway.metrics import GatewayMetrics
 from gateway.model import Assignment, Prediction, RoutingConfig
 from gateway.plane import Solo
+from gateway.protocols import Protocol
 from gateway.report import Process, ReloadStatus, Report, State, gather
 from gateway.table import compile_table
 from gateway.usage import Usage
@@ -155,6 +156,16 @@ def test_every_known_series_is_0_at_the_first_scrape() -> None:
     series = Served(make_full()).series()
 
     assert {key for key, value in series.items() if value == 0} == expected_at_zero()
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+def test_where_clients_may_name_versions_by_protocol_forced_is_told_from_the_first_scrape(
+    protocol: Protocol,
+) -> None:
+    served = Served(make_full(override=None, prediction=make_prediction(protocol=protocol)))
+    ways = {dict(labels).get("assignment") for _, labels in served.series()}
+
+    assert ("forced" in ways) is (protocol in (Protocol.V2, Protocol.SAGEMAKER))
 
 
 def test_traffic_of_every_known_kind_makes_no_new_series() -> None:
