@@ -82,6 +82,18 @@ class Stage:
                 found[labels["version"].strip('"'), labels["label"].strip('"')] += int(value)
         return +found
 
+    def tokens(self) -> float:
+        """Of chats, as the gateway counted them."""
+        return sum(
+            value
+            for name, value in self.served.metrics().items()
+            if name.startswith("canary_prediction_value_sum{") and 'route="chat"' in name
+        )
+
+    def spent(self) -> int:
+        """Of chats, as the workers counted them."""
+        return sum(self.stats(name)["completion_tokens"] for name in ("chat_v1", "chat_v2"))
+
     def errors(self) -> float:
         """What the gateway holds against versions."""
         found = self.served.metrics().items()
@@ -188,7 +200,12 @@ def _read_stream(body: bytes, answer: http.client.HTTPResponse) -> Said:
     assert done == "data: [DONE]"
     found = [json.loads(part.removeprefix("data: ")) for part in parts]
     (version,) = {each["system_fingerprint"][:2] for each in found}
-    return Said(version, found[-1]["choices"][0]["finish_reason"])
+    assert found[-1]["usage"]["completion_tokens"] > 0
+    return Said(version, found[-2]["choices"][0]["finish_reason"])
+
+
+def _stream(row: list[float]) -> bytes:
+    return _chat(row, stream=True, stream_options={"include_usage": True})
 
 
 GZIP = {"Content-Encoding": "gzip"}
@@ -209,6 +226,7 @@ LANGUAGES = {
         "sagemaker", lambda row: (INVOKE, ",".join(map(str, row)).encode(), CSV), _read_plain
     ),
     "chat": Language("chat", lambda row: (CHAT, _chat(row), {}), _read_chat),
+    "chat, streamed": Language("chat", lambda row: (CHAT, _stream(row), {}), _read_stream),
 }
 
 
@@ -256,15 +274,16 @@ def test_both_versions_answer_and_client_gateway_and_workers_count_the_same(
     assert stage.answered(model) - answered == seen
 
 
-def test_a_streamed_chat_is_of_one_version_from_its_first_byte_to_its_last(
+def test_the_tokens_of_chats_are_the_same_for_gateway_and_workers_streamed_or_not(
     stage: Stage, connection: http.client.HTTPConnection
 ) -> None:
-    answered = stage.answered("chat")
-    streamed = Language("chat", lambda row: (CHAT, _chat(row, stream=True), {}), _read_stream)
+    told, spent = stage.tokens(), stage.spent()
 
-    seen = _load(connection, streamed)
+    for name in ("chat", "chat, streamed"):
+        _load(connection, LANGUAGES[name])
 
-    assert stage.answered("chat") - answered == seen
+    assert stage.spent() - spent > 0
+    eventually(lambda: stage.tokens() - told == stage.spent() - spent, "the gateway counted them")
 
 
 # --- versions by name
