@@ -30,6 +30,7 @@ PURE = {
             "edit.placement",
             "ejection",
             "errors",
+            "events",
             "exemplars",
             "gathering",
             "gauges",
@@ -40,8 +41,8 @@ PURE = {
         *("changes", "ledger", "line", "model", "observe", "offlimits", "opening", "paths"),
         *("predictions", "protocols"),
         *("readiness", "recovery"),
-        *("report", "request", "room", "rounds", "run", "sampling", "scribe", "span", "splice"),
-        "split",
+        *("report", "request", "room", "rounds", "run", "sampling", "scale", "scribe", "span"),
+        *("splice", "split", "totals", "vocabulary"),
         *("status", "stream", "table", "target", "tensors", "tracing", "uploads", "weights"),
     },
     "monitoring": {
@@ -50,8 +51,8 @@ PURE = {
         *("analysis.errors", "analysis.rounds", "analysis.saved"),
         *("analysis.guards", "analysis.interval", "analysis.latency", "analysis.lenience"),
         *("analysis.margin", "analysis.mixture", "analysis.predictions", "analysis.question"),
-        *("analysis.signals", "analysis.split", "analysis.strand", "analysis.track"),
-        *("analysis.verdict", "analysis.words"),
+        *("analysis.signals", "analysis.spans", "analysis.split", "analysis.strand"),
+        *("analysis.track", "analysis.verdict", "analysis.words"),
         *("explanation", "history.chain", "history.promotions", "printable", "verbs"),
         *("judgement", "judgement.acting", "judgement.ahead", "judgement.docket"),
         *("judgement.record", "judgement.replay"),
@@ -70,6 +71,13 @@ PURE = {
         *("grafana.panels", "grafana.promql", "grafana.quality", "grafana.rollout"),
         *("grafana.route", "grafana.upkeep"),
     },
+    "model_workers": {
+        *("contract", "contract.contract", "contract.feature", "contract.refusal"),
+        *("predictors.predictor", "predictors.speaker"),
+        *("protocols.chat", "protocols.compression", "protocols.ending"),
+        *("protocols.input_tensors", "protocols.open_inference", "protocols.sagemaker"),
+        "protocols.tensors",
+    },
 }
 WORLD = {
     *("asyncio", "ctypes", "mmap", "os", "pathlib", "random", "secrets", "selectors", "signal"),
@@ -86,8 +94,8 @@ PLACES = {
     },
     "jinja2": {"monitoring.console.layout"},
     "msgspec": {
-        *("gateway.control", "gateway.line", "gateway.observe", "gateway.predictions"),
-        *("gateway.scribe", "gateway.tensors", "model_workers.*"),
+        *("gateway.control", "gateway.events", "gateway.line", "gateway.observe"),
+        *("gateway.predictions", "gateway.scribe", "gateway.tensors", "model_workers.*"),
     },
     "opentelemetry": {"gateway.spans"},
     "prometheus_client": {
