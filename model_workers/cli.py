@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 app.command("serve")(serving.command)
 app.command("train")(learning.train)
+app.command("compare")(learning.compare)
 app.command("samples")(learning.samples)
 
 
