@@ -283,7 +283,6 @@ POWERS = tuple(2.0**k for k in range(14))
         ("protocol: predict", Prediction("/predictions/0", "/probabilities/0")),
         ("protocol: v2", Prediction("/outputs/0/data/0", "/outputs/1/data/0")),
         ("protocol: sagemaker", Prediction("/predictions/0", None)),
-        ("value: /v, bounds: [-1, 0.5, 20]", Prediction(None, None, (), "/v", (-1.0, 0.5, 20.0))),
         (
             "protocol: openai, bounds: [100, 1000]",
             Prediction(FINISH, None, (), "/usage/completion_tokens", (100.0, 1000.0)),
@@ -311,6 +310,12 @@ def test_protocols_preset_what_is_not_given(given: str, expected: Prediction) ->
 
     assert found.prediction == replace(expected, protocol=found.protocol)
     assert found.protocol == given.split(",")[0].removeprefix("protocol: ")
+
+
+def test_a_value_has_the_bounds_of_the_file() -> None:
+    found = only_route(route("prediction: {value: /v, bounds: [-1, 0.5, '20']}"))
+
+    assert found.prediction == Prediction(None, None, (), "/v", (-1.0, 0.5, 20.0))
 
 
 def test_generations_are_asked_once_unless_the_file_says_otherwise() -> None:
