@@ -91,7 +91,11 @@ PLACES = {
         *("gateway.config.schema", "gateway.config.shape"),
         "model_workers.contract.validation",
     },
-    "rich": {"monitoring.commands.*", "monitoring.terminal.*"},
+    "pyarrow": {"model_workers.batch.parquet"},
+    "rich": {
+        *("model_workers.batch.progress", "model_workers.commands.scoring"),
+        *("monitoring.commands.*", "monitoring.terminal.*"),
+    },
     "sklearn": {"model_workers.*"},
     "skops": {"model_workers.*"},
     "ssl": {"gateway.certificate", "gateway.tls"},

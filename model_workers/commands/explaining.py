@@ -1,0 +1,5 @@
+"""``model-worker explain``."""
+
+
+def command() -> None:
+    """Explain."""
