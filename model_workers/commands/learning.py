@@ -22,22 +22,26 @@ def train(
 
     Exit code: 1 if a file cannot be written.
     """
+    from ..models.learners import MissingExtra
     from ..training.artefact import ArtefactError, note_of, path_of
     from ..training.train import is_current, write
 
     _known(model)
-    typer.echo(f"{'model':<15}{'recipe':<9}{'accuracy':>8}{'bytes':>9}  done")
+    typer.echo(f"{'model':<15}{'recipe':<14}{'accuracy':>8}{'bytes':>9}  done")
     for recipe in RECIPES:
         if recipe.learner is None or model not in ("", recipe.model):
             continue
-        current = is_current(recipe, out)
         try:
+            current = is_current(recipe, out)
             path = path_of(recipe, out) if current else write(recipe, out)
+        except MissingExtra as error:
+            typer.echo(f"{recipe.model:<15}{recipe.name:<14}left out: {error}")
+            continue
         except ArtefactError as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from None
         typer.echo(
-            f"{recipe.model:<15}{recipe.name:<9}{note_of(path).accuracy:>8.3f}"
+            f"{recipe.model:<15}{recipe.name:<14}{note_of(path).accuracy:>8.3f}"
             f"{path.stat().st_size:>9}  {'up to date' if current else 'trained'}"
         )
 

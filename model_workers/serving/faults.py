@@ -8,12 +8,14 @@ A plan is written as one line of text (or the same keys as a JSON object):
     hang      share of requests never answered; the worker waits until the client goes away
     cut       share of answers broken off in the middle
     garbage   share answered 200 with a body that is not JSON
+    crash     share where the model itself raises
+    stuck     share where the model itself hangs, until the worker gives it up
     latency   time added to every request: 50ms, 1.5s
     constant  every prediction is this label, known to the model or not
     after     number of requests that are spared first
     seed      another seed strikes other requests
 
-A request meets at most one of errors, hang, cut and garbage, so their sum is at most 1. Everything
+A request meets at most one of these shares, so their sum is at most 1. Everything
 here is pure: the application does the sleeping and the breaking.
 """
 
@@ -38,6 +40,8 @@ class Strike(StrEnum):
     HANG = "hang"
     CUT = "cut"
     GARBAGE = "garbage"
+    CRASH = "crash"
+    STUCK = "stuck"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Faults:
     hang: float = 0.0
     cut: float = 0.0
     garbage: float = 0.0
+    crash: float = 0.0
+    stuck: float = 0.0
     latency: float = 0.0
     constant: str | None = None
     after: int = 0
@@ -134,11 +140,11 @@ def _collect(pairs: Iterable[tuple[str, str]]) -> Faults:
             raise BadFaults(f"{key} stands there twice; keep one of them")
         values[key] = _value(key, value)
     plan = Faults(**values)  # type: ignore[arg-type]  # _value gives each key its own type
-    struck = plan.errors + plan.hang + plan.cut + plan.garbage
+    struck = sum(getattr(plan, strike) for strike in Strike)
     if struck > 1 + 1e-9:
         raise BadFaults(
-            f"errors, hang, cut and garbage add up to {struck:g}; a request meets at most one of "
-            "them: keep the sum at 1 or below"
+            f"{', '.join(Strike)} add up to {struck:g}; a request meets at most one of them: keep "
+            "the sum at 1 or below"
         )
     return plan
 

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from ..protocols import open_inference
 from ..protocols.open_inference import BadInference
+from .openapi import PREDICTING, Fragment, content, operation, ref
 from .wire import json_response, read_body
 from .worker import Worker
 
@@ -45,6 +46,26 @@ def routes(worker: Worker) -> list[Route]:
         found += [Route(path, metadata), Route(f"{path}/ready", ready)]
         found.append(Route(f"{path}/infer", infer, methods=["POST"]))
     return found
+
+
+def openapi(worker: Worker) -> Fragment:
+    """These routes, described."""
+    anything = content({"type": "object"})
+    paths = {
+        "/v2": {"get": operation("What this server is.", anything)},
+        "/v2/models": {"get": operation("The one model there is.", anything)},
+    }
+    for path in (
+        f"/v2/models/{worker.model}",
+        f"/v2/models/{worker.model}/versions/{worker.version}",
+    ):
+        paths[path] = {"get": operation("The tensors that go in and come out.", anything)}
+        paths[f"{path}/ready"] = {"get": operation("Whether it is ready.", anything)}
+        infer = operation(
+            "Predict, by tensors.", anything, (400, *PREDICTING), body=content(ref("Inference"))
+        )
+        paths[f"{path}/infer"] = {"post": infer}
+    return Fragment(paths, {"Inference": {"type": "object", "required": ["inputs"]}})
 
 
 async def bad_inference(request: Request, error: Exception) -> Response:

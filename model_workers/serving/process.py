@@ -11,11 +11,12 @@ from pathlib import Path
 import uvicorn
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from ..models.catalogue import model_of
+from ..models.learners import MissingExtra
 from ..models.model import Recipe
 from ..predictors.predictor import Predictor
 from .app import create_app
 from .faults import NO_FAULTS, Faults
+from .worker import LIMITS, Limits
 
 # A proxy keeps idle connections too. Whoever closes first should be the proxy, which knows whether
 # it was about to send something: so this is longer than any proxy's usual limit.
@@ -38,6 +39,7 @@ class Options:
     port: int = 8101
     uds: Path | None = None
     faults: Faults = NO_FAULTS
+    limits: Limits = LIMITS
 
 
 class Announced(uvicorn.Server):
@@ -60,15 +62,14 @@ def serve(options: Options) -> None:
     # before, while the model is still being trained.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    # One core per worker: threads of one prediction would only take cores from the others.
-    threadpool_limits(limits=1)
+    _prepare()
     predictor = _predictor(options)
     try:
         listener, address = _listen(options)
     except OSError as error:
         raise CannotStart(str(error)) from error
     config = uvicorn.Config(
-        create_app(options.version, predictor, options.faults),
+        create_app(options.version, predictor, options.faults, options.limits, _prepare),
         lifespan="off",
         log_level="warning",
         access_log=False,
@@ -85,22 +86,19 @@ def serve(options: Options) -> None:
             options.uds.unlink(missing_ok=True)
 
 
+def _prepare() -> None:
+    """What libraries keep by thread, for each that trains or predicts."""
+    # One core per worker: threads of one prediction would only take cores from the others.
+    threadpool_limits(limits=1)
+
+
 def _predictor(options: Options) -> Predictor:
-    recipe = options.recipe
-    if recipe.ready is not None:
-        return recipe.ready(model_of(recipe.model).contract)
-    import sklearn
+    from ..training.artefact import ArtefactError
+    from ..training.supply import supply
 
-    from ..training.artefact import ArtefactError, load, path_of
-    from ..training.train import write
-
-    # Requests are checked before they reach the model; checking again costs a tenth of the time.
-    sklearn.set_config(assume_finite=True, skip_parameter_validation=True)
     try:
-        if not path_of(recipe, options.artefacts).exists():
-            write(recipe, options.artefacts)
-        return load(recipe, options.artefacts)
-    except ArtefactError as error:
+        return supply(options.recipe, options.artefacts)
+    except (ArtefactError, MissingExtra) as error:
         raise CannotStart(str(error)) from error
 
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .faults import BadFaults, Faults, from_mapping, parse
+from .openapi import Fragment, content, operation
 from .wire import json_response, read_body
 from .worker import Worker
 
@@ -23,8 +24,14 @@ def routes(worker: Worker) -> list[Route]:
     """Health under each of its names, ``/stats`` and ``/faults``."""
 
     async def health(request: Request) -> Response:
-        """Live and ready are one: a worker listens only once its model is loaded."""
-        return json_response({"live": True, "ready": True})
+        """Live and ready are one: a worker listens only once its model is loaded, and one whose
+        model hangs again and again needs to be started anew.
+        """
+        well = worker.threads.well
+        said: dict[str, Any] = {"live": well, "ready": well}
+        if not well:
+            said["error"] = f"{worker.threads.stuck} predictions hang; start this worker anew"
+        return json_response(said, 200 if well else 503)
 
     async def stats(request: Request) -> Response:
         """What this worker answered since it started; see :mod:`.counts`."""
@@ -34,6 +41,8 @@ def routes(worker: Worker) -> list[Route]:
                 "model_version": worker.version,
                 "requests": worker.counts.requests,
                 "predictions": worker.counts.predictions,
+                "failures": worker.counts.failures,
+                "stuck": worker.threads.stuck,
             }
         )
 
@@ -53,6 +62,31 @@ def routes(worker: Worker) -> list[Route]:
         Route("/stats", stats),
         Route("/faults", faults, methods=["GET", "PUT"]),
     ]
+
+
+def openapi(worker: Worker) -> Fragment:
+    """These routes, described."""
+    anything = content({"type": "object"})
+    well = {"type": "object", "required": ["live", "ready"]}
+    ill = {"description": "Predictions hang: start it anew.", "content": content(well)}
+    health = operation("Whether it is well.", content(well), more={503: ill})
+    plan = content({"type": "string"}, "errors=0.3,latency=50ms", media="text/plain")
+    return Fragment(
+        {
+            **{path: {"get": health} for path in HEALTH},
+            "/stats": {"get": operation("What was answered since it started.", anything)},
+            "/faults": {
+                "get": operation("How it shall go wrong.", anything),
+                "put": operation(
+                    "From here on it goes wrong like this; only from the worker's own machine.",
+                    anything,
+                    (403, 413, 415, 422),
+                    body=plan,
+                ),
+            },
+        },
+        {},
+    )
 
 
 def _only_from_here(request: Request) -> None:

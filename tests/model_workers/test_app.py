@@ -120,6 +120,8 @@ def test_stats_count_answers_by_status_and_predictions_by_label(connect):
         "model_version": "v1",
         "requests": {"200": 2, "422": 1, "404": 1},
         "predictions": {"setosa": 3, "versicolor": 0, "virginica": 0},
+        "failures": {"raised": 0, "hung": 0, "broken": 0, "overloaded": 0},
+        "stuck": 0,
     }
 
 
