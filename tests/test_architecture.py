@@ -101,6 +101,7 @@ PLACES = {
         *("model_workers.batch.progress", "model_workers.commands.scoring"),
         *("monitoring.commands.*", "monitoring.terminal.*"),
     },
+    "shap": {"model_workers.explanations.shapley"},
     "sklearn": {"model_workers.*"},
     "skops": {"model_workers.*"},
     "ssl": {"gateway.certificate", "gateway.tls"},

@@ -22,6 +22,7 @@ from ..contract.refusal import RefusedBody
 from ..contract.validation import Validator
 from ..predictors.predictor import Predictor
 from ..revision import code_version
+from ..serving.promises import check
 from . import columns
 from .formats import opened
 from .journal import Journal, alone, sync, write
@@ -142,6 +143,7 @@ def _part(
     if rows:
         try:
             answer = job.predictor.predict(rows)
+            check(contract, answer, len(rows))
         except Exception as error:  # whatever a model raises: the rows are not to blame
             last = chunk.first + len(chunk) - 1
             said = f"the model failed on rows {chunk.first} to {last}"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..models.catalogue import find, model_of
+from ..models.catalogue import find
 from ..models.model import Recipe, UnknownModel
 from ..predictors.predictor import Predictor
 
@@ -54,16 +54,14 @@ def chosen(model: str, predictor: str, version: str, artefacts: Path) -> Chosen:
 
 
 def _loaded(recipe: Recipe, artefacts: Path) -> tuple[Predictor, str]:
-    if recipe.ready is not None:
-        return recipe.ready(model_of(recipe.model).contract), ""
-    from ..training.artefact import ArtefactError, load, path_of
-    from ..training.train import write
+    from ..models.learners import MissingExtra
+    from ..training.artefact import ArtefactError, path_of
+    from ..training.supply import supply
 
-    path = path_of(recipe, artefacts)
     try:
-        if not path.exists():
-            write(recipe, artefacts)
-        return load(recipe, artefacts), sha256(path.read_bytes()).hexdigest()
-    except ArtefactError as error:
+        predictor = supply(recipe, artefacts)
+        content = b"" if recipe.ready else path_of(recipe, artefacts).read_bytes()
+        return predictor, sha256(content).hexdigest() if content else ""
+    except (ArtefactError, MissingExtra) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None

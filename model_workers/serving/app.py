@@ -12,13 +12,13 @@ from starlette.types import ASGIApp
 from ..contract.refusal import RefusedBody
 from ..predictors.predictor import Predictor
 from ..protocols.open_inference import BadInference
-from . import docs, inference, openapi, plain, upkeep
+from . import docs, explain, inference, openapi, plain, upkeep
 from .counts import CountAnswers
 from .faults import NO_FAULTS, Faults
 from .wire import CutAnswers, Garbage, client_gone, crash, garbage, http_error, refused_body
 from .worker import LIMITS, Limits, Worker
 
-LANGUAGES = (plain, inference, upkeep)
+LANGUAGES = (plain, inference, explain, upkeep)
 
 
 def create_app(
