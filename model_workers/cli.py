@@ -19,6 +19,7 @@ app.command("serve")(serving.command)
 app.command("score")(scoring.command)
 app.command("explain")(explaining.command)
 app.command("train")(learning.train)
+app.command("compare")(learning.compare)
 app.command("samples")(learning.samples)
 
 

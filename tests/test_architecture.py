@@ -94,7 +94,7 @@ PLACES = {
     "pydantic": {
         *("gateway.config.judgement", "gateway.config.parsing", "gateway.config.scalars"),
         *("gateway.config.schema", "gateway.config.shape"),
-        "model_workers.contract.validation",
+        *("model_workers.contract.validation", "model_workers.protocols.chat"),
     },
     "pyarrow": {"model_workers.batch.parquet"},
     "rich": {

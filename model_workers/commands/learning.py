@@ -1,4 +1,4 @@
-"""``model-worker train`` and ``samples``."""
+"""``model-worker train``, ``compare`` and ``samples``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from ..models.catalogue import RECIPES, data, model_of
-from ..models.model import UnknownModel
+from ..models.catalogue import MODELS, RECIPES, data, find, model_of
+from ..models.model import DUMMY, UnknownModel
 from .serving import ARTEFACTS
 
 
@@ -44,6 +44,32 @@ def train(
             f"{recipe.model:<15}{recipe.name:<14}{note_of(path).accuracy:>8.3f}"
             f"{path.stat().st_size:>9}  {'up to date' if current else 'trained'}"
         )
+
+
+def compare(
+    model: Annotated[str, typer.Option(help="Only this one. Default: all.")] = "",
+    artefacts: Annotated[Path, typer.Option(metavar="DIR")] = ARTEFACTS,
+) -> None:
+    """Print how good, quick and large each way to answer is, as one table in Markdown.
+
+    Latencies are of this machine at this moment. What is not trained yet is trained first. Exit
+    code: 1 if an artefact can neither be read nor written.
+    """
+    from ..models.learners import MissingExtra
+    from ..training.artefact import ArtefactError
+    from ..training.comparison import HEAD, compared
+
+    _known(model)
+    typer.echo(HEAD)
+    for name in [model] if model else MODELS:
+        for recipe in (*MODELS[name].recipes, find(name, DUMMY)):
+            try:
+                typer.echo(str(compared(recipe, artefacts)))
+            except MissingExtra as error:
+                typer.echo(f"{name} {recipe.name} is left out: {error}", err=True)
+            except ArtefactError as error:
+                typer.echo(f"error: {error}", err=True)
+                raise typer.Exit(1) from None
 
 
 def samples(model: Annotated[str, typer.Option()]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..contract.contract import MAX_INSTANCES
+from ..models.assistant import CHATS, find_chat
 from ..models.catalogue import find
 from ..models.model import UnknownModel
 from ..serving.faults import BadFaults, parse
@@ -64,7 +65,7 @@ def command(
     if not (version or predictor):
         raise typer.BadParameter("say which --predictor, or a --version that is named like one")
     try:
-        recipe = find(model, predictor or version)
+        recipe = (find_chat if model in CHATS else find)(model, predictor or version)
         plan = parse(faults)
     except (UnknownModel, BadFaults) as error:
         raise typer.BadParameter(str(error)) from None

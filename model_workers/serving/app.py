@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from ..contract.refusal import RefusedBody
 from ..predictors.predictor import Predictor
-from ..protocols.open_inference import BadInference
-from . import docs, explain, inference, openapi, plain, upkeep
+from ..predictors.speaker import Speaker
+from ..protocols.input_tensors import BadInference
+from . import chat, docs, explain, inference, openapi, plain, sagemaker, upkeep
+from .chat import ChatWorker
 from .counts import CountAnswers
 from .faults import NO_FAULTS, Faults
+from .served import Served
 from .wire import CutAnswers, Garbage, client_gone, crash, garbage, http_error, refused_body
 from .worker import LIMITS, Limits, Worker
 
-LANGUAGES = (plain, inference, explain, upkeep)
+LANGUAGES = (plain, sagemaker, inference, explain, upkeep)
+
+Handlers = Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]
 
 
 def create_app(
@@ -32,19 +39,31 @@ def create_app(
     ``prepare`` is called in each thread that will predict.
     """
     worker = Worker(version, predictor, faults, limits, prepare)
-    fragments = [*(language.openapi(worker) for language in LANGUAGES), docs.openapi()]
-    about = worker.contract.description
-    document = openapi.document(worker.model, version, about, fragments)
     routes = [route for language in LANGUAGES for route in language.routes(worker)]
-    app = Starlette(
-        routes=[*routes, *docs.routes(document)],
-        exception_handlers={
-            RefusedBody: refused_body,
-            BadInference: inference.bad_inference,
-            Garbage: garbage,
-            HTTPException: http_error,
-            ClientDisconnect: client_gone,
-            Exception: crash,
-        },
-    )
+    fragments = [language.openapi(worker) for language in LANGUAGES]
+    own: Handlers = {RefusedBody: refused_body, BadInference: inference.bad_inference}
+    return _app(worker, routes, fragments, own)
+
+
+def create_chat_app(
+    version: str, model: str, speaker: Speaker, faults: Faults = NO_FAULTS
+) -> ASGIApp:
+    """The same of a chat model, which speaks another language."""
+    worker = ChatWorker(version, model, speaker, faults)
+    routes = [*chat.routes(worker), *upkeep.routes(worker)]
+    return _app(worker, routes, [chat.openapi(worker), upkeep.openapi(worker)], chat.HANDLERS)
+
+
+def _app(
+    worker: Served, routes: list[Route], fragments: list[openapi.Fragment], own: Handlers
+) -> ASGIApp:
+    document = openapi.document(worker.model, worker.version, [*fragments, docs.openapi()])
+    handlers: Handlers = {
+        Garbage: garbage,
+        HTTPException: http_error,
+        ClientDisconnect: client_gone,
+        Exception: crash,
+        **own,
+    }
+    app = Starlette(routes=[*routes, *docs.routes(document)], exception_handlers=handlers)
     return CountAnswers(CutAnswers(app), worker.counts)

@@ -40,7 +40,7 @@ _ERROR = {
 }
 
 
-def document(model: str, version: str, about: str, fragments: Iterable[Fragment]) -> Json:
+def document(model: str, version: str, fragments: Iterable[Fragment]) -> Json:
     """The whole, of OpenAPI 3.1."""
     found: Json = {"Error": _ERROR}
     paths: Json = {}
@@ -49,7 +49,7 @@ def document(model: str, version: str, about: str, fragments: Iterable[Fragment]
         found |= fragment.schemas
     return {
         "openapi": "3.1.0",
-        "info": {"title": f"Model worker: {model}", "version": version, "description": about},
+        "info": {"title": f"Model worker: {model}", "version": version},
         "paths": paths,
         "components": {"schemas": found},
     }

@@ -1,4 +1,4 @@
-"""``POST /predict``, ``/invocations`` as SageMaker calls it, and the contract that both keep."""
+"""``POST /predict``, and the contract that it keeps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def routes(worker: Worker) -> list[Route]:
             }
         )
 
-    paths = ("/predict", "/predict/{model}", "/invocations")
+    paths = ("/predict", "/predict/{model}")
     return [
         *(Route(path, predict, methods=["POST"]) for path in paths),
         Route("/contract", contract),
@@ -49,7 +49,6 @@ def openapi(worker: Worker) -> Fragment:
         {
             "/predict": predict,
             f"/predict/{worker.model}": predict,
-            "/invocations": {"post": predicting(worker, "The same, as SageMaker calls it.")},
             "/contract": {"get": operation(about, content({"type": "object"}))},
         },
         {
@@ -68,4 +67,6 @@ def predicting(worker: Worker, about: str) -> dict[str, object]:
         "description": "Instances that break the contract, each wrong field by its name.",
         "content": content(ref("Refusal")),
     }
-    return operation(about, content(ref("Answer")), PREDICTING, body=body, more={422: refused})
+    return operation(
+        about, content(ref("Answer")), (400, *PREDICTING), body=body, more={422: refused}
+    )

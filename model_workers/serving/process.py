@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from ..models.assistant import ChatRecipe
 from ..models.learners import MissingExtra
 from ..models.model import Recipe
 from ..predictors.predictor import Predictor
-from .app import create_app
+from .app import create_app, create_chat_app
 from .faults import NO_FAULTS, Faults
 from .worker import LIMITS, Limits
 
@@ -32,7 +34,7 @@ class CannotStart(Exception):
 class Options:
     """What a worker is to be; ``version`` is the name that its recipe is served under."""
 
-    recipe: Recipe
+    recipe: Recipe | ChatRecipe
     version: str
     artefacts: Path
     host: str = "127.0.0.1"
@@ -63,13 +65,13 @@ def serve(options: Options) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     _prepare()
-    predictor = _predictor(options)
+    app = _app(options)
     try:
         listener, address = _listen(options)
     except OSError as error:
         raise CannotStart(str(error)) from error
     config = uvicorn.Config(
-        create_app(options.version, predictor, options.faults, options.limits, _prepare),
+        app,
         lifespan="off",
         log_level="warning",
         access_log=False,
@@ -92,12 +94,20 @@ def _prepare() -> None:
     threadpool_limits(limits=1)
 
 
-def _predictor(options: Options) -> Predictor:
+def _app(options: Options) -> ASGIApp:
+    recipe, version, faults = options.recipe, options.version, options.faults
+    if isinstance(recipe, ChatRecipe):
+        return create_chat_app(version, recipe.model, recipe.make(), faults)
+    predictor = _predictor(recipe, options.artefacts)
+    return create_app(version, predictor, faults, options.limits, _prepare)
+
+
+def _predictor(recipe: Recipe, artefacts: Path) -> Predictor:
     from ..training.artefact import ArtefactError
     from ..training.supply import supply
 
     try:
-        return supply(options.recipe, options.artefacts)
+        return supply(recipe, artefacts)
     except (ArtefactError, MissingExtra) as error:
         raise CannotStart(str(error)) from error
 

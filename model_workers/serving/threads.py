@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 MAX_THREADS = 4  # predictions at a time: so a few that are slow hold up nobody
@@ -31,7 +31,8 @@ class Raised(Exception):
 
 
 class Threads:
-    """Runs calls, each for at most ``timeout_s`` from its arrival, several at a time.
+    """Runs calls, several at a time, each for at most ``timeout_s`` from its arrival. Half of that
+    is for waiting: whatever is begun has the other half at least, and what then is late does hang.
 
     ``prepare`` is called at the start of each thread, for settings that libraries keep by thread.
     """
@@ -56,7 +57,7 @@ class Threads:
         if self._open >= MAX_THREADS + MAX_WAITING:
             raise Overloaded(f"{self._open - MAX_THREADS} requests wait already")
         job = _Job(call, asyncio.get_running_loop())
-        job.timer = job.loop.call_later(self.timeout_s, self._late, job)
+        job.timer = job.loop.call_later(self.timeout_s / 2, self._half_time, job)
         self._open += 1
         self._queue.put(job)
         self._staff()
@@ -67,47 +68,55 @@ class Threads:
             self._live += 1
             Thread(target=_Hand(self).work, name="predictions", daemon=True).start()
 
-    def _late(self, job: _Job) -> None:
-        job.given_up = True  # from here on no thread begins it: see _Hand
-        self._open -= 1
-        error: Exception
-        if job.hand is None:
-            error = Overloaded(f"not begun within {self.timeout_s:g} s")
+    def _half_time(self, job: _Job) -> None:
+        if job.claim.acquire(blocking=False):  # so no thread begins it any more
+            self._open -= 1
+            job.fail(Overloaded(f"not begun within {self.timeout_s / 2:g} s"))
         else:
-            job.hand.given_up = True
-            self.stuck += 1
-            self._live -= 1
-            self._staff()
-            error = Late(f"not done within {self.timeout_s:g} s")
-        if not job.future.done():
-            job.future.set_exception(error)
+            job.timer = job.loop.call_later(self.timeout_s / 2, self._late, job)
+
+    def _late(self, job: _Job) -> None:
+        assert job.hand is not None
+        job.given_up = job.hand.given_up = True
+        self.stuck += 1
+        self._open -= 1
+        self._live -= 1
+        self._staff()
+        job.fail(Late(f"not done within {self.timeout_s:g} s"))
 
     def _done(self, job: _Job, result: Any, error: BaseException | None) -> None:
         if job.given_up:
-            self.stuck -= job.hand is not None
+            self.stuck -= 1
             return
         job.timer.cancel()
         self._open -= 1
-        if job.future.done():  # cancelled: whoever waited is gone
-            return
-        if error is None:
-            job.future.set_result(result)
-        else:
+        if error is not None:
             raised = Raised()
             raised.__cause__ = error
-            job.future.set_exception(raised)
+            job.fail(raised)
+        elif not job.future.done():
+            job.future.set_result(result)
 
 
 class _Job:
-    __slots__ = ("call", "future", "given_up", "hand", "loop", "timer")
+    """A call, and who waits for it. Whoever gets ``claim`` decides: a thread to begin it, or the
+    event loop to give it up.
+    """
+
+    __slots__ = ("call", "claim", "future", "given_up", "hand", "loop", "timer")
 
     def __init__(self, call: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
         self.call = call
         self.loop = loop
+        self.claim = Lock()
         self.future: asyncio.Future[Any] = loop.create_future()
         self.timer: asyncio.TimerHandle
         self.hand: _Hand | None = None
         self.given_up = False
+
+    def fail(self, error: Exception) -> None:
+        if not self.future.done():  # else cancelled: whoever waited is gone
+            self.future.set_exception(error)
 
 
 class _Hand:
@@ -122,17 +131,14 @@ class _Hand:
         threads._prepare()
         while not self.given_up:
             job = threads._queue.get()
-            if job.given_up:
-                continue
             job.hand = self
+            if not job.claim.acquire(blocking=False):
+                continue
             result = error = None
-            # The loop first gives a job up and then looks for its hand; here it is the other way
-            # round. So a late job is either not begun, or known to hold this thread.
-            if not job.given_up:
-                try:
-                    result = job.call()
-                except BaseException as raised:  # a model may even ask to exit
-                    error = raised
+            try:
+                result = job.call()
+            except BaseException as raised:  # a model may even ask to exit
+                error = raised
             with suppress(RuntimeError):  # the loop was closed meanwhile
                 job.loop.call_soon_threadsafe(threads._done, job, result, error)
             del job, result, error  # nothing is kept until the next one comes

@@ -14,37 +14,28 @@ from starlette.routing import Route
 
 from .faults import BadFaults, Faults, from_mapping, parse
 from .openapi import Fragment, content, operation
+from .served import Served
 from .wire import json_response, read_body
-from .worker import Worker
 
 HEALTH = ("/healthy", "/ping", "/ready", "/v2/health/live", "/v2/health/ready")
 
 
-def routes(worker: Worker) -> list[Route]:
+def routes(worker: Served) -> list[Route]:
     """Health under each of its names, ``/stats`` and ``/faults``."""
 
     async def health(request: Request) -> Response:
         """Live and ready are one: a worker listens only once its model is loaded, and one whose
         model hangs again and again needs to be started anew.
         """
-        well = worker.threads.well
+        well = worker.well
         said: dict[str, Any] = {"live": well, "ready": well}
         if not well:
-            said["error"] = f"{worker.threads.stuck} predictions hang; start this worker anew"
+            said["error"] = f"{worker.stuck} predictions hang; start this worker anew"
         return json_response(said, 200 if well else 503)
 
     async def stats(request: Request) -> Response:
         """What this worker answered since it started; see :mod:`.counts`."""
-        return json_response(
-            {
-                "model": worker.model,
-                "model_version": worker.version,
-                "requests": worker.counts.requests,
-                "predictions": worker.counts.predictions,
-                "failures": worker.counts.failures,
-                "stuck": worker.threads.stuck,
-            }
-        )
+        return json_response(worker.told())
 
     async def faults(request: Request) -> Response:
         """Show the fault plan, or replace it; a new plan counts its requests from 0."""
@@ -64,7 +55,7 @@ def routes(worker: Worker) -> list[Route]:
     ]
 
 
-def openapi(worker: Worker) -> Fragment:
+def openapi(worker: Served) -> Fragment:
     """These routes, described."""
     anything = content({"type": "object"})
     well = {"type": "object", "required": ["live", "ready"]}

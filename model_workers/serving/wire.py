@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..contract.refusal import RefusedBody
+from ..protocols.compression import CODINGS, Broken, TooLarge, Unsupported, unpack
 from .faults import Fault, Strike
 
 MAX_BODY = 1 << 20  # bytes
@@ -67,18 +68,29 @@ async def wait(request: Request, fault: Fault) -> None:
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body, refused if it is compressed, or as soon as it is seen to be too large."""
-    if request.headers.get("content-encoding", "identity") != "identity":
-        raise HTTPException(415, "compressed bodies are not supported; send plain JSON")
+    """The whole body, unpacked if it is compressed; refused as soon as it is seen to be too large,
+    packed or unpacked.
+    """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         # Starlette's own limit would answer in plain text; every error of a worker is JSON.
         if len(body) > MAX_BODY:
-            raise HTTPException(
-                413, f"the body is larger than {MAX_BODY} bytes; send fewer instances at a time"
-            )
-    return bytes(body)
+            raise _too_large()
+    try:
+        return unpack(bytes(body), request.headers.get("content-encoding", ""), MAX_BODY)
+    except TooLarge:
+        raise _too_large() from None
+    except Broken as error:
+        raise HTTPException(400, str(error)) from None
+    except Unsupported as error:
+        raise HTTPException(415, str(error), {"Accept-Encoding": ", ".join(CODINGS)}) from None
+
+
+def _too_large() -> HTTPException:
+    return HTTPException(
+        413, f"the body is larger than {MAX_BODY} bytes; send fewer instances at a time"
+    )
 
 
 def json_response(

@@ -16,10 +16,11 @@ from ..contract.contract import MAX_INSTANCES, Row
 from ..contract.validation import Validator
 from ..predictors.predictor import Answer, Predictor
 from .counts import Counts
-from .faults import NO_FAULTS, Fault, Faults, Strike
+from .faults import NO_FAULTS, Faults, Strike
 from .promises import BrokenContract, check
+from .served import Served
 from .threads import Late, Overloaded, Raised, Threads
-from .wire import CUT, HANG_S, Garbage, wait
+from .wire import HANG_S
 
 _log = logging.getLogger("model_worker")
 _RETRY = {"Retry-After": "1"}
@@ -38,8 +39,8 @@ class Limits:
 LIMITS = Limits()
 
 
-class Worker:
-    """The model, the check of its contract, the fault plan, the counts."""
+class Worker(Served):
+    """A model with a contract, the check of it, and the threads that it predicts in."""
 
     def __init__(
         self,
@@ -50,36 +51,20 @@ class Worker:
         prepare: Callable[[], None] = lambda: None,
     ) -> None:
         self.contract = predictor.contract
-        self.model = self.contract.model
-        self.version = version
+        super().__init__(self.contract.model, version, Counts(self.contract.labels), faults)
         self.predictor = predictor
         self.limits = limits
         self.validator = Validator(self.contract, limits.instances)
-        self.counts = Counts(self.contract.labels)
-        self.threads = Threads(limits.timeout_s, prepare)
-        self.faults = faults
-        self.met = 0  # requests that the present plan has seen
+        self._threads = Threads(limits.timeout_s, prepare)
         self._logged: set[str] = set()  # what of failures stands in the log already
 
-    def plan(self, faults: Faults) -> None:
-        """From here on these faults; a new plan counts its requests from 0."""
-        self.faults = faults
-        self.met = 0
+    @property
+    def stuck(self) -> int:
+        return self._threads.stuck
 
-    async def meet(self, request: Request) -> Fault:
-        """What the fault plan wants of this request, done as far as it comes before the answer:
-        waits, raises instead of an answer, or marks the answer to be cut.
-        """
-        fault = self.faults.at(self.met)
-        self.met += 1
-        await wait(request, fault)
-        if fault.strike is Strike.ERROR:
-            raise HTTPException(500, f"{self.model} {self.version} fails because its faults say so")
-        if fault.strike is Strike.GARBAGE:
-            raise Garbage
-        if fault.strike is Strike.CUT:
-            request.scope[CUT] = True
-        return fault
+    @property
+    def well(self) -> bool:
+        return self._threads.well
 
     async def answer(self, request: Request, rows: list[Row]) -> Answer:
         """Score the rows, unless the fault plan has something else in mind for this request."""
@@ -97,7 +82,7 @@ class Worker:
         the predictions.
         """
         try:
-            result: _T = await (threads or self.threads).run(call)
+            result: _T = await (threads or self._threads).run(call)
             return result
         except Overloaded as error:
             self.counts.failures["overloaded"] += 1

@@ -55,22 +55,26 @@ def outputs_of(model: str) -> list[tuple[Output, NDArray[Any]]]:
 
 
 def accuracy(recipe: Recipe, seed: int = 0) -> float:
-    """How good a model is on rows it has not seen, by the first output of its contract: the mean
+    """How good a recipe is on rows it has not seen, by the first output of its contract: the mean
     over 5 folds (shuffled; stratified by label) of the share of right labels, or of R2 (the share
     of the variance that is explained) where the output is a quantity.
     """
-    return accuracies(recipe, seed)[0]
+    output, answers = outputs_of(recipe.model)[0]
+    return folded(recipe, output, answers, seed)
 
 
-def accuracies(recipe: Recipe, seed: int = 0) -> list[float]:
-    """The same for each output."""
+def folded(
+    recipe: Recipe, output: Output, answers: NDArray[Any], seed: int = 0, measure: str | None = None
+) -> float:
+    """The mean over 5 folds for one output; ``measure`` is a name that scikit-learn knows, its own
+    for the kind of estimator by default.
+    """
     from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
 
+    kind = StratifiedKFold if isinstance(output, Classes) else KFold
+    folds = kind(5, shuffle=True, random_state=seed)
     matrix = matrix_of(recipe.model)
-    found = []
-    for output, answers in outputs_of(recipe.model):
-        kind = StratifiedKFold if isinstance(output, Classes) else KFold
-        folds = kind(5, shuffle=True, random_state=seed)
-        scores = cross_val_score(untrained(recipe), matrix, answers, cv=folds, n_jobs=1)
-        found.append(float(scores.mean()))
-    return found
+    scores = cross_val_score(
+        untrained(recipe), matrix, answers, cv=folds, scoring=measure, n_jobs=1
+    )
+    return float(scores.mean())

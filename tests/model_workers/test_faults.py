@@ -93,7 +93,7 @@ def test_the_same_plan_always_treats_a_request_the_same(plan, number):
 def test_the_first_requests_are_spared_and_then_all_meets_the_plan():
     plan = parse("errors=1,latency=50ms,after=3")
     assert [plan.at(number) for number in range(3)] == [NO_FAULT] * 3
-    assert plan.at(3) == Fault(0.05, Strike.ERROR)
+    assert plan.at(3) == Fault(0.05, strike=Strike.ERROR)
 
 
 def test_strikes_come_in_the_shares_asked_for():
