@@ -102,8 +102,8 @@ PLACES = {
         *("monitoring.commands.*", "monitoring.terminal.*"),
     },
     "shap": {"model_workers.explanations.shapley"},
-    "sklearn": {"model_workers.*"},
-    "skops": {"model_workers.*"},
+    "sklearn": {"model_workers.models.*", "model_workers.training.*"},
+    "skops": {"model_workers.training.artefact"},
     "ssl": {"gateway.certificate", "gateway.tls"},
     "starlette": {
         *("gateway.admin", "gateway.app", "model_workers.*", "monitoring.alert_log"),
@@ -118,6 +118,7 @@ PLACES = {
     },
     "uvicorn": {"gateway.admin_port", "model_workers.*"},
     "uvloop": {"gateway.__main__", "gateway.member"},
+    "xgboost": {"model_workers.models.learners", "model_workers.training.train"},
     "xxhash": {"gateway.split"},
     "yaml": {"gateway.config.document", "gateway.splice"},
 }

@@ -101,7 +101,7 @@ def bag_of_words(c: float, most: int | None = None) -> Estimator:
     numbers = FunctionTransformer(_as_numbers)
     columns = ColumnTransformer([("words", words, 0), ("numbers", numbers, slice(1, None))])
     return Pipeline(  # type: ignore[no-any-return]
-        [("columns", columns), ("regression", LogisticRegression(C=c, max_iter=500))]
+        [("columns", columns), ("regression", LogisticRegression(C=c, solver="newton-cg"))]
     )
 
 

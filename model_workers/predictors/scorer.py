@@ -45,7 +45,12 @@ def softmax(scores: Sequence[float]) -> list[float]:
     return [one / total for one in raised]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+def _rowwise(array: Floats) -> Floats:
+    """As it will be once it was written and read again: the order of a sum follows the layout."""
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+@dataclass(slots=True, eq=False)
 class Linear:
     """``weights`` (a row for each answer, a column for each of the matrix) and ``offsets``; with
     ``soft`` the sums become probabilities.
@@ -57,6 +62,7 @@ class Linear:
     soft: bool
 
     def __post_init__(self) -> None:
+        self.weights, self.offsets = _rowwise(self.weights), _rowwise(self.offsets)
         if self.weights.ndim != 2 or self.offsets.shape != self.weights.shape[:1]:
             raise ValueError("a linear scorer needs one offset for each row of weights")
 
@@ -80,7 +86,7 @@ class Linear:
         return {"weights": self.weights, "offsets": self.offsets, "soft": self.soft}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Quadratic:
     """Quadratic discriminants (T. Hastie and others, The Elements of Statistical Learning, 4.3.2):
     a normal distribution for each label. ``turns`` maps what differs from ``means`` onto
@@ -94,6 +100,7 @@ class Quadratic:
     offsets: Floats
 
     def __post_init__(self) -> None:
+        self.means, self.turns = _rowwise(self.means), _rowwise(self.turns)
         labels, columns = self.means.shape
         if self.turns.shape[:2] != (labels, columns) or self.offsets.shape != (labels,):
             raise ValueError("a quadratic scorer needs means, turns and an offset for each label")

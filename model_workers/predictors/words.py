@@ -39,9 +39,7 @@ class Words:
         self._places = {term: place for place, term in enumerate(vocabulary)}
         self._rarities: list[float] = rarity.tolist()
         self._of_terms = np.ascontiguousarray(linear.weights[:, : len(vocabulary)].T)
-        self._of_numbers = Linear(
-            np.ascontiguousarray(linear.weights[:, len(vocabulary) :]), linear.offsets, linear.soft
-        )
+        self._of_numbers = Linear(linear.weights[:, len(vocabulary) :], linear.offsets, linear.soft)
 
     @property
     def width(self) -> int:

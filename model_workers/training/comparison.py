@@ -94,7 +94,7 @@ def compared(recipe: Recipe, artefacts: Path) -> Line:
             recipe.name,
             " / ".join(_quality(recipe, predictor, place) for place in range(len(outputs))),
             _left_out(recipe, predictor),
-            _out_of_bag(recipe),
+            out_of_bag(recipe),
             f"{half:.0f}",
             f"{rare:.0f}",
             f"{path_of(recipe, artefacts).stat().st_size}" if recipe.learner else NOTHING,
@@ -169,7 +169,7 @@ def _left_out(recipe: Recipe, predictor: Predictor) -> str:
     return f"{scores.mean():.3f}"
 
 
-def _out_of_bag(recipe: Recipe) -> str:
+def out_of_bag(recipe: Recipe) -> str:
     """For a forest: the share of rows labelled rightly by the trees that did not learn from them
     (L. Breiman, 2001).
     """

@@ -46,7 +46,7 @@ def _linear(estimator: Any, *, soft: bool) -> Linear:
         # Of two labels scikit-learn keeps the score of the second; that of the first is 0.
         weights = np.concatenate([np.zeros_like(weights), weights])
         offsets = np.concatenate([np.zeros_like(offsets), offsets])
-    return Linear(np.ascontiguousarray(weights), offsets, soft)
+    return Linear(weights, offsets, soft)
 
 
 def _quadratic(estimator: Any) -> Quadratic:
