@@ -24,6 +24,7 @@ from gateway.model import (
 )
 from gateway.observe import Outcome
 from gateway.plane import Solo
+from gateway.protocols import Protocol
 from gateway.report import ReloadStatus, Report, State, gather
 from gateway.request import Request
 from gateway.table import Decision, compile_table
@@ -84,9 +85,19 @@ def make_cookie(name: str = "canary_id", salt: str = "iris") -> Sticky:
 
 
 def make_prediction(
-    label: str | None = "/predictions/0", score: str | None = None, labels: Sequence[str] = ()
+    label: str | None = "/predictions/0",
+    score: str | None = None,
+    labels: Sequence[str] = (),
+    value: str | None = None,
+    bounds: Sequence[float] = (),
+    protocol: Protocol | None = None,
 ) -> Prediction:
-    return Prediction(label, score, tuple(labels))
+    return Prediction(label, score, tuple(labels), value, tuple(bounds), protocol)
+
+
+def make_value(*bounds: float) -> Prediction:
+    """Of a regressor whose value stands at ``/v``."""
+    return make_prediction(None, value="/v", bounds=bounds or (10.0, 20.0, 50.0))
 
 
 def make_request(

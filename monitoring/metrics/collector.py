@@ -32,7 +32,8 @@ NONE: Final = "none"
 OPERATOR: Final = "operator"  # the reason of a rollback that a person made
 OTHER: Final = "other"  # a word that no closed set holds
 _SIGNALS: Final = (
-    *("errors", "error limit", "latency", "latency limit", "labels", "scores", SAVED),
+    *("errors", "error limit", "latency", "latency limit", "labels", "scores", "values"),
+    SAVED,
 )
 _REASONS: Final[Mapping[str, tuple[str, ...]]] = {
     Kind.SUCCESSFUL: (NONE,),
