@@ -45,6 +45,7 @@ _ROLLBACKS: Final = (*_REASONS[Kind.FAILED], OPERATOR)
 _ACTORS: Final = (OPERATOR, "controller")
 _KINDS: Final = (
     *("start", "set-weight", "advance", "promote", "rollback", "pause", "resume", "by-hand"),
+    *("add-version", "remove-version"),
 )
 _LOOKS: Final = ("judged", "no_evidence", "bad_file", "standing_by")
 # Seconds: an edit is in force within a fraction of one, and is seen with the next look.

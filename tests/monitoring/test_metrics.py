@@ -102,6 +102,7 @@ def expected_at_zero() -> set[tuple[str, frozenset[tuple[str, str]]]]:
                 found.append(("canary_prediction_drift", pair | {"statistic": statistic}))
             found.append(("canary_sample_ratio_mismatch", {"route": route}))
     kinds = ("start", "set-weight", "advance", "promote", "rollback", "pause", "resume", "by-hand")
+    kinds = (*kinds, "add-version", "remove-version")
     for actor, kind in product(("operator", "controller"), kinds):
         found.append(("canary_weight_changes_total", {"actor": actor, "kind": kind}))
     events = ("rollback", "promote", "pause", "error")
