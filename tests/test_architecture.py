@@ -108,7 +108,12 @@ PLACES = {
         *("gateway.config.schema", "gateway.config.shape"),
         *("model_workers.contract.validation", "model_workers.protocols.chat"),
     },
-    "rich": {"monitoring.commands.*", "monitoring.terminal.*"},
+    "pyarrow": {"model_workers.batch.parquet"},
+    "rich": {
+        *("model_workers.batch.progress", "model_workers.commands.scoring"),
+        *("monitoring.commands.*", "monitoring.terminal.*"),
+    },
+    "shap": {"model_workers.explanations.shapley"},
     "sklearn": {"model_workers.models.*", "model_workers.training.*"},
     "skops": {"model_workers.training.artefact"},
     "ssl": {"gateway.certificate", "gateway.tls"},

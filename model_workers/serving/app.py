@@ -15,7 +15,7 @@ from ..contract.refusal import RefusedBody
 from ..predictors.predictor import Predictor
 from ..predictors.speaker import Speaker
 from ..protocols.input_tensors import BadInference
-from . import chat, docs, inference, openapi, plain, sagemaker, upkeep
+from . import chat, docs, explain, inference, openapi, plain, sagemaker, upkeep
 from .chat import ChatWorker
 from .counts import CountAnswers
 from .faults import NO_FAULTS, Faults
@@ -23,7 +23,7 @@ from .served import Served
 from .wire import CutAnswers, Garbage, client_gone, crash, garbage, http_error, refused_body
 from .worker import LIMITS, Limits, Worker
 
-LANGUAGES = (plain, sagemaker, inference, upkeep)
+LANGUAGES = (plain, sagemaker, inference, explain, upkeep)
 
 Handlers = Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]
 

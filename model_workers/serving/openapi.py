@@ -28,6 +28,7 @@ ERRORS = {
     415: "The body is in an encoding that is not understood.",
     422: "The fault plan is not understood.",
     500: "The model failed, or broke its contract.",
+    501: "This is not built in for this model, or needs an extra that is not installed.",
     503: "Too many requests wait, or too many predictions hang: see Retry-After.",
     504: "The model hangs; this request is given up.",
 }

@@ -76,12 +76,13 @@ class Worker(Served):
             self.counts.predicted(map(str, answer.predictions[0]))
         return answer
 
-    async def run(self, call: Callable[[], _T]) -> _T:
+    async def run(self, call: Callable[[], _T], threads: Threads | None = None) -> _T:
         """What the model does, in a thread and with a deadline; whatever goes wrong is counted and
-        becomes an answer that says what, and tells no secrets.
+        becomes an answer that says what, and tells no secrets. ``threads`` are others than those of
+        the predictions.
         """
         try:
-            result: _T = await self._threads.run(call)
+            result: _T = await (threads or self._threads).run(call)
             return result
         except Overloaded as error:
             self.counts.failures["overloaded"] += 1
