@@ -95,10 +95,16 @@ PLACES = {
     "pydantic": {
         *("gateway.config.judgement", "gateway.config.parsing", "gateway.config.scalars"),
         *("gateway.config.schema", "gateway.config.shape"),
+        *("model_workers.contract.validation", "model_workers.protocols.chat"),
     },
-    "rich": {"monitoring.commands.*", "monitoring.terminal.*"},
-    "sklearn": {"model_workers.*"},
-    "skops": {"model_workers.*"},
+    "pyarrow": {"model_workers.batch.parquet"},
+    "rich": {
+        *("model_workers.batch.progress", "model_workers.commands.scoring"),
+        *("monitoring.commands.*", "monitoring.terminal.*"),
+    },
+    "shap": {"model_workers.explanations.shapley"},
+    "sklearn": {"model_workers.models.*", "model_workers.training.*"},
+    "skops": {"model_workers.training.artefact"},
     "ssl": {"gateway.certificate", "gateway.tls"},
     "starlette": {
         *("gateway.admin", "gateway.app", "model_workers.*", "monitoring.alert_log"),
@@ -113,6 +119,7 @@ PLACES = {
     },
     "uvicorn": {"gateway.admin_port", "model_workers.*"},
     "uvloop": {"gateway.__main__", "gateway.member"},
+    "xgboost": {"model_workers.models.learners", "model_workers.training.train"},
     "xxhash": {"gateway.split"},
     "yaml": {"gateway.config.document", "gateway.splice"},
 }
