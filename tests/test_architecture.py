@@ -67,6 +67,14 @@ PURE = {
         *("grafana.panels", "grafana.promql", "grafana.quality", "grafana.rollout"),
         *("grafana.route", "grafana.upkeep"),
     },
+    "model_workers": {
+        *("contract", "contract.contract", "contract.feature", "contract.fingerprint"),
+        *("contract.refusal", "contract.validation"),
+        *("models.model", "predictors.predictor"),
+        *("registry.evaluation", "registry.gate", "registry.interval", "registry.lineage"),
+        *("registry.manifest", "registry.rows", "registry.snapshot"),
+        "training.provenance",
+    },
 }
 WORLD = {
     *("asyncio", "ctypes", "mmap", "os", "pathlib", "random", "secrets", "selectors", "signal"),
@@ -102,6 +110,7 @@ PLACES = {
         *("model_workers.batch.progress", "model_workers.commands.scoring"),
         *("monitoring.commands.*", "monitoring.terminal.*"),
     },
+    "scipy": {"model_workers.registry.interval"},
     "shap": {"model_workers.explanations.shapley"},
     "sklearn": {"model_workers.models.*", "model_workers.training.*"},
     "skops": {"model_workers.training.artefact"},
