@@ -89,9 +89,10 @@ def _train_bundled(model: str, out: Path) -> None:
         except ArtefactError as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from None
+        made_up = ", synthetic data" if model_of(recipe.model).synthetic else ""
         typer.echo(
             f"{recipe.model:<15}{recipe.name:<14}{note_of(path).accuracy:>8.3f}"
-            f"{path.stat().st_size:>9}  {'up to date' if current else 'trained'}"
+            f"{path.stat().st_size:>9}  {'up to date' if current else 'trained'}{made_up}"
         )
 
 

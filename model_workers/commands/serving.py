@@ -77,11 +77,7 @@ def command(
         raise typer.BadParameter("say which --predictor, or a --version that is named like one")
     try:
         plan = parse(faults)
-        recipe: Recipe | ChatRecipe
-        if registry is not None:
-            recipe = _registered(registry, model, version, predictor)
-        else:
-            recipe = (find_chat if model in CHATS else find)(model, predictor or version)
+        recipe = _recipe(model, version, predictor, registry)
     except (UnknownModel, BadFaults) as error:
         raise typer.BadParameter(str(error)) from None
     try:
@@ -90,6 +86,12 @@ def command(
     except CannotStart as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+def _recipe(model: str, version: str, predictor: str, registry: Path | None) -> Recipe | ChatRecipe:
+    if registry is not None:
+        return _registered(registry, model, version, predictor)
+    return (find_chat if model in CHATS else find)(model, predictor or version)
 
 
 def _registered(registry: Path, model: str, version: str, predictor: str) -> Recipe:

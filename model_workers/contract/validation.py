@@ -15,7 +15,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from .contract import MAX_INSTANCES, Contract, Row
-from .feature import Choice, Feature, Number
+from .feature import Choice, Feature, Number, Value
 from .refusal import Place, Problem, RefusedBody, missing, readable, shown, unknown, wrong_value
 
 MAX_PROBLEMS = 20  # a body of 200 wrong rows needs no answer of 6,000 lines
@@ -38,7 +38,7 @@ class Validator:
         self.named: TypeAdapter[Any] = TypeAdapter(_named(contract))
         self._names = contract.names
         self._width = len(contract.features)
-        self._missing = tuple(feature.missing for feature in contract.features)
+        self._missing = tuple(map(_missing, contract.features))
         self._list = self.positional.validator.validate_python
         self._object = self.named.validator.validate_python
 
@@ -165,6 +165,11 @@ def _type(feature: Feature) -> Any:
     return kind if feature.missing is None else kind | None
 
 
+def _missing(feature: Feature) -> Value | None:
+    number = isinstance(feature, Number) and feature.missing is not None
+    return float(feature.missing or 0) if number else feature.missing
+
+
 def _positional(contract: Contract) -> Any:
     return tuple[tuple(_type(feature) for feature in contract.features)]  # type: ignore[misc]
 
@@ -173,7 +178,7 @@ def _named(contract: Contract) -> type[BaseModel]:
     # Fields have neutral names and the features' as aliases: those need be no identifiers.
     fields: dict[str, Any] = {}
     for index, feature in enumerate(contract.features):
-        default = ... if feature.missing is None else feature.missing
+        default = ... if feature.missing is None else _missing(feature)
         about = feature.description or None
         fields[f"feature_{index}"] = (
             _type(feature),

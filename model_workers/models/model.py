@@ -49,10 +49,11 @@ class Recipe:
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """``load`` gives the same rows each time; nothing is downloaded. ``aliases`` are other names of
-    recipes.
+    recipes. ``synthetic``: a program made the rows up, they tell nothing of the world.
     """
 
     contract: Contract
     load: Callable[[], Data]
     recipes: tuple[Recipe, ...]
     aliases: Mapping[str, str] = field(default_factory=dict)
+    synthetic: bool = False

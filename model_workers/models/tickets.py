@@ -76,4 +76,5 @@ TICKETS = Model(
         ),
     ),
     aliases={"v1": "rules", "v2": "bag-of-words"},
+    synthetic=True,
 )

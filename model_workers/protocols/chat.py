@@ -8,11 +8,11 @@ name) is passed over.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..predictors.speaker import Turn, tokens
 
@@ -55,6 +55,17 @@ class _Format(_Lenient):
     type: Literal["text"]
 
 
+def _exactly(kind: type) -> Callable[[object], object]:
+    """To Python 1, 1.0 and true are equal, and so are they to a Literal."""
+
+    def check(value: object) -> object:
+        if type(value) is not kind:
+            raise ValueError(f"it is no {kind.__name__}")
+        return value
+
+    return check
+
+
 _Stop = Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -67,9 +78,9 @@ class _Body(_Lenient):
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     stop: _Stop | Annotated[list[_Stop], Field(max_length=4)] | None = None
-    n: Literal[1] | None = None
+    n: Annotated[Literal[1], BeforeValidator(_exactly(int))] | None = None
     seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | None = None
-    logprobs: Literal[False] | None = None
+    logprobs: Annotated[Literal[False], BeforeValidator(_exactly(bool))] | None = None
     response_format: _Format | None = None
 
 

@@ -33,6 +33,7 @@ BOOL: Final = "BOOL"
 DATATYPES: Final = (*_LETTERS, BYTES)
 NUMERIC: Final = frozenset(_LETTERS) - {BOOL}
 _LENGTH: Final = struct.Struct("<I")
+_TOO_LARGE: Final = (1 << 1024) - (1 << 970)  # the first whole number that rounds to infinity
 
 
 class BadTensor(Exception):
@@ -139,7 +140,7 @@ def _kinds(datatype: str) -> frozenset[type]:
 def _range(datatype: str) -> tuple[int, int]:
     """The smallest number that an element can be, and the first that is too large."""
     if datatype.startswith("FP"):
-        return -1 << 1023, 1 << 1023  # what Python can make a float of, whatever is declared
+        return -_TOO_LARGE + 1, _TOO_LARGE  # what Python makes a float of, whatever is declared
     bits = int(datatype.lstrip("UINT"))
     return (0, 1 << bits) if datatype[0] == "U" else (-1 << (bits - 1), 1 << (bits - 1))
 

@@ -102,7 +102,7 @@ def openapi(worker: ChatWorker) -> Fragment:
     """These routes, described."""
     anything = content({"type": "object"})
     hello = {"model": worker.model, "messages": [{"role": "user", "content": "Hello!"}]}
-    answer = anything | content({"type": "string"}, media="text/event-stream")
+    answer = anything | content({"description": "Chunks, and [DONE]."}, media="text/event-stream")
     known = ref("ChatRefusal")
     refused = {
         status: {"description": ERRORS[status], "content": content(known)}

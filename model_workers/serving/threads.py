@@ -57,6 +57,7 @@ class Threads:
         if self._open >= MAX_THREADS + MAX_WAITING:
             raise Overloaded(f"{self._open - MAX_THREADS} requests wait already")
         job = _Job(call, asyncio.get_running_loop())
+        job.deadline = job.loop.time() + self.timeout_s
         job.timer = job.loop.call_later(self.timeout_s / 2, self._half_time, job)
         self._open += 1
         self._queue.put(job)
@@ -73,7 +74,7 @@ class Threads:
             self._open -= 1
             job.fail(Overloaded(f"not begun within {self.timeout_s / 2:g} s"))
         else:
-            job.timer = job.loop.call_later(self.timeout_s / 2, self._late, job)
+            job.timer = job.loop.call_at(job.deadline, self._late, job)
 
     def _late(self, job: _Job) -> None:
         assert job.hand is not None
@@ -103,7 +104,7 @@ class _Job:
     event loop to give it up.
     """
 
-    __slots__ = ("call", "claim", "future", "given_up", "hand", "loop", "timer")
+    __slots__ = ("call", "claim", "deadline", "future", "given_up", "hand", "loop", "timer")
 
     def __init__(self, call: Callable[[], Any], loop: asyncio.AbstractEventLoop) -> None:
         self.call = call
@@ -111,6 +112,7 @@ class _Job:
         self.claim = Lock()
         self.future: asyncio.Future[Any] = loop.create_future()
         self.timer: asyncio.TimerHandle
+        self.deadline = 0.0  # of the loop's clock
         self.hand: _Hand | None = None
         self.given_up = False
 

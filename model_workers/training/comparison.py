@@ -61,7 +61,7 @@ class Line:
         return _line(cells)
 
 
-_WIDTHS = (13, 12, 19, 13, 10, 6, 6, 14, 12)
+_WIDTHS = (18, 12, 19, 13, 10, 6, 6, 14, 12)
 
 
 def _line(cells: Any) -> str:
@@ -90,7 +90,7 @@ def compared(recipe: Recipe, artefacts: Path) -> Line:
         half, rare = latency_us(recipe, predictor)
         outputs = outputs_of(recipe.model)
         return Line(
-            recipe.model,
+            recipe.model + (", synthetic" if model_of(recipe.model).synthetic else ""),
             recipe.name,
             " / ".join(_quality(recipe, predictor, place) for place in range(len(outputs))),
             _left_out(recipe, predictor),

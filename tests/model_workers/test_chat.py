@@ -249,6 +249,8 @@ def test_the_usage_of_a_stream_comes_last_where_it_is_asked_for(talk):
         ({"stop": [""]}, "stop", "invalid_value"),
         ({"stop": list("abcde")}, "stop", "invalid_value"),
         ({"logprobs": True}, "logprobs", "invalid_value"),
+        ({"logprobs": 0}, "logprobs", "invalid_value"),
+        ({"n": True}, "n", "invalid_value"),
         ({"response_format": {"type": "json_object"}}, "response_format.type", "invalid_value"),
         ({"stream_options": {}}, "stream_options", None),
     ],

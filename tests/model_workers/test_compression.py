@@ -14,14 +14,18 @@ BODY = json.dumps({"instances": [[5.1, 3.5, 1.4, 0.2]]}).encode()
 LIMIT = 1000
 
 
+def zipped(body: bytes) -> bytes:
+    return gzip.compress(body, mtime=0)  # a name of a test must not tell the time
+
+
 def raw(body: bytes) -> bytes:
     return zlib.compress(body)[2:-4]
 
 
 @given(st.binary(max_size=LIMIT))
 def test_what_was_compressed_comes_back(body):
-    assert unpack(gzip.compress(body), "gzip", LIMIT) == body
-    assert unpack(gzip.compress(body[:9]) + gzip.compress(body[9:]), "x-gzip", LIMIT) == body
+    assert unpack(zipped(body), "gzip", LIMIT) == body
+    assert unpack(zipped(body[:9]) + zipped(body[9:]), "x-gzip", LIMIT) == body
     assert unpack(zlib.compress(body), "Deflate", LIMIT) == body
     assert unpack(body, "identity", LIMIT) == unpack(body, "", LIMIT) == body
 
@@ -39,15 +43,15 @@ def test_any_bytes_come_out_or_are_refused(body, coding):
 
 
 def test_one_byte_more_than_allowed_is_too_large():
-    assert unpack(gzip.compress(bytes(LIMIT)), "gzip", LIMIT) == bytes(LIMIT)
+    assert unpack(zipped(bytes(LIMIT)), "gzip", LIMIT) == bytes(LIMIT)
     for packed in (bytes(LIMIT + 1), bytes(100 * LIMIT)):
         with pytest.raises(TooLarge):
-            unpack(gzip.compress(packed), "gzip", LIMIT)
+            unpack(zipped(packed), "gzip", LIMIT)
 
 
 @pytest.mark.parametrize(
     "body",
-    [b"", BODY, gzip.compress(BODY)[:-1], gzip.compress(BODY) + b"x", gzip.compress(b"") * 200],
+    [b"", BODY, zipped(BODY)[:-1], zipped(BODY) + b"x", zipped(b"") * 200],
 )
 def test_what_is_no_whole_gzip_is_broken(body):
     with pytest.raises(Broken):
@@ -55,7 +59,7 @@ def test_what_is_no_whole_gzip_is_broken(body):
 
 
 @pytest.mark.parametrize(
-    ("coding", "body"), [("gzip", gzip.compress(BODY)), ("deflate", zlib.compress(BODY))]
+    ("coding", "body"), [("gzip", zipped(BODY)), ("deflate", zlib.compress(BODY))]
 )
 @pytest.mark.parametrize("path", ["/predict", "/invocations"])
 def test_a_compressed_body_is_answered_like_a_plain_one(connect, coding, body, path):
@@ -67,7 +71,7 @@ def test_a_compressed_body_is_answered_like_a_plain_one(connect, coding, body, p
 @pytest.mark.parametrize(
     ("coding", "body", "status"),
     [
-        ("gzip", gzip.compress(bytes(64 << 20)), 413),
+        ("gzip", zipped(bytes(64 << 20)), 413),
         ("deflate", zlib.compress(bytes(64 << 20)), 413),
         ("gzip", b"plain", 400),
         ("br", b"\x0b\x02\x80{}\x03", 415),

@@ -1,4 +1,4 @@
-"""``/openapi.json``, ``/contract`` and ``/docs``: true to the routes and the contract, and offline."""
+"""``/openapi.json``, ``/contract``, ``/docs``: true to the routes and the contract, offline."""
 
 import json
 import re
@@ -59,6 +59,7 @@ def test_every_route_is_described_under_the_names_it_is_called_by() -> None:
     worker = client(FLAT)
     names = {"model": "flat", "version": "v1"}
     app: Any = worker.app
+    app = app._app._app  # within what counts and what cuts
     routes = {
         (re.sub(r"{(\w+)}", lambda found: names[found[1]], route.path), method.lower())
         for route in app.routes

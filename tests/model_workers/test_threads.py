@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from threading import Event, get_ident
+from threading import Event, Semaphore, get_ident
 from typing import Any
 
 import pytest
@@ -17,23 +17,78 @@ from model_workers.serving.threads import (
     Threads,
 )
 
-SOON = 0.02  # seconds until something counts as late, where that is what a test wants
+TIMEOUT_S = 1000.0  # of the clock below, which no test waits for
+
+
+class Clock(asyncio.SelectorEventLoop):
+    """An event loop whose time can be put forward."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+    async def pass_by(self, seconds: float) -> None:
+        self.ahead += seconds
+        for _ in range(3):  # for what is due now, and for those who wait for that
+            await asyncio.sleep(0)
+
+
+class Gate:
+    """Work that hangs until it is let through."""
+
+    def __init__(self) -> None:
+        self._begun = Semaphore(0)
+        self._open = Event()
+
+    def hang(self) -> bool:
+        self._begun.release()
+        return self._open.wait()
+
+    def begun(self, times: int = 1) -> None:
+        for _ in range(times):
+            assert self._begun.acquire(timeout=60), "hung"
+
+    def open(self) -> None:
+        self._open.set()
 
 
 @pytest.fixture
-def gate() -> Iterator[Event]:
-    """What hanging work waits for; open at the end, so that no thread is left behind."""
-    gate = Event()
+def gate() -> Iterator[Gate]:
+    """Open at the end, so that no thread is left behind."""
+    gate = Gate()
     yield gate
-    gate.set()
+    gate.open()
 
 
 def told(story: Callable[[], Awaitable[Any]]) -> Any:
-    async def bounded() -> Any:
-        async with asyncio.timeout(60):
-            return await story()
+    async def whole() -> Any:
+        return await story()
 
-    return asyncio.run(bounded())
+    with asyncio.Runner(loop_factory=Clock) as runner:
+        return runner.run(whole())
+
+
+async def started(threads: Threads, call: Callable[[], Any], times: int) -> list[asyncio.Task[Any]]:
+    tasks = [asyncio.create_task(threads.run(call)) for _ in range(times)]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def pass_by(seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, Clock)
+    await loop.pass_by(seconds)
+
+
+async def hung(threads: Threads, gate: Gate, times: int) -> None:
+    """So many calls begun and given up."""
+    tasks = await started(threads, gate.hang, times)
+    gate.begun(times)
+    await pass_by(TIMEOUT_S / 2)
+    assert not any(task.done() for task in tasks)
+    await pass_by(TIMEOUT_S / 2)
+    assert {type(task.exception()) for task in tasks} == {Late}
 
 
 async def ended(threads: Threads) -> None:
@@ -42,14 +97,14 @@ async def ended(threads: Threads) -> None:
 
 
 def test_what_a_call_returns_comes_back_from_another_thread() -> None:
-    threads = Threads(60.0)
+    threads = Threads(TIMEOUT_S)
 
     assert told(lambda: threads.run(get_ident)) != get_ident()
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), StopIteration(), SystemExit(3), MemoryError()])
 def test_whatever_a_call_raises_comes_back_as_raised(error: BaseException) -> None:
-    threads = Threads(60.0)
+    threads = Threads(TIMEOUT_S)
 
     def call() -> None:
         raise error
@@ -63,12 +118,11 @@ def test_whatever_a_call_raises_comes_back_as_raised(error: BaseException) -> No
     told(story)
 
 
-def test_what_hangs_is_given_up_and_the_next_call_has_a_thread(gate: Event) -> None:
-    threads = Threads(SOON)
+def test_what_hangs_is_given_up_and_the_next_call_has_a_thread(gate: Gate) -> None:
+    threads = Threads(TIMEOUT_S)
 
     async def story() -> None:
-        with pytest.raises(Late):
-            await threads.run(gate.wait)
+        await hung(threads, gate, 1)
         assert threads.stuck == 1
         assert threads.well
         assert await threads.run(lambda: "well") == "well"
@@ -76,77 +130,87 @@ def test_what_hangs_is_given_up_and_the_next_call_has_a_thread(gate: Event) -> N
     told(story)
 
 
-def test_calls_go_on_beside_one_that_hangs(gate: Event) -> None:
-    threads = Threads(60.0)
+def test_calls_go_on_beside_one_that_hangs(gate: Gate) -> None:
+    threads = Threads(TIMEOUT_S)
 
     async def story() -> None:
-        hanging = asyncio.create_task(threads.run(gate.wait))
+        (hanging,) = await started(threads, gate.hang, 1)
         assert [await threads.run(lambda: "well") for _ in range(10)] == ["well"] * 10
         assert not hanging.done()
-        gate.set()
+        gate.open()
         assert await hanging
 
     told(story)
 
 
-def test_after_so_many_that_hang_nothing_is_begun_until_one_of_them_ends(gate: Event) -> None:
-    threads = Threads(SOON)
+def test_after_so_many_that_hang_nothing_is_begun_until_one_of_them_ends(gate: Gate) -> None:
+    threads = Threads(TIMEOUT_S)
 
     async def story() -> None:
-        hanging = [threads.run(gate.wait) for _ in range(MAX_STUCK)]
-        ends = await asyncio.gather(*hanging, return_exceptions=True)
-        assert {type(end) for end in ends} == {Late}
+        await hung(threads, gate, MAX_STUCK)
         assert not threads.well
         with pytest.raises(Overloaded, match="4 predictions hang"):
             await threads.run(lambda: "well")
-        gate.set()
+        gate.open()
         await ended(threads)
         assert await threads.run(lambda: "well") == "well"
 
     told(story)
 
 
-def test_what_waited_all_its_time_is_never_begun(gate: Event) -> None:
-    threads = Threads(SOON)
+def test_what_waited_half_its_time_is_never_begun(gate: Gate) -> None:
+    threads = Threads(TIMEOUT_S)
     begun = []
 
     async def story() -> None:
-        hanging = [threads.run(gate.wait) for _ in range(MAX_THREADS)]
-        waiting = threads.run(lambda: begun.append("late"))
-        ends = await asyncio.gather(*hanging, waiting, return_exceptions=True)
-        assert isinstance(ends[-1], Overloaded)
-        gate.set()
-        await ended(threads)
+        await started(threads, gate.hang, MAX_THREADS)
+        gate.begun(MAX_THREADS)
+        (waiting,) = await started(threads, lambda: begun.append("late"), 1)
+        await pass_by(TIMEOUT_S / 2)
+        assert isinstance(waiting.exception(), Overloaded)
+        gate.open()
         await threads.run(lambda: begun.append("in time"))
         assert begun == ["in time"]
 
     told(story)
 
 
-def test_no_more_wait_than_there_is_room_for(gate: Event) -> None:
-    threads = Threads(60.0)
-    room = MAX_THREADS + MAX_WAITING
+def test_what_waits_is_begun_as_soon_as_those_before_it_are_given_up(gate: Gate) -> None:
+    threads = Threads(TIMEOUT_S)
 
     async def story() -> None:
-        accepted = [asyncio.create_task(threads.run(gate.wait)) for _ in range(room)]
-        await asyncio.sleep(0)
+        hanging = await started(threads, gate.hang, MAX_THREADS)
+        gate.begun(MAX_THREADS)
+        await pass_by(TIMEOUT_S * 0.8)
+        (waiting,) = await started(threads, lambda: "well", 1)
+        await pass_by(TIMEOUT_S * 0.2)
+        assert all(task.done() for task in hanging)
+        assert await waiting == "well"
+
+    told(story)
+
+
+def test_no_more_wait_than_there_is_room_for(gate: Gate) -> None:
+    threads = Threads(TIMEOUT_S)
+
+    async def story() -> None:
+        accepted = await started(threads, gate.hang, MAX_THREADS + MAX_WAITING)
         with pytest.raises(Overloaded, match=f"{MAX_WAITING} requests wait already"):
             await threads.run(int)
-        gate.set()
+        gate.open()
         assert all(await asyncio.gather(*accepted))
 
     told(story)
 
 
-def test_a_call_nobody_waits_for_any_more_takes_no_thread_from_others(gate: Event) -> None:
-    threads = Threads(60.0)
+def test_a_call_nobody_waits_for_any_more_takes_no_thread_from_others(gate: Gate) -> None:
+    threads = Threads(TIMEOUT_S)
 
     async def story() -> None:
-        left = [asyncio.create_task(threads.run(gate.wait)) for _ in range(MAX_THREADS)]
-        await asyncio.sleep(0)
+        left = await started(threads, gate.hang, MAX_THREADS)
         for task in left:
             task.cancel()
-        gate.set()
+        gate.open()
         assert await threads.run(lambda: "well") == "well"
 
     told(story)
@@ -154,6 +218,6 @@ def test_a_call_nobody_waits_for_any_more_takes_no_thread_from_others(gate: Even
 
 def test_each_thread_is_prepared_before_its_first_call() -> None:
     prepared: set[int] = set()
-    threads = Threads(60.0, lambda: prepared.add(get_ident()))
+    threads = Threads(TIMEOUT_S, lambda: prepared.add(get_ident()))
 
     assert told(lambda: threads.run(get_ident)) in prepared
