@@ -13,7 +13,7 @@ COMPILE := .lock/bin/uv pip compile --quiet --upgrade --python-version 3.12 --py
 	--generate-hashes --no-annotate --custom-compile-command 'make lock' --constraint constraints.txt
 IMAGES := gateway model_workers
 
-.PHONY: install demo test check bench calibrate crash fuzz models dashboards screenshots lock sbom clean
+.PHONY: install demo test check bench calibrate crash fuzz models retrain dashboards screenshots lock sbom clean
 
 install: .venv/installed
 
@@ -51,6 +51,9 @@ fuzz: install
 
 models: install
 	$(BIN)/model-worker train && $(BIN)/model-worker compare
+
+retrain: install
+	@BIN=$(BIN) scripts/retrain
 
 dashboards: install
 	$(BIN)/python -m monitoring.grafana

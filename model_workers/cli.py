@@ -6,7 +6,16 @@ import sys
 
 import typer
 
-from .commands import collecting, explaining, judging, learning, registering, scoring, serving
+from .commands import (
+    asking,
+    collecting,
+    explaining,
+    judging,
+    learning,
+    registering,
+    scoring,
+    serving,
+)
 
 app = typer.Typer(
     name="model-worker",
@@ -18,6 +27,7 @@ app = typer.Typer(
 app.command("serve")(serving.command)
 app.command("score")(scoring.command)
 app.command("explain")(explaining.command)
+app.command("ask")(asking.command)
 app.command("train")(learning.train)
 app.command("compare")(learning.compare)
 app.command("samples")(learning.samples)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -122,12 +123,25 @@ def compare(
                 raise typer.Exit(1) from None
 
 
-def samples(model: Annotated[str, typer.Option()]) -> None:
+def samples(
+    model: Annotated[str, typer.Option()],
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="One row a line, as model-worker snapshot --from reads.")
+    ] = False,
+) -> None:
     """Print the labelled rows a model knows, as one JSON object: ``rows`` of feature values, and
     ``labels`` with the right label of each; for load generators and tests.
     """
     _known(model)
     found = data(model)
+    if as_csv:
+        contract = model_of(model).contract
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow([*contract.names, *(output.name for output in contract.outputs)])
+        writer.writerows(
+            [*row, *right] for row, *right in zip(found.rows, *found.answers, strict=True)
+        )
+        return
     json.dump({"rows": found.rows, "labels": found.answers[0]}, sys.stdout)
 
 
