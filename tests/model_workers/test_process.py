@@ -252,7 +252,7 @@ def test_workers_know_nothing_of_the_gateway():
 
 def test_the_image_installs_all_that_is_imported():
     distributions = {"sklearn": "scikit-learn"}
-    extras = {"xgboost"}  # whoever trains with it installs it
+    extras = {"pyarrow", "shap", "xgboost"}  # whoever uses one installs it
     packages = imported() - sys.stdlib_module_names - extras
     needed = {distributions.get(name, name) for name in packages}
     installed = re.findall(r"^([\w-]+)==", (PACKAGE / "requirements.txt").read_text(), re.M)
