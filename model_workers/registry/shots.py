@@ -66,7 +66,8 @@ def take(
         known = data(model)
         answers = zip(*known.answers, strict=True)
         rows += [Labelled(row, said) for row, said in zip(known.rows, answers, strict=True)]
-        told.append(Source("bundled", model, len(rows)))
+        synthetic = " (synthetic data)" if model_of(model).synthetic else ""
+        told.append(Source("bundled", f"{model}{synthetic}", len(rows)))
     for path in sources.files:
         more, source, labels = _from_file(contract, path)
         rows += more
