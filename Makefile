@@ -50,7 +50,7 @@ fuzz: install
 	set -e; for target in $(FUZZ_TARGETS); do $(BIN)/python -m tests.fuzz $$target $(FUZZ_ARGS); done
 
 models: install
-	$(BIN)/python -m model_workers.train
+	$(BIN)/python -m model_workers train
 
 dashboards: install
 	$(BIN)/python -m monitoring.grafana

@@ -14,7 +14,7 @@ from typer.exceptions import TyperException
 from gateway.errors import ConfigError, EditRefused, GatewayError
 from monitoring.commands import changing, console, past, reading, serving, status, verdict
 from monitoring.commands import demo as demonstration
-from monitoring.sources import SourceError
+from monitoring.readings.sources import SourceError
 
 app = typer.Typer(
     help="Put a new model version in front of real traffic, safely.",

@@ -14,7 +14,7 @@ from gateway.edit import Change, SetWeight, diff
 from gateway.errors import ConfigError
 from gateway.reloader import missing, read_bounded
 from gateway.routing_file import EditResult
-from monitoring import history
+from monitoring.history import changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Changed:
 
     ``before`` and ``after`` are the shares of the route's versions in percent, stable included;
     ``generation`` is the file's afterwards. ``noop``: the file said so already, nothing was
-    written. ``unrecorded``: what the history could not take, for :func:`history.record_late`.
+    written. ``unrecorded``: what the history could not take, for :func:`changes.record_late`.
     """
 
     diff: str
@@ -32,7 +32,7 @@ class Changed:
     before_generation: str
     generation: str
     noop: bool
-    unrecorded: history.Entry | None = None
+    unrecorded: changes.Entry | None = None
 
 
 def is_rollback(change: Change) -> bool:
@@ -72,7 +72,7 @@ def carry_out(
     action: str,
     if_generation: str | None = None,
     dry_run: bool = False,
-    clock: history.Clock = time,
+    clock: changes.Clock = time,
 ) -> Changed:
     """A change as a person makes it, at the command line or in the console: :func:`change`, where
     a rollback happens even unrecorded, and after any other the way back is made sure of.
@@ -96,7 +96,7 @@ def carry_out(
 def unrecorded_warning(path: Path, version: str) -> str:
     """What to say of a rollback that the history could not take."""
     return (
-        f"{history.history_path(path)} could not be written, so the history will show this "
+        f"{changes.history_path(path)} could not be written, so the history will show this "
         f"as edited by hand; all the same it was done: {version} has weight 0. Make "
         "room, or the history writable for this user"
     )
@@ -112,7 +112,7 @@ def change(
     if_generation: str | None = None,
     dry_run: bool = False,
     even_unrecorded: bool = False,
-    clock: history.Clock = time,
+    clock: changes.Clock = time,
 ) -> Changed:
     """Change the file and record who did it and why; with ``dry_run`` only say what would change.
 
@@ -125,13 +125,13 @@ def change(
     """
     if even_unrecorded and not is_rollback(change):
         raise ValueError(f"only a rollback may go unrecorded, not {change}")
-    unrecorded: list[history.Entry] = []
+    unrecorded: list[changes.Entry] = []
 
     def recorded(result: EditResult) -> AbstractContextManager[None]:
         changed = _changed(path, change, result)
-        entry = history.Entry(
-            id=history.new_id(),
-            at=history.timestamp(clock()),
+        entry = changes.Entry(
+            id=changes.new_id(),
+            at=changes.timestamp(clock()),
             by=by,
             action=action,
             route=change.route,
@@ -145,7 +145,7 @@ def change(
         )
         if even_unrecorded:
             return _recorded_if_possible(result, entry, clock, unrecorded)
-        return history.recorded(result.path, entry, clock)
+        return changes.recorded(result.path, entry, clock)
 
     if dry_run:
         result = routing_file.preview(path, change, if_generation=if_generation)
@@ -163,9 +163,9 @@ def change(
 @contextmanager
 def _recorded_if_possible(
     result: EditResult,
-    entry: history.Entry,
-    clock: history.Clock,
-    unrecorded: list[history.Entry],
+    entry: changes.Entry,
+    clock: changes.Clock,
+    unrecorded: list[changes.Entry],
 ) -> Iterator[None]:
     """Write ahead, or else afterwards, when the change may have made room; what cannot be written
     even then is put into the list.
@@ -178,22 +178,22 @@ def _recorded_if_possible(
         yield
     if not ahead:
         try:
-            history.record_late(result.path, entry, clock)
+            changes.record_late(result.path, entry, clock)
         except OSError:
             unrecorded.append(entry)
 
 
 def _write_ahead(
-    stack: ExitStack, result: EditResult, entry: history.Entry, clock: history.Clock
+    stack: ExitStack, result: EditResult, entry: changes.Entry, clock: changes.Clock
 ) -> None:
     """On a full disk in the space that the reserve does not need itself. Raises OSError."""
     try:
-        stack.enter_context(history.recorded(result.path, entry, clock))
+        stack.enter_context(changes.recorded(result.path, entry, clock))
     except OSError as error:
         needed = len(result.after.content)
         if error.errno not in reserve.FULL or not reserve.shrink(result.path, needed):
             raise
-        stack.enter_context(history.recorded(result.path, entry, clock))
+        stack.enter_context(changes.recorded(result.path, entry, clock))
 
 
 def _changed(path: Path, change: Change, result: EditResult) -> Changed:

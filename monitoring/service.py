@@ -11,7 +11,7 @@ import sys
 from gateway.__main__ import main
 from gateway.admin import Mount
 from monitoring import runbooks
-from monitoring.authors import Authors
+from monitoring.history.authors import Authors
 
 
 def mounts() -> tuple[Mount, ...]:

@@ -9,12 +9,13 @@ from gateway.config import parse
 from gateway.config.quantities import percent_text
 from gateway.errors import ConfigError
 from gateway.model import Route, RoutingConfig, Version
-from monitoring import history, journal
-from monitoring.acting import outlook
 from monitoring.analysis.verdict import Kind
-from monitoring.docket import Key
-from monitoring.leader import is_led
-from monitoring.record import VERDICT, WATCH, Record
+from monitoring.controller.leader import is_led
+from monitoring.history import journal
+from monitoring.history.changes import Entry, Status, read
+from monitoring.judgement.acting import outlook
+from monitoring.judgement.docket import Key
+from monitoring.judgement.record import VERDICT, WATCH, Record
 
 _OUTCOMES = {"rollback": "rolled back", "promote": "promoted"}
 
@@ -45,13 +46,13 @@ def outcomes(file: Path, route: str = "") -> list[str]:
     return [line for line in found if line]
 
 
-def _changes(file: Path) -> dict[Key, history.Entry]:
-    return newest_of(history.read(file))
+def _changes(file: Path) -> dict[Key, Entry]:
+    return newest_of(read(file))
 
 
-def newest_of(changes: Iterable[history.Entry]) -> dict[Key, history.Entry]:
+def newest_of(changes: Iterable[Entry]) -> dict[Key, Entry]:
     """The newest change that was made of each version."""
-    done = (one for one in changes if one.status is history.Status.DONE)
+    done = (one for one in changes if one.status is Status.DONE)
     return {(one.route, one.version): one for one in done}
 
 
@@ -68,7 +69,7 @@ def _records(file: Path) -> dict[Key, Record]:
 def lines_of(
     config: RoutingConfig,
     records: Mapping[Key, Record],
-    changes: Mapping[Key, history.Entry],
+    changes: Mapping[Key, Entry],
     *,
     led: bool,
 ) -> Iterator[str]:
@@ -84,7 +85,7 @@ def lines_of(
         yield "no controller watches this file: nothing is judged, nothing is taken out"
 
 
-def outcome_of(route: Route, version: Version, last: history.Entry | None) -> str:
+def outcome_of(route: Route, version: Version, last: Entry | None) -> str:
     """What its rollout ended with; empty if it did not, or is not any more as that left it."""
     if last is None or last.action not in _OUTCOMES:
         return ""
@@ -106,9 +107,7 @@ def _under_way(route: Route, version: Version, record: Record | None) -> str:
     return f"{where}. {kind}: {record.sentence} (as of {record.at})"
 
 
-def sentence_of(
-    route: Route, version: Version, record: Record | None, change: history.Entry | None
-) -> str:
+def sentence_of(route: Route, version: Version, record: Record | None, change: Entry | None) -> str:
     """The same of one version, without its name; empty if there is nothing to tell."""
     if version.weight and (route.analysis or route.rollout(version.name)):
         return _under_way(route, version, record)

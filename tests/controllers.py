@@ -8,13 +8,13 @@ from time import monotonic as real_monotonic
 from time import time as real_time
 from typing import Any
 
-from monitoring.controller import Controller
-from monitoring.herald import Herald
-from monitoring.metrics import Metrics
-from monitoring.notices import Notice
-from monitoring.postman import OnOutcome, Outcome
-from monitoring.sources import EvidenceSource
-from monitoring.witness import Witness
+from monitoring.controller.herald import Herald
+from monitoring.controller.loop import Controller
+from monitoring.controller.witness import Witness
+from monitoring.metrics.collector import Metrics
+from monitoring.notices.notice import Notice
+from monitoring.notices.postman import OnOutcome, Outcome
+from monitoring.readings.sources import EvidenceSource
 
 
 class Pigeon:

@@ -39,11 +39,13 @@ from gateway import atomic, neighbour, reserve, routing_file
 from gateway.config import parse
 from gateway.edit import SetWeight
 from gateway.model import FULL_WEIGHT, generation_of
-from monitoring import chronicle, controller, editing, herald, history, journal, witness
-from monitoring.history import Entry, Status
-from monitoring.notices import Notice
-from monitoring.postman import OnOutcome, Outcome
-from monitoring.replay import replay
+from monitoring import editing
+from monitoring.controller import herald, loop, witness
+from monitoring.history import changes, chronicle, journal
+from monitoring.history.changes import Entry, Status
+from monitoring.judgement.replay import replay
+from monitoring.notices.notice import Notice
+from monitoring.notices.postman import OnOutcome, Outcome
 from tests.simulation import Behaviour
 from tests.stage import GOOD, Stage
 
@@ -78,7 +80,7 @@ TRACED: Final = {
     module.__file__
     for module in (
         *(atomic, neighbour, reserve, routing_file),
-        *(chronicle, controller, editing, herald, history, journal, witness),
+        *(chronicle, loop, editing, herald, changes, journal, witness),
     )
 }
 QUIET: Final = 3  # looks after the last edit
@@ -308,7 +310,7 @@ def rehearsed(story: Story, place: Path) -> Plan:
         quiet = quiet + 1 if scene.over else 0
         if quiet == QUIET:
             return Plan(texts, len([one for one in scene.told if one["event"] == "error"]))
-    raise AssertionError(f"no end of it: {history.read(scene.file)}")
+    raise AssertionError(f"no end of it: {changes.read(scene.file)}")
 
 
 def cases_of(scene: Scene, *, thorough: bool) -> list[Case]:
@@ -351,10 +353,10 @@ def check_history(scene: Scene, plan: Plan) -> list[Entry]:
     nobody did anything by hand.
     """
     texts = {generation_of(text): number for number, text in enumerate(plan.texts)}
-    entries = history.read(scene.file)
+    entries = changes.read(scene.file)
     known = generation_of(plan.texts[0])
     for entry in entries:
-        assert entry.action != history.BY_HAND, entry
+        assert entry.action != changes.BY_HAND, entry
         assert entry.before_hash == known, entry
         assert texts[entry.after_hash] == texts[entry.before_hash] + 1, entry
         assert entry.status in (Status.DONE, Status.INTERRUPTED), entry
@@ -386,7 +388,7 @@ def check_goes_on(scene: Scene, plan: Plan) -> None:
 
 def another(scene: Scene) -> None:
     """A controller, in another process: its ids are its own."""
-    history.new_id = ids(from_=int(history.new_id(), 16) + 1000)
+    changes.new_id = ids(from_=int(changes.new_id(), 16) + 1000)
     scene.start()
 
 
@@ -500,9 +502,9 @@ def told(story: str, *, after: int, every: int, twice: bool) -> Report:
     """One story, from the beginning."""
     report = Report()
     with tempfile.TemporaryDirectory() as directory:
-        history.new_id = ids()
+        changes.new_id = ids()
         plan = rehearsed(STORIES[story], Path(directory, "rehearsal"))
-        history.new_id = ids()
+        changes.new_id = ids()
         scene = Scene(STORIES[story], Path(directory, "scene"))
         tried(scene, plan, report, after=after, every=every, twice=twice)
         assert scene.file.read_bytes() == plan.texts[-1]

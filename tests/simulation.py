@@ -19,7 +19,7 @@ from gateway.config import parse
 from gateway.errors import ConfigError
 from gateway.grid import LATENCY_BOUNDS
 from gateway.model import FULL_WEIGHT, Route, RoutingConfig, generation_of
-from monitoring.sources import SourceError
+from monitoring.readings.sources import SourceError
 
 
 @dataclass

@@ -10,10 +10,11 @@ from typing import Any
 from gateway.config import parse
 from gateway.edit import Change
 from gateway.model import Route
-from monitoring import editing, history
-from monitoring.docket import Judgement
-from monitoring.notices import Notice
-from monitoring.postman import OnOutcome
+from monitoring import editing
+from monitoring.history import changes
+from monitoring.judgement.docket import Judgement
+from monitoring.notices.notice import Notice
+from monitoring.notices.postman import OnOutcome
 from tests.controllers import Pigeon, make_controller
 from tests.simulation import Behaviour, Clock, SimulatedGateway, SimulatedGateways
 
@@ -94,7 +95,7 @@ class Stage:
         return self.route.stable
 
     def history(self) -> list[tuple[str, str, Mapping[str, float]]]:
-        return [(one.by, one.action, one.after) for one in history.read(self.file)]
+        return [(one.by, one.action, one.after) for one in changes.read(self.file)]
 
     def heard(self) -> list[tuple[str, str]]:
         """What people have heard, in short: event and version, or what a trouble is about."""

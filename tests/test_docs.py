@@ -15,7 +15,7 @@ from gateway.errors import Reason
 from gateway.metrics import GatewayMetrics
 from gateway.model import Assignment
 from monitoring.cli import app
-from monitoring.metrics import Metrics
+from monitoring.metrics.collector import Metrics
 from tests.builders import make_report
 
 ROOT = Path(__file__).parent.parent

@@ -30,11 +30,11 @@ from gateway.edit import SetWeight, apply
 from gateway.model import Analysis, generation_of
 from gateway.split import BUCKETS
 from gateway.table import compile_table
-from monitoring import history
 from monitoring.analysis.case import Case
 from monitoring.analysis.question import question_of
 from monitoring.analysis.verdict import Kind, judge
-from monitoring.evidence import Counts, Window
+from monitoring.history import changes
+from monitoring.readings.evidence import Counts, Window
 from tests.builders import make_config, make_cookie, make_route
 from tests.controllers import make_controller
 from tests.sockets.peers import Gateway, Worker, answering
@@ -266,7 +266,7 @@ def test_two_controllers_on_one_file_roll_back_once(file: Path) -> None:
     first.tick()
     second.tick()
     make_controller(file, type("Stale", (), {"evidence": lambda _: stale, "silent": ()})()).tick()
-    entries = history.read(file, generation_of(file.read_bytes()))
+    entries = changes.read(file, generation_of(file.read_bytes()))
 
     assert [(entry.by, entry.action) for entry in entries] == [("controller", "rollback")]
     assert parse(file.read_bytes()).route("iris").weight("v2") == 0

@@ -22,7 +22,7 @@ from gateway.model import Analysis, Assignment, RoutingConfig
 from gateway.plane import Solo
 from gateway.predictions import Missing
 from gateway.report import CertificateStatus, ReloadStatus, State, gather
-from monitoring.metrics import Metrics
+from monitoring.metrics.collector import Metrics
 from tests.builders import make_config, make_prediction, with_readiness
 
 PAGE = (Path(__file__).parent.parent / "docs" / "metrics.md").read_text()

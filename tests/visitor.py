@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from gateway.model import generation_of
 from monitoring.console.app import create_console
 from monitoring.console.context import Context
-from monitoring.sources import GatewaySources
+from monitoring.readings.sources import GatewaySources
 
 ORIGIN = "http://127.0.0.1:8081"
 _INPUT = re.compile(r"<(?:input|textarea)\b[^>]*>")

@@ -15,7 +15,7 @@ from monitoring.analysis.rounds import PART, Rounds, key_of, without_ended
 from monitoring.analysis.saved import SAVED, Saved
 from monitoring.analysis.signals import answers_of
 from monitoring.analysis.strand import Strand
-from monitoring.evidence import Counts, Window
+from monitoring.readings.evidence import Counts, Window
 
 TOGETHER: Final = ""  # the strand of all sources whose counts are added
 _NOTHING: Final = Counts()
@@ -65,7 +65,7 @@ class Case:
     def grown(self, question: Question, windows: Sequence[Window]) -> Case:
         """After a look at the windows as they stand, oldest first.
 
-        Raises :class:`~monitoring.evidence.BadEvidence` where counts became smaller.
+        Raises :class:`~monitoring.readings.evidence.BadEvidence` where counts became smaller.
         """
         seen = dict(self.seen)
         steps: dict[tuple[str, float], Window] = {}

@@ -31,7 +31,7 @@ from gateway.model import Prediction
 from monitoring.analysis.betting import Array
 from monitoring.analysis.effects import effects
 from monitoring.analysis.signals import Scores
-from monitoring.evidence import Counts
+from monitoring.readings.evidence import Counts
 
 STATISTICS: Final = ("psi", "js", "ks")
 _KOLMOGOROV: Final = sqrt(pi / 2) * log(2)  # the mean of Kolmogorov's distribution

@@ -18,7 +18,7 @@ from gateway.config.quantities import percent_text
 from gateway.model import FULL_WEIGHT
 from monitoring.analysis.betting import Array, Bets
 from monitoring.analysis.signals import Errors, Frame, Labels, Latency, Scores, Signal
-from monitoring.evidence import Counts
+from monitoring.readings.evidence import Counts
 
 _Rail: TypeAlias = Errors | Latency | Labels | Scores
 _MOST: Final = 0.5  # of its requests: how much worse nobody may be, however few they are

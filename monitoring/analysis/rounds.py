@@ -26,7 +26,7 @@ from monitoring.analysis.constant import Constant
 from monitoring.analysis.question import Question
 from monitoring.analysis.signals import answers_of
 from monitoring.analysis.strand import Strand
-from monitoring.evidence import AGAIN, Counts, Window
+from monitoring.readings.evidence import AGAIN, Counts, Window
 
 PART: Final = 0.2  # of the promise, for all rounds but the first together
 _NO_ANSWER: Final = Constant()

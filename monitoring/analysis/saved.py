@@ -29,7 +29,7 @@ import numpy as np
 
 from monitoring.analysis.betting import Array
 from monitoring.analysis.mixture import Mixture
-from monitoring.evidence import Counts
+from monitoring.readings.evidence import Counts
 
 SAVED: Final = "saved"  # the name of the signal
 WEIGHT: Final = 0.1  # as of a limit

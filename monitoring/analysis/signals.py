@@ -11,7 +11,7 @@ from gateway.counts import OTHER_LABEL
 from gateway.grid import LATENCY_BOUNDS
 from monitoring.analysis import errors, latency, predictions, split
 from monitoring.analysis.betting import Array, Bets
-from monitoring.evidence import Counts
+from monitoring.readings.evidence import Counts
 
 _FAILURES: Final = ("unreadable", "absent")  # of good answers, reasons for no prediction
 _ENOUGH: Final = 200  # predictions of stable before its classes or tenths are fixed

@@ -13,7 +13,7 @@ from monitoring.analysis.lenience import proofs
 from monitoring.analysis.question import Question
 from monitoring.analysis.signals import good_and_bad, within_and_beyond
 from monitoring.analysis.track import Track
-from monitoring.evidence import Counts, Window
+from monitoring.readings.evidence import Counts, Window
 
 _NOTHING: Final = Counts()
 _SLOW: Final = 0.95  # the quantile of stable beyond which a request counts as slow

@@ -11,7 +11,7 @@ import numpy as np
 from monitoring.analysis.betting import Array, Bets, increments
 from monitoring.analysis.mixture import Mixture
 from monitoring.analysis.signals import Frame, Signal
-from monitoring.evidence import Counts
+from monitoring.readings.evidence import Counts
 
 HALF_LIFE: Final = 20_000  # requests of stable after which half of what shapes the bets is new
 

@@ -23,7 +23,7 @@ from monitoring.analysis.interval import Interval
 from monitoring.analysis.question import Question
 from monitoring.analysis.saved import SAVED, WEIGHT
 from monitoring.analysis.signals import Signal, bad_of
-from monitoring.evidence import Counts
+from monitoring.readings.evidence import Counts
 
 _MOST: Final = 700.0  # beyond it exp() has no number
 

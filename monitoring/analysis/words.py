@@ -10,7 +10,7 @@ from monitoring.analysis.interval import Interval
 from monitoring.analysis.question import Question
 from monitoring.analysis.saved import SAVED
 from monitoring.analysis.signals import Latency, bad_of
-from monitoring.evidence import Counts
+from monitoring.readings.evidence import Counts
 
 
 def compared(leading: str, question: Question, case: Case) -> str:

@@ -13,7 +13,6 @@ import typer
 from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token, TokenError, find_token
 from gateway.port import Address
 from monitoring.editing import content_of as content_of
-from monitoring.printable import shown as shown
 
 File = Annotated[Path, typer.Option("--file", "-f", help="The routing file.", envvar="CANARY_FILE")]
 FileArgument = Annotated[Path, typer.Argument(help="The routing file.", envvar="CANARY_FILE")]

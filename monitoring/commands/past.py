@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from monitoring import history as changes
-from monitoring import journal
-from monitoring.annals import Event, events
-from monitoring.commands.options import DEFAULT_FILE, File, Json, print_json, shown
-from monitoring.record import VERDICT, WATCH
-from monitoring.replay import replay as replayed
+from monitoring.commands.options import DEFAULT_FILE, File, Json, print_json
+from monitoring.history import changes, journal
+from monitoring.history.annals import Event, events
+from monitoring.judgement.record import VERDICT, WATCH
+from monitoring.judgement.replay import replay as replayed
+from monitoring.printable import shown
 
 _TOLD = ("id", "at", "route", "version", "verdict", "action", "sentence", "alerts")
 _WHERE = ("generation", "weight", "following", "step", "steps", "stand")

@@ -18,7 +18,6 @@ from gateway.config import parse
 from gateway.config.quantities import percent
 from gateway.credential import Token
 from gateway.logs import Log, adopt_others, configure_logs
-from monitoring import metrics_port
 from monitoring.commands.console import command_of
 from monitoring.commands.options import (
     DEFAULT_ADMIN,
@@ -30,12 +29,13 @@ from monitoring.commands.options import (
     content_of,
     token_of,
 )
-from monitoring.controller import Controller
-from monitoring.herald import Herald
-from monitoring.leader import Leadership
-from monitoring.metrics import Metrics
-from monitoring.sources import GatewaySources
-from monitoring.witness import Witness
+from monitoring.controller.herald import Herald
+from monitoring.controller.leader import Leadership
+from monitoring.controller.loop import Controller
+from monitoring.controller.witness import Witness
+from monitoring.metrics import port as metrics_port
+from monitoring.metrics.collector import Metrics
+from monitoring.readings.sources import GatewaySources
 
 MOST_PROCESSES: Final = 64
 SERVICE: Final = "monitoring.service"

@@ -26,11 +26,11 @@ from monitoring.commands.options import (
     TokenFile,
     content_of,
     print_json,
-    shown,
     token_of,
 )
-from monitoring.endpoints import idle
-from monitoring.sources import GatewaySource, GatewaySources
+from monitoring.printable import shown
+from monitoring.readings.endpoints import idle
+from monitoring.readings.sources import GatewaySource, GatewaySources
 from monitoring.summary import summary
 from monitoring.terminal.lookout import Lookout
 from monitoring.terminal.rows import view_of

@@ -14,9 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.config import parse
-from monitoring.acting import outlook
 from monitoring.analysis.verdict import Finding, Verdict
-from monitoring.chronicle import Chronicle
 from monitoring.commands.options import (
     DEFAULT_ADMIN,
     DEFAULT_FILE,
@@ -26,11 +24,13 @@ from monitoring.commands.options import (
     TokenFile,
     content_of,
     print_json,
-    shown,
     token_of,
 )
-from monitoring.docket import Docket, Judgement
-from monitoring.sources import GatewaySources
+from monitoring.history.chronicle import Chronicle
+from monitoring.judgement.acting import outlook
+from monitoring.judgement.docket import Docket, Judgement
+from monitoring.printable import shown
+from monitoring.readings.sources import GatewaySources
 from monitoring.summary import outcomes
 
 

@@ -23,7 +23,7 @@ from gateway.port import Address
 from gateway.relay import FOLDER, SOCKET_VARIABLE
 from monitoring.console.app import create_console
 from monitoring.console.context import Context
-from monitoring.sources import GatewaySources, SourceError
+from monitoring.readings.sources import GatewaySources, SourceError
 
 DEFAULT_ADMIN: Final = "http://127.0.0.1:8081"
 _STREAMS_END: Final = 0.2  # seconds after we were told to end; short answers are out by then

@@ -17,7 +17,7 @@ from monitoring.console.pages import Pages
 from monitoring.console.policy import Strict
 from monitoring.console.sampler import Sampler
 from monitoring.console.stream import Hub
-from monitoring.sources import GatewaySource, GatewaySources, SourceError
+from monitoring.readings.sources import GatewaySource, GatewaySources, SourceError
 
 
 def create_console(context: Context, sampler: Sampler | None = None) -> ASGIApp:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from monitoring import history
-from monitoring.chain import Entry
 from monitoring.console import listing
 from monitoring.console.difference import Line
 from monitoring.console.listing import Row
 from monitoring.console.proposal import between
 from monitoring.console.texts import Texts
+from monitoring.history import changes
+from monitoring.history.chain import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def conflict(file: Path, texts: Texts, seen: str, found: str) -> Conflict:
 def changes_since(file: Path, generation: str) -> tuple[Entry, ...]:
     """What happened to the file since it was last of a generation; empty if nobody knows."""
     try:
-        done = [one for one in history.read(file) if one.status is history.Status.DONE]
+        done = [one for one in changes.read(file) if one.status is changes.Status.DONE]
     except OSError:
         return ()
     for place in range(len(done) - 1, -1, -1):

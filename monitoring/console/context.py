@@ -10,7 +10,7 @@ from time import time
 from gateway.credential import Token
 from monitoring.console.notices import Notices
 from monitoring.console.texts import Texts
-from monitoring.sources import GatewaySources
+from monitoring.readings.sources import GatewaySources
 
 
 @dataclass(frozen=True, slots=True)

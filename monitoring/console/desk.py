@@ -14,12 +14,12 @@ from threading import Lock
 from gateway.config import parse
 from gateway.errors import ConfigError
 from gateway.reloader import missing, read_bounded
-from monitoring import history, journal
-from monitoring.chain import KINDS
 from monitoring.console.papers import Judged, Papers
-from monitoring.docket import Key
-from monitoring.leader import is_led
-from monitoring.record import VERDICT, WATCH, Record
+from monitoring.controller.leader import is_led
+from monitoring.history import changes, journal
+from monitoring.history.chain import KINDS
+from monitoring.judgement.docket import Key
+from monitoring.judgement.record import VERDICT, WATCH, Record
 from monitoring.summary import newest_of, sentence_of
 
 
@@ -78,7 +78,7 @@ class Desk:
                 judged[key] = Judged(record, verdict, position)
             self._papers = replace(self._papers, judged=judged)
         if changed:
-            entries = tuple(history.read(self._file))
+            entries = tuple(changes.read(self._file))
             self._papers = replace(self._papers, entries=entries, last=newest_of(entries))
         if changed or newest:
             self._papers = replace(self._papers, sentences=dict(_sentences(self._papers)))

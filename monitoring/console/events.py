@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from monitoring.chain import BY_HAND, Entry, Status
 from monitoring.console import difference
 from monitoring.console.difference import Line
+from monitoring.history.chain import BY_HAND, Entry, Status
 
 CONTROLLER: Final = "controller"
 PER_PAGE: Final = 50

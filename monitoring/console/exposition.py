@@ -14,7 +14,7 @@ from math import inf
 from typing import Final, TypeAlias
 
 from gateway.grid import DURATION_BOUNDS, SCORE_BOUNDS
-from monitoring.exposition import labels_of, name_of
+from monitoring.readings.exposition import labels_of, name_of
 
 Key: TypeAlias = tuple[str, str]
 """Route and version."""

@@ -21,7 +21,7 @@ from monitoring import editing
 from monitoring.console import listing
 from monitoring.console.context import Context
 from monitoring.console.layout import page
-from monitoring.sources import SourceError
+from monitoring.readings.sources import SourceError
 
 _NO_TEXT: Final = b""
 

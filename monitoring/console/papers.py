@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from gateway.errors import Problem
 from gateway.model import RoutingConfig
 from monitoring.analysis.verdict import Verdict
-from monitoring.chain import Entry, Status
-from monitoring.docket import Key
-from monitoring.record import Record
+from monitoring.history.chain import Entry, Status
+from monitoring.judgement.docket import Key
+from monitoring.judgement.record import Record
 from monitoring.rollout.position import Position
 
 

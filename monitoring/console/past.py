@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from monitoring.annals import events
 from monitoring.console.context import Context
 from monitoring.console.events import Happening, Kind, Wanted, choices, happenings, page
 from monitoring.console.layout import page as whole_page
 from monitoring.console.proposal import between
-from monitoring.journal import history_path
+from monitoring.history.annals import events
+from monitoring.history.journal import history_path
 
 _FILTERS: Final = ("route", "version", "by", "kind")
 

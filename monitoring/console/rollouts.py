@@ -9,11 +9,11 @@ from typing import Final
 
 from gateway.config.quantities import percent_text
 from gateway.model import FULL_WEIGHT, OnSuccess, Rollout, Route, Version
-from monitoring.acting import span
 from monitoring.analysis.verdict import Finding, Verdict
 from monitoring.console import figures
 from monitoring.console.drawing import reach, ticks
 from monitoring.console.papers import Judged, Papers
+from monitoring.judgement.acting import span
 from monitoring.rollout.position import Position, Stand, position_of, resting_phase
 from monitoring.rollout.rules import Action
 

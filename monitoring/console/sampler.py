@@ -14,7 +14,7 @@ from typing import Final, Self, TypeAlias
 from gateway.logs import Log
 from monitoring.console.exposition import Reader, Reading
 from monitoring.console.series import Series
-from monitoring.sources import SourceError
+from monitoring.readings.sources import SourceError
 
 WATCHED: Final = 1.0  # seconds between two looks while somebody watches
 UNWATCHED: Final = 5.0

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from gateway.grid import SCORE_BOUNDS
 from gateway.model import Route
-from monitoring.chain import Entry
 from monitoring.console import figures
 from monitoring.console.drawing import shares
 from monitoring.console.papers import Papers
@@ -18,6 +17,7 @@ from monitoring.console.rollouts import CandidateView, candidate_views
 from monitoring.console.series import Series
 from monitoring.console.traces import Range, traces
 from monitoring.console.versions import VersionView, tones, version_views
+from monitoring.history.chain import Entry
 
 FRESH: Final = 15.0  # seconds for which numbers are called live
 NOT_LED: Final = "no controller watches this file: nothing is judged, nothing is taken out"

@@ -28,7 +28,7 @@ class Samples:
 
 def samples_of(model: str) -> Samples:
     """The rows a model knows, from the workers' own command: nothing here needs scikit-learn."""
-    command = [sys.executable, "-m", "model_workers.samples", "--model", model]
+    command = [sys.executable, "-m", "model_workers", "samples", "--model", model]
     document: dict[str, Any] = json.loads(subprocess.check_output(command))
     return Samples(document["rows"], document["labels"])
 

@@ -15,10 +15,10 @@ from gateway import routing_file
 from gateway.config import parse
 from gateway.edit import diff
 from gateway.model import Route
-from monitoring import history
 from monitoring.demo.load import Load, samples_of
 from monitoring.demo.stage import Stage
-from monitoring.record import CONTROLLER
+from monitoring.history import changes
+from monitoring.judgement.record import CONTROLLER
 
 ROUTE: Final = "breast-cancer"
 CANDIDATE: Final = "v2"
@@ -91,7 +91,7 @@ class Teller:
         began = time.monotonic()
         self._until(lambda: not self._weight(), ROLLBACK_PATIENCE, "no rollback came", silent=True)
         took = time.monotonic() - began
-        entry = history.read(self._stage.file)[-1]
+        entry = changes.read(self._stage.file)[-1]
         check(
             entry.by == CONTROLLER and entry.action == "rollback", "somebody else edited the file"
         )
@@ -120,7 +120,7 @@ class Teller:
             self._changes()
 
     def _changes(self) -> None:
-        for entry in history.read(self._stage.file)[self._told :]:
+        for entry in changes.read(self._stage.file)[self._told :]:
             self._told += 1
             share = entry.after.get(CANDIDATE, 0)
             self._say(f"   clients saw: {self.load.seen}")

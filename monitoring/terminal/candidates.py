@@ -8,12 +8,12 @@ from typing import Final
 
 from gateway.config.quantities import percent_text
 from gateway.model import FULL_WEIGHT, Route
-from monitoring.acting import outlook
-from monitoring.ahead import ahead
 from monitoring.analysis.verdict import Kind
-from monitoring.docket import Judgement
-from monitoring.live import Traffic
-from monitoring.record import Record
+from monitoring.judgement.acting import outlook
+from monitoring.judgement.ahead import ahead
+from monitoring.judgement.docket import Judgement
+from monitoring.judgement.record import Record
+from monitoring.readings.live import Traffic
 from monitoring.rollout.position import Position, position_of
 from monitoring.rollout.watch import gap_after
 from monitoring.terminal.sight import Sight

@@ -9,7 +9,7 @@ from typing import Final
 from rich.cells import cell_len
 from rich.text import Text
 
-from monitoring.commands.options import shown
+from monitoring.printable import shown
 from monitoring.terminal import figures
 from monitoring.terminal.figures import Glyphs
 from monitoring.terminal.view import RouteRow, VersionRow

@@ -10,13 +10,13 @@ from typing import Any
 from gateway.config import parse
 from gateway.errors import ConfigError
 from gateway.model import RoutingConfig
-from monitoring import history
-from monitoring.diary import Diary
-from monitoring.docket import Docket, Judgement, Key
-from monitoring.exposition import Counters, read
-from monitoring.leader import last_look
-from monitoring.live import NAMES, Window
-from monitoring.sources import GatewaySource, GatewaySources, SourceError
+from monitoring.controller.leader import last_look
+from monitoring.history.changes import Entry
+from monitoring.history.diary import Diary
+from monitoring.judgement.docket import Docket, Judgement, Key
+from monitoring.readings.exposition import Counters, read
+from monitoring.readings.live import NAMES, Window
+from monitoring.readings.sources import GatewaySource, GatewaySources, SourceError
 from monitoring.summary import lines_of, newest_of, outcome_of
 from monitoring.terminal.sight import Gateway, Sight
 
@@ -37,7 +37,7 @@ class _Desk:
     """What the file and its history say."""
 
     config: RoutingConfig | None = None
-    changes: Sequence[history.Entry] = ()
+    changes: Sequence[Entry] = ()
     outcomes: dict[Key, str] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
     looked: float | None = None

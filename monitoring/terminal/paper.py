@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from monitoring.commands.options import shown
+from monitoring.printable import shown
 from monitoring.terminal.columns import FAINT, NARROW, fitted
 from monitoring.terminal.figures import Glyphs
 

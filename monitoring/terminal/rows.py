@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gateway.model import Route
-from monitoring.acting import span
-from monitoring.chain import Entry, Status
-from monitoring.endpoints import idle
-from monitoring.live import Traffic, is_beyond, quantile
+from monitoring.history.chain import Entry, Status
+from monitoring.judgement.acting import span
+from monitoring.readings.endpoints import idle
+from monitoring.readings.live import Traffic, is_beyond, quantile
 from monitoring.terminal.candidates import LABELS, candidate_row, unix
 from monitoring.terminal.sight import Gateway, Sight
 from monitoring.terminal.view import (

@@ -11,8 +11,8 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from monitoring.acting import span
-from monitoring.commands.options import shown
+from monitoring.judgement.acting import span
+from monitoring.printable import shown
 from monitoring.terminal import figures
 from monitoring.terminal.columns import BAD, CANDIDATE, DOUBT, FAINT, STABLE, Layout, rows
 from monitoring.terminal.figures import Glyphs

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.model import RoutingConfig
-from monitoring.chain import Entry
-from monitoring.docket import Judgement, Key
-from monitoring.live import Traffic
-from monitoring.record import Record
+from monitoring.history.chain import Entry
+from monitoring.judgement.docket import Judgement, Key
+from monitoring.judgement.record import Record
+from monitoring.readings.live import Traffic
 
 LATELY: Final = 2  # slices
 

@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn
 from rich.console import Console, Group
 from rich.live import Live
 
-from monitoring.history import timestamp
+from monitoring.history.changes import timestamp
 from monitoring.terminal.figures import glyphs_for
 from monitoring.terminal.plain import changes
 from monitoring.terminal.screen import Screen

@@ -14,8 +14,9 @@ from zlib import crc32
 from gateway.config import parse
 from gateway.edit import SetWeight
 from gateway.model import Route
-from monitoring import editing, history
-from monitoring.chain import Entry
+from monitoring import editing
+from monitoring.history import changes
+from monitoring.history.chain import Entry
 from tests.system.company import Answer, Company, Role, Seat, request
 from tests.system.conftest import Served, System, answers, eventually
 
@@ -118,7 +119,7 @@ class Site:
 
     def last(self, route: str) -> Entry:
         """The newest change of a route in the history."""
-        return [one for one in history.read(self.file) if one.route == route][-1]
+        return [one for one in changes.read(self.file) if one.route == route][-1]
 
     def lines(self, event: str) -> list[dict[str, Any]]:
         """Of the log, those that tell of this event."""

@@ -17,7 +17,7 @@ from gateway.grid import LATENCY_BOUNDS
 from monitoring.analysis.lenience import Lenient
 from monitoring.analysis.question import question_of
 from monitoring.analysis.track import Track
-from monitoring.evidence import Counts, row
+from monitoring.readings.evidence import Counts, row
 from tests.calibration.limits import bounds, frequencies_of, most_alarms
 from tests.calibration.ramps import text_of
 from tests.calibration.streams import Floats

@@ -7,10 +7,11 @@ import pytest
 from starlette.testclient import TestClient
 from threadpoolctl import threadpool_limits
 
-from model_workers.app import create_app
-from model_workers.faults import parse
-from model_workers.models import data, find, train
-from model_workers.predictor import TrainedPredictor
+from model_workers.models.catalogue import find, model_of
+from model_workers.predictors.trained import TrainedPredictor
+from model_workers.serving.app import create_app
+from model_workers.serving.faults import parse
+from model_workers.training.fitting import fit
 
 Connect = Callable[..., TestClient]
 
@@ -24,8 +25,7 @@ def one_thread():
 
 @cache
 def trained(model: str, version: str) -> TrainedPredictor:
-    learned = data(model)
-    return TrainedPredictor(train(find(model, version)), learned.features, learned.labels)
+    return TrainedPredictor(fit(find(model, version)), model_of(model).contract)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def connect() -> Connect:
     """A client of a worker in this process, called as from this machine."""
 
     def client(model: str = "iris", version: str = "v1", faults: str = "") -> TestClient:
-        app = create_app(model, version, trained(model, version), parse(faults))
+        app = create_app(version, trained(model, version), parse(faults))
         return TestClient(app, client=("127.0.0.1", 50_000), raise_server_exceptions=False)
 
     return client

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from model_workers.app import create_app
-from model_workers.faults import NO_FAULTS, parse
-from model_workers.models import data
-from model_workers.predictor import Answer
+from model_workers.models.catalogue import data, model_of
+from model_workers.predictors.predictor import Answer
+from model_workers.serving.app import create_app
+from model_workers.serving.faults import NO_FAULTS, parse
 
 FLOWER = [5.1, 3.5, 1.4, 0.2]
-FEATURES = data("iris").features
+FEATURES = model_of("iris").contract.names
 
 
 def ask(client: TestClient, instances: Any, path: str = "/predict") -> Any:
@@ -45,7 +45,7 @@ def test_there_is_one_answer_per_instance_in_their_order(connect):
 
 
 def test_a_binary_model_answers_with_its_own_labels(connect):
-    rows = data("breast-cancer").rows[:30].tolist()
+    rows = data("breast-cancer").rows[:30]
     assert set(ask(connect("breast-cancer", "v2"), rows).json()["predictions"]) == {
         "malignant",
         "benign",
@@ -93,7 +93,7 @@ class Broken:
 
 
 def test_a_crash_of_the_model_is_a_500_that_tells_no_secrets():
-    client = TestClient(create_app("iris", "v1", Broken()), raise_server_exceptions=False)
+    client = TestClient(create_app("v1", Broken()), raise_server_exceptions=False)
     response = ask(client, [FLOWER])
     assert response.status_code == 500
     assert response.json() == {"error": "the model failed; the worker's log says why"}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_workers.faults import (
+from model_workers.serving.faults import (
     NO_FAULT,
     NO_FAULTS,
     BadFaults,

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from model_workers.instances import MAX_ROWS, RefusedBody, decode
-from model_workers.models import data
+from model_workers.contract.instances import MAX_ROWS, RefusedBody, decode
+from model_workers.models.catalogue import model_of
 
 FLOWER = [5.1, 3.5, 1.4, 0.2]
-FEATURES = data("iris").features
+FEATURES = model_of("iris").contract.names
 
 
 def refused(client: TestClient, instances: Any) -> list[dict[str, Any]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gateway.model import FULL_WEIGHT, OnFailure, OnSuccess, Rollout, Step
-from monitoring.ahead import ahead
 from monitoring.analysis.verdict import Allowance, Kind, Verdict
-from monitoring.evidence import Counts
+from monitoring.judgement.ahead import ahead
+from monitoring.readings.evidence import Counts
 from monitoring.rollout.position import Position, Stand
 
 STEPS = Rollout("v2", (Step(500, 600.0), Step(2500, None)))

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.config import parse
 from gateway.metrics import GatewayMetrics
-from monitoring.metrics import Metrics
+from monitoring.metrics.collector import Metrics
 from monitoring.runbooks import PATH, pages
 from tests.builders import make_endpoint, make_report, with_readiness
 

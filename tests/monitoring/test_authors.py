@@ -10,7 +10,7 @@ from gateway.changes import Authorship
 from gateway.edit import SetWeight
 from gateway.model import generation_of
 from monitoring import editing
-from monitoring.authors import Authors
+from monitoring.history.authors import Authors
 
 TEXT = """\
 routes:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from monitoring.chain import BY_HAND, Entry, Status, chained, with_edits_by_hand
+from monitoring.history.chain import BY_HAND, Entry, Status, chained, with_edits_by_hand
 
 Row = dict[str, Any]
 

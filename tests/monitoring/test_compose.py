@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 
 from gateway.config import parse
 from gateway.model import Endpoint, Route
-from model_workers.__main__ import _options
+from model_workers.cli import app as workers
 from monitoring import alert_log
 from monitoring.cli import app
 from monitoring.commands.options import address
@@ -274,9 +274,11 @@ def port_of(service: dict[str, Any]) -> int:
 
 @pytest.mark.parametrize("name", WORKERS)
 def test_a_worker_serves_the_version_it_is_named_after(name: str) -> None:
-    options = _options(WORKERS[name]["command"])
+    group = typer.main.get_command(workers)
+    assert isinstance(group, TyperGroup)
+    options = group.commands["serve"].make_context("serve", WORKERS[name]["command"]).params
 
-    assert name == f"{options.recipe.model}-{options.recipe.version}"
+    assert name == f"{options['model']}-{options['version']}"
 
 
 @pytest.mark.parametrize("name", CANARY)

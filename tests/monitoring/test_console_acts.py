@@ -14,7 +14,7 @@ import pytest
 
 from gateway import atomic
 from gateway.model import generation_of
-from monitoring import history
+from monitoring.history import changes
 from tests.visitor import ORIGIN, Visitor, console, field, hidden, words
 
 TEXT = """\
@@ -49,8 +49,8 @@ def visitor(application: Any) -> Visitor:
     return Visitor(application)
 
 
-def newest(file: Path) -> history.Entry:
-    return history.read(file)[-1]
+def newest(file: Path) -> changes.Entry:
+    return changes.read(file)[-1]
 
 
 # The page before.
@@ -79,7 +79,7 @@ def test_each_act_is_a_page_that_works_by_itself_and_changes_nothing(
     assert shown.status_code == 200
     assert "<html" in shown.text
     assert file.read_text() == TEXT
-    assert not history.history_path(file).exists()
+    assert not changes.history_path(file).exists()
 
 
 def test_a_dialog_is_the_same_without_the_frame(visitor: Visitor) -> None:
@@ -170,7 +170,7 @@ def test_what_the_file_says_already_is_not_written(visitor: Visitor, file: Path)
 
     assert "there is nothing to change" in words(shown.text)
     assert done.status_code == 303
-    assert not history.history_path(file).exists()
+    assert not changes.history_path(file).exists()
 
 
 def test_a_rollback_without_a_history_is_done_and_warned_of(
@@ -179,7 +179,7 @@ def test_a_rollback_without_a_history_is_done_and_warned_of(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("monitoring.history.append", full)
+    monkeypatch.setattr("monitoring.history.changes.append", full)
     done = visitor.act("/routes/iris/v2/rollback")
     said = words(visitor.get(done.headers["location"]).text)
 
@@ -417,7 +417,7 @@ def test_a_file_system_that_refuses_is_a_sentence(
         raise OSError(error, os.strerror(error))
 
     shown = visitor.get("/routes/iris/v2/promote")
-    monkeypatch.setattr("monitoring.history.append", refused)
+    monkeypatch.setattr("monitoring.history.changes.append", refused)
     answer = visitor.send(shown, reason="better")
 
     assert answer.status_code == 409

@@ -23,7 +23,7 @@ from monitoring.console import door as module
 from monitoring.console.context import Context
 from monitoring.console.door import FAILURE_PAUSE, MOST_FAILURES, Door, form
 from monitoring.console.sessions import LIFETIME, Sessions
-from monitoring.sources import GatewaySources
+from monitoring.readings.sources import GatewaySources
 
 TOKEN = "secret-of-the-admin-port-0123456789"
 OTHER = "another-secret-of-the-port-0123456789"

@@ -13,7 +13,8 @@ import pytest
 
 from gateway.edit import SetWeight
 from gateway.model import generation_of
-from monitoring import editing, history
+from monitoring import editing
+from monitoring.history import changes
 from tests.visitor import Visitor, console, field, words
 
 TEXT = """\
@@ -58,17 +59,17 @@ def visitor(file: Path) -> Iterator[Visitor]:
         yield Visitor(application)
 
 
-def change(file: Path, weight: int, by: str = "cli:alice", reason: str = "fine") -> history.Entry:
+def change(file: Path, weight: int, by: str = "cli:alice", reason: str = "fine") -> changes.Entry:
     editing.carry_out(
         file, SetWeight("iris", "v2", weight), by=by, reason=reason, action="set-weight"
     )
-    return history.read(file)[-1]
+    return changes.read(file)[-1]
 
 
 def test_the_history_is_told_from_the_newest_on(visitor: Visitor, file: Path) -> None:
     first = change(file, 1000)
     second = change(file, 2500, by="controller", reason="watched 1h")
-    history.append(file, VERDICT)
+    changes.append(file, VERDICT)
     shown = visitor.get("/history").text
 
     assert re.findall(r'data-happening="(\w+)"', shown) == ["judged", second.id, first.id]
@@ -91,7 +92,7 @@ def test_the_history_is_turned_in_pages_that_keep_what_was_asked_for(
     visitor: Visitor, file: Path
 ) -> None:
     for number in range(60):
-        history.append(file, VERDICT | {"id": f"j{number}"})
+        changes.append(file, VERDICT | {"id": f"j{number}"})
     shown = visitor.get("/history?kind=verdict").text
     older = re.search(r'rel="next" href="([^"]*)"', shown)
 
@@ -113,7 +114,7 @@ def test_a_change_has_an_address_with_its_diff(visitor: Visitor, file: Path) -> 
 
 
 def test_a_verdict_has_an_address_with_its_evidence(visitor: Visitor, file: Path) -> None:
-    history.append(file, VERDICT)
+    changes.append(file, VERDICT)
     shown = visitor.get("/history/judged").text
 
     assert field(shown, "sentence") == VERDICT["sentence"]
@@ -143,7 +144,7 @@ def test_an_edit_by_hand_is_told_and_shown_if_both_texts_were_seen(
 
 def test_a_change_whose_text_was_not_kept_is_told_in_shares(visitor: Visitor, file: Path) -> None:
     entry = change(file, 1000)
-    place = history.history_path(file)
+    place = changes.history_path(file)
     rows = [json.loads(row) for row in place.read_text().splitlines()]
     place.write_text("".join(json.dumps(row | {"diff": ""}) + "\n" for row in rows))
     shown = visitor.get(f"/history/{entry.id}").text
@@ -164,8 +165,8 @@ def test_a_history_of_rubbish_and_strange_values_is_read_all_the_same(
     strange: dict[str, Any] = dict.fromkeys(VERDICT) | {"row": "verdict", "id": "odd"}
     half = VERDICT | {"id": "half", "sentence": "\ud800", "alerts": "no list", "numbers": [1]}
     for row in (strange, half):
-        history.append(file, row)
-    with history.history_path(file).open("a") as rows:
+        changes.append(file, row)
+    with changes.history_path(file).open("a") as rows:
         rows.write("rubbish\n{}\n[1]\n")
 
     for path in ("/history", "/history/odd", "/history/half"):

@@ -8,7 +8,6 @@ from gateway.config import parse
 from gateway.edit import Change, Promote, SetPaused, SetWeight, apply, diff
 from gateway.errors import ConfigError, Problem
 from gateway.model import RoutingConfig
-from monitoring.chain import BY_HAND, Entry, Status
 from monitoring.console import difference, forms, listing
 from monitoring.console.difference import Side
 from monitoring.console.events import PER_PAGE, Kind, Wanted, choices, happenings, page
@@ -18,6 +17,7 @@ from monitoring.console.notices import Notice, Notices
 from monitoring.console.offers import Act, change_of, offered, offers
 from monitoring.console.texts import Texts
 from monitoring.console.veil import veiled
+from monitoring.history.chain import BY_HAND, Entry, Status
 
 STEPS = "steps: [{weight: 5, pause: 10m}, {weight: 25, pause: forever}, {weight: 50, pause: 1h}]"
 

@@ -11,11 +11,12 @@ import pytest
 
 from gateway.config import parse
 from gateway.model import RoutingConfig, generation_of
-from monitoring import controller, history
 from monitoring.analysis.verdict import Kind
-from monitoring.metrics import Metrics
+from monitoring.controller import loop
+from monitoring.history import changes
+from monitoring.metrics.collector import Metrics
+from monitoring.readings.sources import SourceError
 from monitoring.rollout.rules import Action
-from monitoring.sources import SourceError
 from tests.controllers import make_controller
 
 TEXT = """\
@@ -69,7 +70,7 @@ def test_a_failed_candidate_is_taken_out_by_one_edited_number(file: Path) -> Non
 
     assert judgement.verdict.kind is Kind.FAILED
     assert file.read_text() == TEXT.replace("weight: 10}", "weight: 0}")
-    (entry,) = history.read(file, generation_of(file.read_bytes()))
+    (entry,) = changes.read(file, generation_of(file.read_bytes()))
     assert (entry.by, entry.action, entry.route, entry.version) == (
         "controller",
         "rollback",
@@ -292,7 +293,7 @@ def test_a_file_is_parsed_when_it_has_changed_and_not_at_every_look(
         parsed.append(content)
         return parse(content)
 
-    monkeypatch.setattr(controller, "parse", counted)
+    monkeypatch.setattr(loop, "parse", counted)
     another = TEXT.replace("the new one", "the newest one")
     one = make_controller(file, FixedSource(evidence(TEXT, assigned=100, bad=0)))
     for text in (TEXT, TEXT, another, another, "routes: {}", TEXT, TEXT):

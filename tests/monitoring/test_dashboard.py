@@ -36,7 +36,7 @@ from gateway.config import parse
 from gateway.metrics import GatewayMetrics
 from gateway.report import CertificateStatus
 from monitoring.grafana.__main__ import dashboards, main
-from monitoring.metrics import Metrics
+from monitoring.metrics.collector import Metrics
 from tests.builders import make_config, make_prediction, make_report, with_readiness
 from tests.grafana import (
     DASHBOARDS,

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from gateway.edit import SetPaused
-from monitoring import history
-from monitoring.chronicle import Chronicle
-from monitoring.diary import Diary
-from monitoring.docket import Filed, Key
-from monitoring.leader import Leadership, last_look, lock_path
+from monitoring.controller.leader import Leadership, last_look, lock_path
+from monitoring.history import changes
+from monitoring.history.chronicle import Chronicle
+from monitoring.history.diary import Diary
+from monitoring.judgement.docket import Filed, Key
 from tests.monitoring.test_ramp import BAD, GOOD, TEXT, Stage
 
 
@@ -32,7 +32,7 @@ def dumped(filed: dict[Key, Filed]) -> dict[Key, tuple[object, ...]]:
 
 
 def compare(diary: Diary, stage: Stage) -> None:
-    assert diary.catch_up() == history.read(stage.file)
+    assert diary.catch_up() == changes.read(stage.file)
     recalled = Chronicle(stage.file, stage.clock.time).recall()
     assert dumped(diary.filed) == dumped(recalled)
     assert diary.content == stage.file.read_bytes()
@@ -54,7 +54,7 @@ def test_at_each_moment_of_a_rollout_it_knows_what_a_new_controller_would(stage:
         compare(diary, stage)
 
     assert stage.weight == 0
-    assert history.BY_HAND in {one.action for one in diary.catch_up()}
+    assert changes.BY_HAND in {one.action for one in diary.catch_up()}
     assert diary.filed == {}
     stage.versions["v2"] = GOOD
 
@@ -63,14 +63,14 @@ def test_a_history_that_was_cut_off_is_read_anew(stage: Stage) -> None:
     diary = Diary(stage.file)
     stage.until(lambda: stage.weight == 25)
     compare(diary, stage)
-    path = history.history_path(stage.file)
+    path = changes.history_path(stage.file)
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:-2]))
 
     diary.catch_up()
 
     assert {one.id for one in diary.catch_up() if one.id} >= {
-        one.id for one in history.read(stage.file) if one.id
+        one.id for one in changes.read(stage.file) if one.id
     }
 
 

@@ -16,9 +16,9 @@ from gateway import atomic, reserve, routing_file
 from gateway.edit import Change, Promote, SetWeight
 from gateway.errors import EditFailed, EditRefused, StaleEdit
 from gateway.model import generation_of
-from monitoring import history
 from monitoring.editing import Changed, change, prepare
-from monitoring.history import Status, history_path
+from monitoring.history import changes
+from monitoring.history.changes import Status, history_path
 
 TEXT = """\
 routes:
@@ -79,7 +79,7 @@ def test_a_rollback_is_one_scalar_and_one_entry(path: Path) -> None:
         '-      v2: {url: "http://127.0.0.1:8102", weight: 10}   # new',
         '+      v2: {url: "http://127.0.0.1:8102", weight: 0}   # new',
     ]
-    [entry] = history.read(path)
+    [entry] = changes.read(path)
     assert (entry.by, entry.action, entry.reason) == ("cli:alice", "rollback", "wrong answers")
     assert (entry.route, entry.version) == ("iris", "v2")
     assert (entry.at, entry.status) == ("2026-02-03T12:00:00.000Z", Status.DONE)
@@ -93,7 +93,7 @@ def test_a_rollback_is_the_same_edit_whoever_makes_it(path: Path, tmp_path: Path
     make_change(path, by="cli:alice")
     make_change(other, by="controller")
     assert path.read_bytes() == other.read_bytes()
-    [mine], [its] = history.read(path), history.read(other)
+    [mine], [its] = changes.read(path), changes.read(other)
     assert replace(mine, id=its.id, by=its.by) == its
 
 
@@ -104,7 +104,7 @@ def test_promote_and_the_way_back(path: Path) -> None:
         "v3": 0,
     }
     make_change(path, Promote("iris", "v1"), action="promote")
-    assert [(entry.action, entry.version) for entry in history.read(path)] == [
+    assert [(entry.action, entry.version) for entry in changes.read(path)] == [
         ("promote", "v2"),
         ("promote", "v1"),
     ]
@@ -125,7 +125,7 @@ def test_nothing_to_do_leaves_no_entry(path: Path) -> None:
         changed.after,
         changed.before_generation,
     )
-    assert history.read(path) == []
+    assert changes.read(path) == []
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -134,7 +134,7 @@ def test_a_stale_or_refused_change_leaves_no_entry(path: Path, dry_run: bool) ->
         make_change(path, if_generation="000000000000", dry_run=dry_run)
     with pytest.raises(EditRefused):
         make_change(path, SetWeight("iris", "v1", 100), dry_run=dry_run)
-    assert history.read(path) == []
+    assert changes.read(path) == []
     assert path.read_text() == TEXT
 
 
@@ -152,8 +152,8 @@ def test_a_save_at_the_last_moment_wins_and_the_entry_says_so(
     with pytest.raises(StaleEdit):
         make_change(path)
     assert path.read_text() == TEXT + "# by hand\n"
-    statuses = [(entry.action, entry.status) for entry in history.read(path)]
-    assert statuses == [("rollback", Status.CONFLICT), (history.BY_HAND, Status.DONE)]
+    statuses = [(entry.action, entry.status) for entry in changes.read(path)]
+    assert statuses == [("rollback", Status.CONFLICT), (changes.BY_HAND, Status.DONE)]
 
 
 def test_through_a_link_file_and_history_are_the_targets(path: Path) -> None:
@@ -163,7 +163,7 @@ def test_through_a_link_file_and_history_are_the_targets(path: Path) -> None:
     make_change(link)
     assert names(link.parent) == {"link.yaml"}
     assert link.is_symlink()
-    assert len(history.read(path)) == 1
+    assert len(changes.read(path)) == 1
 
 
 ERRORS = [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO]
@@ -238,10 +238,10 @@ def test_what_cannot_be_recorded_is_not_done(
     assert "nothing was changed" in message
     assert path.read_text() == TEXT
     assert names(path.parent) <= {"routing.yaml", ".routing.yaml.lock", "routing.history.jsonl"}
-    assert all(entry.status is Status.INTERRUPTED for entry in history.read(path))
+    assert all(entry.status is Status.INTERRUPTED for entry in changes.read(path))
     make_change(path, what)
-    assert [entry.status for entry in history.read(path)][-1] is Status.DONE
-    assert history.read(path)[-1].after_hash == generation_of(path.read_bytes())
+    assert [entry.status for entry in changes.read(path)][-1] is Status.DONE
+    assert changes.read(path)[-1].after_hash == generation_of(path.read_bytes())
 
 
 @pytest.mark.parametrize("code", ERRORS, ids=errno.errorcode.__getitem__)
@@ -255,20 +255,20 @@ def test_a_rollback_is_done_all_the_same_and_recorded_late(
     assert path.read_text() == TEXT.replace("weight: 10", "weight: 0")
     assert changed.unrecorded is not None
     make_change(path, SetWeight("iris", "v3", 500), action="set-weight")
-    history.record_late(path, changed.unrecorded, lambda: NOON + 60)
-    rollback, later = history.read(path)
+    changes.record_late(path, changed.unrecorded, lambda: NOON + 60)
+    rollback, later = changes.read(path)
     assert rollback == changed.unrecorded
     assert (rollback.at, rollback.by) == ("2026-02-03T12:00:00.000Z", "cli:alice")
     assert (rollback.before, rollback.after) == (changed.before, changed.after)
     assert (later.action, later.before_hash) == ("set-weight", rollback.after_hash)
-    *_, row = history.rows(path, {"late"})
+    *_, row = changes.rows(path, {"late"})
     assert row["recorded"] == "2026-02-03T12:01:00.000Z"
 
 
 def test_a_rollback_that_can_be_recorded_is_recorded_ahead_as_any_other(path: Path) -> None:
     changed = make_change(path, even_unrecorded=True)
     assert changed.unrecorded is None
-    assert [row["row"] for row in history.rows(path)] == ["intent", "done"]
+    assert [row["row"] for row in changes.rows(path)] == ["intent", "done"]
 
 
 def test_a_rollback_that_makes_room_is_recorded_at_once(
@@ -286,8 +286,8 @@ def test_a_rollback_that_makes_room_is_recorded_at_once(
         patch.setattr(atomic, "replace_if", replace_if)
         assert make_change(path, even_unrecorded=True).unrecorded is None
     assert os.write is not full
-    assert [row["row"] for row in history.rows(path)] == ["late"]
-    [entry] = history.read(path)
+    assert [row["row"] for row in changes.rows(path)] == ["late"]
+    [entry] = changes.read(path)
     assert entry.action == "rollback"
 
 
@@ -306,7 +306,7 @@ def test_a_rollback_that_loses_to_a_save_is_not_recorded_late(
         refuse(patch, path, "open", errno.EACCES)
         with pytest.raises(StaleEdit):
             make_change(path, even_unrecorded=True)
-    assert list(history.rows(path)) == []
+    assert list(changes.rows(path)) == []
 
 
 @pytest.mark.parametrize("what", [SetWeight("iris", "v2", 1), Promote("iris", "v2")])
@@ -368,11 +368,11 @@ def test_on_a_full_disk_a_rollback_lives_on_the_reserve(
     assert path.read_text() == ROLLED_BACK
     if stolen:
         assert changed.unrecorded is not None
-        history.record_late(path, changed.unrecorded)
+        changes.record_late(path, changed.unrecorded)
     else:
         assert changed.unrecorded is None
-        assert [row["row"] for row in history.rows(path)] == ["intent", "done"]
-    assert [entry.action for entry in history.read(path)] == ["rollback"]
+        assert [row["row"] for row in changes.rows(path)] == ["intent", "done"]
+    assert [entry.action for entry in changes.read(path)] == ["rollback"]
     assert prepare(path) == ""
     assert reserve.place(path).stat().st_size == reserve.SIZE
 
@@ -388,7 +388,7 @@ def test_on_a_full_disk_without_a_reserve_a_rollback_says_what_to_do(
         with pytest.raises(EditFailed, match=r"needs space .*; nothing was changed"):
             make_change(path, even_unrecorded=True)
     assert path.read_text() == TEXT
-    assert history.read(path) == []
+    assert changes.read(path) == []
     assert make_change(path, even_unrecorded=True).unrecorded is None
 
 
@@ -466,7 +466,7 @@ def test_whichever_system_call_fails_the_answer_is_true_and_the_next_edit_works(
         assert path.read_text() == expected
         if history_path(path).exists():
             present = generation_of(expected.encode())
-            assert [e.status is Status.DONE for e in history.read(path, present)] in (
+            assert [e.status is Status.DONE for e in changes.read(path, present)] in (
                 [],
                 [expected == changed],
             )

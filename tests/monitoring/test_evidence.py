@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring.evidence import AGAIN, BadEvidence, Counts, Window, named, row
-from monitoring.windows import has_beginning, past_of, windows_of
+from monitoring.readings.evidence import AGAIN, BadEvidence, Counts, Window, named, row
+from monitoring.readings.windows import has_beginning, past_of, windows_of
 
 NUMBERS = st.integers(0, 10**6)
 

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from gateway.credential import Token
-from monitoring.sources import LARGEST, TIMEOUT, GatewaySource, GatewaySources, SourceError
+from monitoring.readings.sources import LARGEST, TIMEOUT, GatewaySource, GatewaySources, SourceError
 
 TOKEN = "0123456789abcdef-token"
 Answer = Callable[[httpx2.Request], httpx2.Response]

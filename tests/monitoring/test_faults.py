@@ -14,13 +14,14 @@ from gateway import atomic
 from gateway.config import parse
 from gateway.edit import SetWeight
 from gateway.model import FULL_WEIGHT, generation_of
-from monitoring import history, journal, sources
 from monitoring.analysis.verdict import Kind
-from monitoring.history import BY_HAND, Status, history_path
-from monitoring.postman import Postman
-from monitoring.replay import replay
+from monitoring.history import changes, journal
+from monitoring.history.changes import BY_HAND, Status, history_path
+from monitoring.judgement.replay import replay
+from monitoring.notices.postman import Postman
+from monitoring.readings import sources
+from monitoring.readings.sources import GatewaySources
 from monitoring.rollout.rules import Action
-from monitoring.sources import GatewaySources
 from tests.controllers import make_controller
 from tests.monitoring.test_no_evidence import FAILING, evidence
 from tests.monitoring.test_no_evidence import TEXT as WATCHED
@@ -64,7 +65,7 @@ def check(stage: Stage, *, by_hand: int = 0) -> None:
     content = stage.file.read_bytes()
     for route in parse(content).routes:
         assert sum(route.weight(version.name) for version in route.versions) == FULL_WEIGHT
-    entries = history.read(stage.file)
+    entries = changes.read(stage.file)
     assert [entry.action for entry in entries].count(BY_HAND) == by_hand
     if entries:
         assert entries[-1].left == generation_of(content)
@@ -214,7 +215,7 @@ def test_a_save_just_before_a_rollback_is_kept_and_the_candidate_is_out_a_look_l
 
     assert stage.weight == 0
     assert "the newest one" in stage.file.read_text()
-    assert [one.status for one in history.read(stage.file)] == [
+    assert [one.status for one in changes.read(stage.file)] == [
         Status.CONFLICT,
         Status.DONE,
         Status.DONE,
@@ -377,7 +378,7 @@ def test_one_fails_one_advances_one_is_only_watched_and_none_disturbs_another(
 
     assert [stage.weight_of(name) for name in ("v2", "v3", "v4")] == [0, 20, 10]
     assert sorted(set(stage.heard())) == [("error", "v4"), ("rollback", "v2")]
-    actions = sorted((entry.version, entry.action) for entry in history.read(stage.file))
+    actions = sorted((entry.version, entry.action) for entry in changes.read(stage.file))
     assert actions == [("v2", "rollback"), ("v3", "advance")]
     check(stage)
 
@@ -406,7 +407,7 @@ def test_an_advance_for_which_there_is_no_room_is_held_and_told_and_made_when_th
         "advance of iris v2",
         "advance of iris v3",
     ]
-    assert history.read(stage.file) == []
+    assert changes.read(stage.file) == []
     stage.edit(SetWeight("iris", "v3", 0), "set-weight")
     stage.until(lambda: stage.weight == 70, 10)
     stage.edit(SetWeight("iris", "v3", 1000), "start")

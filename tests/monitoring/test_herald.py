@@ -8,10 +8,10 @@ import pytest
 
 from gateway.edit import SetWeight
 from gateway.model import Event
-from monitoring import journal
-from monitoring.metrics import Metrics
-from monitoring.notices import Notice
-from monitoring.postman import OnOutcome
+from monitoring.history import journal
+from monitoring.metrics.collector import Metrics
+from monitoring.notices.notice import Notice
+from monitoring.notices.postman import OnOutcome
 from tests.controllers import Pigeon, make_controller
 from tests.monitoring.test_ramp import BAD, TEXT, Stage, rewrite
 from tests.simulation import Behaviour

@@ -14,8 +14,8 @@ import pytest
 
 from gateway.errors import StaleEdit
 from gateway.model import generation_of
-from monitoring import history
-from monitoring.history import BY_HAND, Entry, Status, history_path, recorded, timestamp
+from monitoring.history import changes
+from monitoring.history.changes import BY_HAND, Entry, Status, history_path, recorded, timestamp
 
 NOON = 1_770_120_000.25
 
@@ -67,13 +67,13 @@ def write(
 
 def story(path: Path) -> list[tuple[str, str]]:
     """The history in short: who or what changed it, and what became of that."""
-    return [(entry.id or entry.action, entry.status) for entry in history.read(path)]
+    return [(entry.id or entry.action, entry.status) for entry in changes.read(path)]
 
 
 def test_a_change_reads_back_as_it_was_written(path: Path) -> None:
     write(path, make_entry(), content="b")
-    assert history.read(path) == [make_entry()]
-    assert history.read(path, generation_of(b"b")) == [make_entry()]
+    assert changes.read(path) == [make_entry()]
+    assert changes.read(path, generation_of(b"b")) == [make_entry()]
 
 
 def test_the_history_lies_beside_the_file_also_through_a_link(path: Path) -> None:
@@ -82,7 +82,7 @@ def test_the_history_lies_beside_the_file_also_through_a_link(path: Path) -> Non
     link.symlink_to(path)
     write(link, make_entry(), content="b")
     assert history_path(path) == path.with_name("routing.history.jsonl") == history_path(link)
-    assert history.read(link) == history.read(path) == [make_entry()]
+    assert changes.read(link) == changes.read(path) == [make_entry()]
 
 
 def test_each_row_is_a_line_of_json_that_people_can_read(path: Path) -> None:
@@ -91,18 +91,18 @@ def test_each_row_is_a_line_of_json_that_people_can_read(path: Path) -> None:
     assert "Rückfall\\nzweite Zeile \\udcff".encode() in intent
     assert json.loads(intent)["row"] == "intent"
     assert json.loads(done) == {"row": "done", "id": "a-b", "at": "2026-02-03T12:00:00.250Z"}
-    assert history.read(path)[0].reason == "Rückfall\nzweite Zeile \udcff"
+    assert changes.read(path)[0].reason == "Rückfall\nzweite Zeile \udcff"
 
 
 def test_the_intent_is_there_before_the_change(path: Path) -> None:
     with recorded(path, make_entry(), clock):
-        [entry] = history.read(path, generation_of(b"a"))
+        [entry] = changes.read(path, generation_of(b"a"))
         assert entry == make_entry(status=Status.INTERRUPTED)
 
 
 def test_no_history_no_entries(path: Path) -> None:
-    assert history.read(path) == []
-    assert history.read(path, generation_of(b"whatever")) == []
+    assert changes.read(path) == []
+    assert changes.read(path, generation_of(b"whatever")) == []
 
 
 def test_a_crash_before_the_rename_is_an_interrupted_change(path: Path) -> None:
@@ -143,7 +143,7 @@ def test_edits_by_hand_are_told_between_and_after_the_others(path: Path) -> None
     path.write_text("z")
     os.utime(path, (NOON, NOON + 90))
 
-    entries = history.read(path)
+    entries = changes.read(path)
     assert [entry.action for entry in entries] == ["set-weight", BY_HAND, "set-weight", BY_HAND]
     hashes = [(entry.before_hash, entry.after_hash) for entry in entries]
     assert hashes == [
@@ -194,7 +194,7 @@ def test_rows_that_are_no_changes_lie_between_the_changes_and_mean_nothing(path:
     def others(about: str) -> None:
         for kind in ("watch", "verdict", "told", "of a later version"):
             row = {"row": kind, "id": about, "at": timestamp(NOON), "before_hash": "x"}
-            history.append(path, row)
+            changes.append(path, row)
 
     others("a-b")
     write(path, make_entry(), content="b", ends=Crash())
@@ -215,14 +215,14 @@ def test_a_change_made_while_the_history_is_read_is_no_edit_by_hand(
 ) -> None:
     """The rows are read without keeping edits waiting, so one may come in between."""
     write(path, make_entry(), content="b")
-    real = history.rows
+    real = changes.rows
 
-    def rows(*arguments: Any, **options: Any) -> Iterator[history.Row]:
+    def rows(*arguments: Any, **options: Any) -> Iterator[changes.Row]:
         monkeypatch.undo()
         write(path, make_entry("b", "c"), content="c")
         return real(*arguments, **options)
 
-    monkeypatch.setattr(history, "rows", rows)
+    monkeypatch.setattr(changes, "rows", rows)
     assert story(path) == [("a-b", Status.DONE)]
     assert story(path) == [("a-b", Status.DONE), ("b-c", Status.DONE)]
 

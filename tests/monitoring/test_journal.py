@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from monitoring import history
-from monitoring.history import append, history_path, rows, tail
+from monitoring.history import changes
+from monitoring.history.changes import append, history_path, rows, tail
 
 KILOBYTE = 1024
 
@@ -27,7 +27,7 @@ def note(number: int, kind: str = "watch", **more: object) -> dict[str, object]:
     return {"row": kind, "id": f"{kind}-{number}", "at": "2026-02-03T12:00:00.000Z", **more}
 
 
-def ids(found: list[history.Row]) -> list[str]:
+def ids(found: list[changes.Row]) -> list[str]:
     return [row["id"] for row in found]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from monitoring.leader import Leadership, lock_path
+from monitoring.controller.leader import Leadership, lock_path
 
 DEADLINE = 60.0  # seconds until a process that should have ended is taken for hanging
 

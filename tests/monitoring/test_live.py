@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.grid import DURATION_BOUNDS
-from monitoring.exposition import labels_of, read
-from monitoring.live import (
+from monitoring.readings.exposition import labels_of, read
+from monitoring.readings.live import (
     DURATIONS,
     ERRORS,
     FALLBACKS,

@@ -17,11 +17,11 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from gateway.model import Analysis, Event
 from monitoring.analysis.verdict import Finding, Kind, Verdict, error
-from monitoring.evidence import Counts
-from monitoring.metrics import FRESH, Metrics, reason_of
-from monitoring.postman import Outcome
+from monitoring.metrics.collector import FRESH, Metrics, reason_of
+from monitoring.metrics.standing import Shown
+from monitoring.notices.postman import Outcome
+from monitoring.readings.evidence import Counts
 from monitoring.rollout.position import Phase
-from monitoring.standing import Shown
 from tests.builders import make_prediction, make_route, make_sticky
 
 IRIS = make_route(

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from gateway.model import generation_of
-from monitoring import history
 from monitoring.analysis.verdict import Kind
-from monitoring.sources import GatewaySources
+from monitoring.history import changes
+from monitoring.readings.sources import GatewaySources
 from tests.controllers import make_controller
 from tests.sockets.peers import (
     Behaviour,
@@ -104,7 +104,7 @@ def check_nothing_is_done(file: Path, source: GatewaySources) -> None:
         told = controller.tick()
         assert {one.verdict.kind for one in told} <= {Kind.INCONCLUSIVE, Kind.ERROR}
     assert file.read_text() == TEXT
-    assert history.read(file) == []
+    assert changes.read(file) == []
 
 
 @pytest.mark.parametrize("answer", ANSWERS)

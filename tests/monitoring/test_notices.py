@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.model import Event
-from monitoring.history import BY_HAND, Entry, Status
-from monitoring.notices import Notice, notices_of
+from monitoring.history.changes import BY_HAND, Entry, Status
+from monitoring.notices.notice import Notice, notices_of
 
 
 def make_notice(**more: Any) -> Notice:

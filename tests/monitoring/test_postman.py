@@ -17,10 +17,10 @@ import httpx2
 import pytest
 
 from gateway.model import Event, Webhook
-from monitoring import delivery, postman
-from monitoring.delivery import LARGEST
-from monitoring.notices import Notice
-from monitoring.postman import Outcome, Postman
+from monitoring.notices import delivery, postman
+from monitoring.notices.delivery import LARGEST
+from monitoring.notices.notice import Notice
+from monitoring.notices.postman import Outcome, Postman
 from tests.monitoring.test_notices import make_notice
 from tests.sockets.peers import PATIENCE, eventually
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gateway.edit import SetPaused, SetWeight
-from monitoring import history, journal
 from monitoring.analysis.verdict import Kind
-from monitoring.replay import replay
+from monitoring.history import changes, journal
+from monitoring.judgement.replay import replay
 from monitoring.rollout.position import Stand
 from monitoring.rollout.rules import Action
 from tests.simulation import Behaviour
@@ -57,7 +57,7 @@ def test_a_good_candidate_goes_all_the_way_and_each_step_is_watched(stage: Stage
         ("controller", "promote"),
     ]
     assert stage.history()[-1][2] == {"v1": 0, "v2": 100}
-    first = history.read(stage.file)[0].reason
+    first = changes.read(stage.file)[0].reason
     assert first.startswith("watched 30s at 5 %, proven good enough for 25 %; ")
     assert stage.look() is None
 

@@ -22,11 +22,11 @@ from gateway.config import parse
 from gateway.edit import Change, Promote, SetPaused, SetWeight
 from gateway.errors import ConfigError, GatewayError
 from gateway.model import FULL_WEIGHT, generation_of
-from monitoring import history, journal
-from monitoring.history import BY_HAND, Status
-from monitoring.record import VERDICT, WATCH, Record
-from monitoring.replay import replay
-from monitoring.sources import SourceError
+from monitoring.history import changes, journal
+from monitoring.history.changes import BY_HAND, Status
+from monitoring.judgement.record import VERDICT, WATCH, Record
+from monitoring.judgement.replay import replay
+from monitoring.readings.sources import SourceError
 from tests.simulation import Behaviour
 from tests.stage import GOOD, Stage
 
@@ -95,7 +95,7 @@ class Rollout(RuleBasedStateMachine):
         told = [notice.id for notice in self.stage.mail]
         due = {
             entry.id
-            for entry in history.read(self.stage.file)
+            for entry in changes.read(self.stage.file)
             if entry.action in ("rollback", "promote", "pause") and entry.status is Status.DONE
         }
         assert self.jumped or due <= set(told)
@@ -257,7 +257,7 @@ class Rollout(RuleBasedStateMachine):
 
     def history_explains_it(self) -> None:
         """And blames no hand for what a machine did."""
-        entries = history.read(self.stage.file)
+        entries = changes.read(self.stage.file)
         if entries:
             assert entries[-1].left == generation_of(self.stage.file.read_bytes())
         assert [entry.action for entry in entries].count(BY_HAND) <= self.hands

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from monitoring.sources import AUTHORITY_VARIABLE, GatewaySource, SourceError
+from monitoring.readings.sources import AUTHORITY_VARIABLE, GatewaySource, SourceError
 from tests import certificates
 from tests.sockets.peers import Worker, answering
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.edit import SetPaused, SetWeight
-from monitoring.leader import Leadership
+from monitoring.controller.leader import Leadership
 from monitoring.summary import outcomes, summary
 from tests.monitoring.test_ramp import BAD, Stage
 from tests.monitoring.test_ramp import TEXT as RAMP

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from monitoring import history, journal
+from monitoring.history import changes, journal
 from tests.simulation import Behaviour
 from tests.stage import Stage
 
@@ -34,7 +34,7 @@ def test_a_verdict_and_the_edit_it_calls_for_are_lines_with_the_numbers_of_the_h
     verdicts = [one for one in said if one["event"] == "verdict"]
     (edit,) = (one for one in said if one["event"] == "file edited")
     rows = list(journal.rows(file, {"verdict"}))
-    (entry,) = history.read(file)
+    (entry,) = changes.read(file)
 
     assert [_of_a_line(one) for one in verdicts] == [_of_a_row(row) for row in rows]
     assert (verdicts[-1]["verdict"], verdicts[-1]["action"]) == ("Failed", "rollback")

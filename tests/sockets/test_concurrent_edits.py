@@ -29,8 +29,9 @@ from gateway.config import parse
 from gateway.edit import SetWeight
 from gateway.errors import ConfigError, StaleEdit
 from gateway.model import generation_of
-from monitoring import editing, history, journal
-from monitoring.history import BY_HAND, Entry, Status, history_path
+from monitoring import editing
+from monitoring.history import changes, journal
+from monitoring.history.changes import BY_HAND, Entry, Status, history_path
 
 TEXT = """\
 # Who answers /predict - für alle
@@ -169,7 +170,7 @@ def test_no_edit_and_no_save_is_lost(path: Path, processes: Processes, editor: s
         # Closing its input ends it; it fails by itself at the first text that is not whole.
         assert told(reader)[0]["looks"] > 0
 
-    entries = history.read(path)
+    entries = changes.read(path)
     kept = {name for name in neighbours(path) if name.startswith("routing.yaml.saved-")}
     chain = Chain(entries, saves, {name[-12:] for name in kept})
     chain.check(entries, saves, routing_file.read(path).generation)
@@ -311,7 +312,7 @@ def kills(path: Path) -> None:
 
         content = path.read_bytes()
         assert has_layout(content)
-        entries = history.read(path)
+        entries = changes.read(path)
         check_history(entries, generation_of(content))
         assert acknowledged <= {e.after_hash for e in entries if e.status is Status.DONE}
     set_weight(path, "v3", 1)
@@ -332,7 +333,7 @@ def check_history(entries: list[Entry], present: str) -> None:
 
 TRACED = {
     module.__file__
-    for module in (atomic, neighbour, reserve, routing_file, editing, history, journal)
+    for module in (atomic, neighbour, reserve, routing_file, editing, changes, journal)
 }
 
 
@@ -403,7 +404,7 @@ def check_crashed(path: Path) -> None:
     content = path.read_bytes()
     assert content.decode() in (TEXT, EDITED, SAVED, ROLLED_BACK)
     present = generation_of(content)
-    entries = history.read(path, present)
+    entries = changes.read(path, present)
     assert len({entry.id for entry in entries}) == len(entries)
     done = [entry.after_hash for entry in entries if entry.status is Status.DONE]
     assert [generation_of(TEXT.encode()), *done][-1] == present
@@ -426,7 +427,7 @@ def check_next_edit(path: Path, left: set[str]) -> None:
     assert has_layout(content)
     assert b"weight: 5 " in content
     assert (b"saves: 1" in content) == saved
-    done = [entry for entry in history.read(path) if entry.status is Status.DONE]
+    done = [entry for entry in changes.read(path) if entry.status is Status.DONE]
     assert done[-1].after_hash == generation_of(content)
     assert neighbours(path) - left == {"routing.history.jsonl", ".routing.yaml.lock"}
 

@@ -21,9 +21,10 @@ from gateway import reserve
 from gateway.config import parse
 from gateway.edit import Change, Promote, SetWeight
 from gateway.errors import EditFailed
-from monitoring import editing, history
-from monitoring.history import Entry, history_path
-from monitoring.replay import replay
+from monitoring import editing
+from monitoring.history import changes
+from monitoring.history.changes import Entry, history_path
+from monitoring.judgement.replay import replay
 from tests.simulation import Behaviour
 from tests.stage import Stage
 
@@ -194,7 +195,7 @@ def fill_history(path: Path) -> None:
     for size in (1000, 100, 10, 1):
         try:
             while True:
-                history.append(path, {"row": "w", "id": "x" * size})
+                changes.append(path, {"row": "w", "id": "x" * size})
         except OSError as error:
             assert error.errno == errno.ENOSPC  # noqa: PT017
 
@@ -211,7 +212,7 @@ def weights(path: Path) -> list[float]:
 
 
 def told(path: Path) -> list[str]:
-    return [f"{entry.action} {entry.version}".strip() for entry in history.read(path)]
+    return [f"{entry.action} {entry.version}".strip() for entry in changes.read(path)]
 
 
 def refused(path: Path, what: Change, action: str, *, rollback: bool = False) -> str:
@@ -246,7 +247,7 @@ def with_a_reserve(directory: Path) -> dict[str, object]:
     path.with_name("filler").unlink()
     for entry in owed:
         if entry:
-            history.record_late(path, entry)
+            changes.record_late(path, entry)
     assert editing.prepare(path) == ""
     return report | {
         "afterwards": told(path),
@@ -290,7 +291,7 @@ def without_inodes(directory: Path) -> dict[str, object]:
     made = change(path, SetWeight("iris", "v2", 0), "rollback", rollback=True)
     assert made.unrecorded is not None
     path.with_name("file 0").unlink()
-    history.record_late(path, made.unrecorded)
+    changes.record_late(path, made.unrecorded)
     return {"weights": weights(path), "afterwards": told(path)}
 
 
@@ -321,7 +322,7 @@ def watched_and_full(directory: Path) -> dict[str, object]:
         stage.look()
     stage.file.with_name("filler").unlink()
     stage.look()
-    assert replay(history.rows(stage.file)).disagreements == []
+    assert replay(changes.rows(stage.file)).disagreements == []
     return report | {"told afterwards": told(stage.file), "heard": stage.heard()}
 
 
@@ -340,7 +341,7 @@ def watched_and_read_only(directory: Path) -> dict[str, object]:
     subprocess.run(["mount", "-o", "remount,rw", str(directory)], check=True)
     stage.look()
     report |= {"out": stage.weight, "told afterwards": told(stage.file), "heard": stage.heard()}
-    assert replay(history.rows(stage.file)).disagreements == []
+    assert replay(changes.rows(stage.file)).disagreements == []
     return report
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from gateway.credential import Token
 from gateway.port import Address
-from monitoring.metrics import Metrics
-from monitoring.metrics_port import DEFAULT, serve
+from monitoring.metrics.collector import Metrics
+from monitoring.metrics.port import DEFAULT, serve
 from tests.builders import make_route
 
 ANY = Address("127.0.0.1", 0)

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from gateway.model import Event, Webhook
-from monitoring import lookup
-from monitoring.notices import Notice
-from monitoring.postman import Outcome, Postman
+from monitoring.notices import lookup
+from monitoring.notices.notice import Notice
+from monitoring.notices.postman import Outcome, Postman
 from tests import certificates
 from tests.monitoring.test_notices import make_notice
 from tests.sockets.conftest import Hire

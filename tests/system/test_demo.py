@@ -23,8 +23,8 @@ from urllib.parse import urlencode
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitoring import history, journal
-from monitoring.record import VERDICT
+from monitoring.history import changes, journal
+from monitoring.judgement.record import VERDICT
 from tests.composed.harness import hastened
 from tests.ports import free_port
 from tests.system.conftest import PATIENCE, answers, eventually, get, get_text
@@ -147,7 +147,7 @@ def is_told_alike(watched: Watched, file: Path, reason: str) -> None:
     """The rollback in the history, the metrics as they are served, Prometheus and an alert;
     ``reason`` is what the story said.
     """
-    (row,) = (one for one in history.read(file) if one.action == "rollback")
+    (row,) = (one for one in changes.read(file) if one.action == "rollback")
     (verdict,) = (one for one in journal.rows(file, {VERDICT}) if one["verdict"] == "Failed")
     where = {"route": row.route, "version": row.version}
     assert where == {"route": "breast-cancer", "version": "v2"}

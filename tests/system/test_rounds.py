@@ -17,8 +17,8 @@ import pytest
 import gateway.app
 from gateway.port import Address
 from gateway.rounds import Schedule
-from monitoring.evidence import Window
-from monitoring.windows import windows_of
+from monitoring.readings.evidence import Window
+from monitoring.readings.windows import windows_of
 from tests.sockets.peers import Client, Worker, eventually
 from tests.system.conftest import get
 

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.config import parse
 from monitoring.analysis.verdict import Kind
-from monitoring.docket import Docket, Judgement
+from monitoring.judgement.docket import Docket, Judgement
 from tests.sockets.peers import Client, Message, Talk, Worker, eventually
 
 TEXT = """\

@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Any
 
 from gateway.model import generation_of
-from monitoring import history
+from monitoring.history import changes
 from tests.monitoring.test_no_evidence import FAILING, TEXT, evidence
 from tests.ports import free_port
 from tests.sockets.peers import Worker, answering
@@ -48,6 +48,6 @@ def test_when_the_one_that_acts_is_killed_the_other_rolls_back_and_once(
 
     assert file.read_text() == TEXT.replace("weight: 10}", "weight: 0}")
     assert "file edited" not in events(0)
-    (entry,) = history.read(file)
+    (entry,) = changes.read(file)
     assert (entry.by, entry.action) == ("controller", "rollback")
     assert entry.left == generation_of(file.read_bytes())

@@ -17,7 +17,7 @@ from monitoring.analysis.question import question_of
 from monitoring.analysis.saved import Saved
 from monitoring.analysis.strand import Strand
 from monitoring.analysis.verdict import judge
-from monitoring.evidence import Counts, Window, named, row
+from monitoring.readings.evidence import Counts, Window, named, row
 from tests.builders import make_route, make_sticky
 
 ASKED = question_of(

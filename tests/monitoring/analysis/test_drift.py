@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.grid import DRAWN_SCORE_BOUNDS
 from monitoring.analysis.drift import drift, statistics_of
-from monitoring.evidence import Counts, named, row
+from monitoring.readings.evidence import Counts, named, row
 from tests.builders import make_prediction
 
 BY_LABEL = make_prediction()

@@ -13,7 +13,7 @@ from monitoring.analysis.lenience import lenient, proofs
 from monitoring.analysis.question import Question, question_of
 from monitoring.analysis.signals import Errors, Labels, Latency, Limit
 from monitoring.analysis.verdict import Kind, Verdict, judge
-from monitoring.evidence import Counts, Window
+from monitoring.readings.evidence import Counts, Window
 from tests.builders import make_route
 
 STEPS = (Step(100, 60.0), Step(1000, 60.0), Step(5000, None))

@@ -13,7 +13,7 @@ from monitoring.analysis.case import Case
 from monitoring.analysis.errors import Errors
 from monitoring.analysis.latency import Latency
 from monitoring.analysis.question import question_of
-from monitoring.evidence import Counts, Window, row
+from monitoring.readings.evidence import Counts, Window, row
 from tests.builders import make_route
 
 SHARES = st.sampled_from([0.01, 0.1, 0.5])

@@ -15,7 +15,7 @@ from monitoring.analysis.case import Case
 from monitoring.analysis.question import Question, question_of
 from monitoring.analysis.rounds import PART
 from monitoring.analysis.verdict import Kind, judge
-from monitoring.evidence import AGAIN, Counts, Window, row
+from monitoring.readings.evidence import AGAIN, Counts, Window, row
 from tests.builders import make_route, make_sticky
 
 Floats = Any

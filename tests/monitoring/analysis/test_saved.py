@@ -16,7 +16,7 @@ from monitoring.analysis.case import Case
 from monitoring.analysis.question import Question, question_of
 from monitoring.analysis.saved import Saved
 from monitoring.analysis.verdict import Kind, Verdict, judge
-from monitoring.evidence import Counts, Window
+from monitoring.readings.evidence import Counts, Window
 from tests.builders import make_route, make_sticky
 
 SEEDS = st.integers(0, 2**32 - 1)

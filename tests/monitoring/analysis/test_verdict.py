@@ -17,7 +17,7 @@ from monitoring.analysis.case import Case
 from monitoring.analysis.question import Question, question_of
 from monitoring.analysis.track import Track
 from monitoring.analysis.verdict import Kind, Verdict, judge
-from monitoring.evidence import Counts, Window, named, row
+from monitoring.readings.evidence import Counts, Window, named, row
 from tests.builders import make_route
 
 LABELS = ("setosa", "versicolor", "virginica")

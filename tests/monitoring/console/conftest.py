@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from monitoring.console.app import create_console
 from monitoring.console.context import Context
 from monitoring.console.sampler import Sampler
-from monitoring.sources import GatewaySources, SourceError
+from monitoring.readings.sources import GatewaySources, SourceError
 from tests.monitoring.console.gateway import Gateway
 
 

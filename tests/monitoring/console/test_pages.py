@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from gateway.edit import SetWeight
 from monitoring import editing
 from monitoring.console.policy import CONTENT_SECURITY_POLICY
-from monitoring.leader import Leadership
+from monitoring.controller.leader import Leadership
 from monitoring.summary import summary
 from tests.monitoring.console.conftest import Console
 from tests.monitoring.test_ramp import BAD, Stage

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitoring.console.quantiles import quantiles
-from monitoring.live import quantile
+from monitoring.readings.live import quantile
 
 BOUNDS = (1.0, 2.0, 4.0, 8.0)
 

@@ -9,7 +9,7 @@ import pytest
 
 from monitoring.console import sampler as sampler_module
 from monitoring.console.sampler import Sampler
-from monitoring.sources import SourceError
+from monitoring.readings.sources import SourceError
 from tests.monitoring.console.gateway import Gateway
 
 

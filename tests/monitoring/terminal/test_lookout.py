@@ -16,9 +16,9 @@ from gateway.edit import SetPaused
 from gateway.errors import ConfigError
 from gateway.metrics import GatewayMetrics
 from gateway.status import status_json
-from monitoring.leader import Leadership, lock_path
-from monitoring.live import Traffic
-from monitoring.sources import GatewaySource, GatewaySources, SourceError
+from monitoring.controller.leader import Leadership, lock_path
+from monitoring.readings.live import Traffic
+from monitoring.readings.sources import GatewaySource, GatewaySources, SourceError
 from monitoring.summary import summary
 from monitoring.terminal.lookout import Lookout
 from monitoring.terminal.plain import changes

@@ -1,0 +1,28 @@
+"""The command ``model-worker``: serve a version of a model, and all that comes before."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from .commands import learning, serving
+
+app = typer.Typer(
+    name="model-worker",
+    help="Train, compare and serve models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serving.command)
+app.command("train")(learning.train)
+app.command("samples")(learning.samples)
+
+
+def main() -> None:
+    """The command. Options alone mean ``serve``."""
+    first = sys.argv[1] if len(sys.argv) > 1 else ""
+    if first.startswith("-") and first != "--help":
+        sys.argv.insert(1, "serve")
+    app()

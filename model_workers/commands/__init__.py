@@ -1,0 +1,1 @@
+"""The command ``model-worker``, a module for each group of its words."""

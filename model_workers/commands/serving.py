@@ -1,0 +1,60 @@
+"""``model-worker serve``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..models.catalogue import find
+from ..models.model import UnknownModel
+from ..serving.faults import BadFaults, parse
+from ..serving.process import CannotStart, Options, serve
+
+ARTEFACTS = Path("artefacts")
+
+
+def command(
+    model: Annotated[str, typer.Option(envvar="MODEL_WORKER_MODEL", help="Which model.")],
+    version: Annotated[
+        str,
+        typer.Option(
+            envvar="MODEL_WORKER_VERSION", help="Served under this name. Default: the recipe's."
+        ),
+    ] = "",
+    predictor: Annotated[
+        str,
+        typer.Option(
+            envvar="MODEL_WORKER_PREDICTOR",
+            help="Which recipe. Default: the one named as --version.",
+        ),
+    ] = "",
+    host: Annotated[str, typer.Option(envvar="MODEL_WORKER_HOST")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(envvar="MODEL_WORKER_PORT", help="0: any that is free.")
+    ] = 8101,
+    uds: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="A Unix socket, not host and port.")
+    ] = None,
+    faults: Annotated[
+        str, typer.Option(metavar="TEXT", help="For example errors=0.3,latency=50ms,after=200.")
+    ] = "",
+    artefacts: Annotated[Path, typer.Option(metavar="DIR")] = ARTEFACTS,
+) -> None:
+    """Serve one version of one model. Prints one line with its address once it answers.
+
+    Exit code: 0 stopped by SIGTERM or Ctrl-C, 1 could not start, 2 wrong use.
+    """
+    if not (version or predictor):
+        raise typer.BadParameter("say which --predictor, or a --version that is named like one")
+    try:
+        recipe = find(model, predictor or version)
+        plan = parse(faults)
+    except (UnknownModel, BadFaults) as error:
+        raise typer.BadParameter(str(error)) from None
+    try:
+        serve(Options(recipe, version or predictor, artefacts, host, port, uds, plan))
+    except CannotStart as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None

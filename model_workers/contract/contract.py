@@ -1,0 +1,54 @@
+"""What a model promises, whoever keeps the promise: a rule, a trained model or a dummy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .feature import Feature, Value
+
+Row = tuple[Value, ...]
+"""One instance: a value for each feature, in the contract's order, the missing ones filled in."""
+
+MAX_INSTANCES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """An output that is one of ``labels``, with the probability of the one that is answered."""
+
+    name: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """An output that is a number, in ``unit``; it has no probability."""
+
+    name: str
+    unit: str = ""
+
+
+Output = Classes | Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """``model`` is the name that clients use. With one output an answer has one array of
+    predictions; with several it has one for each, by name.
+    """
+
+    model: str
+    description: str
+    features: tuple[Feature, ...]
+    outputs: tuple[Output, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features' names, in their order."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the first output; none if it is a quantity."""
+        first = self.outputs[0]
+        return first.labels if isinstance(first, Classes) else ()

@@ -1,0 +1,1 @@
+"""Ways to an answer: rules, what scikit-learn learned, or nothing but the contract."""

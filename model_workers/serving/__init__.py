@@ -1,0 +1,1 @@
+"""One worker: one version of one model behind HTTP."""

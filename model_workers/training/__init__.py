@@ -1,0 +1,1 @@
+"""From data to a file that a worker loads."""

@@ -1,0 +1,1 @@
+"""What happened to a file: how it is written down, and read again."""
