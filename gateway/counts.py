@@ -27,6 +27,7 @@ from gateway.ledger import Ledger
 from gateway.model import Assignment, Role, Route, in_place_of
 from gateway.observe import Outcome
 from gateway.predictions import MAX_LABEL, Missing, PredictionReader
+from gateway.protocols import NAMING
 from gateway.recovery import CANDIDATE_PATIENCE
 
 # Labels taken from traffic when the file declares none; the rest is counted as OTHER_LABEL.
@@ -287,7 +288,7 @@ def _ways(route: Route, role: Role) -> list[str]:
     ways: list[str] = [Assignment.WEIGHTED]
     if route.sticky:
         ways.append(Assignment.STICKY)
-    if route.override:
+    if route.override or route.protocol in NAMING:
         ways.append(Assignment.FORCED)
     if role is Role.STABLE and route.fallback:
         ways += [in_place_of(version.name) for version in route.candidates]

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.errors import Reason, Refusal
-from gateway.headers import ReplyHead, set_cookie
+from gateway.headers import ReplyHead, set_cookie, to_container
 from gateway.observe import Outcome
 from gateway.recovery import CANDIDATE_PATIENCE, RETRIES, Move, next_move
 from gateway.replies import connection_line, failure_reply, reply
@@ -88,7 +88,7 @@ class Exchange:
         request = self._request
         if request.streamed:
             self._client.hold_upload(False)
-        rendered = request.render()
+        rendered = to_container(request.render()) if self._decision.container else request.render()
         self._sent_at = self.clock()
         connection.send(self, request.head.method, rendered, whole=request.whole)
 

@@ -7,11 +7,12 @@ who gave it. All functions here turn values into values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
+from gateway.protocols import in_container
 from gateway.target import authority_of, path_of, without_authority
 
 FieldList = Sequence[tuple[bytes, bytes]]
@@ -51,6 +52,7 @@ _REPLY_OWN: Final = HOP_BY_HOP | {
     b"x-model-route",
     b"x-assignment",
     b"x-request-id",
+    b"x-amzn-invoked-production-variant",
 }
 
 MAX_REQUEST_ID: Final = 128
@@ -82,11 +84,11 @@ class RequestHead:
     begin with them.
 
     ``fields`` maps lower-case names to values (the last one, lists joined); ``hosts`` counts Host
-    fields and ``count`` all of them; ``id`` is the client's own X-Request-Id if it can stand in a
-    header and a log line, else empty; ``declared`` is Content-Length (None without one), ``size``
-    the same as a number; ``framed`` says that there is a body at all, even an empty one (RFC 9112,
-    section 6.3); ``start`` is how a worker is told, up to the address of the client, which the
-    connection knows; ``raw`` are its bytes, if it is remembered.
+    fields and ``count`` all of them; ``id`` is the client's own X-Request-Id (or SageMaker's word
+    for it) if it can stand in a header and a log line, else empty; ``declared`` is Content-Length
+    (None without one), ``size`` the same as a number; ``framed`` says that there is a body at all,
+    even an empty one (RFC 9112, section 6.3); ``start`` is how a worker is told, up to the address
+    of the client, which the connection knows; ``raw`` are its bytes, if it is remembered.
     """
 
     __slots__ = (
@@ -114,7 +116,7 @@ class RequestHead:
         if b"connection" in fields:
             parts = _without_nominated(parts, fields[b"connection"])
         declared = fields.get(b"content-length")
-        given_id = fields.get(b"x-request-id")
+        given_id = fields.get(b"x-request-id") or fields.get(b"x-amzn-sagemaker-inference-id")
         self.method = method
         self.target = passed_target = target
         self.version = version
@@ -198,6 +200,30 @@ def set_cookie(name: bytes, value: bytes) -> bytes:
         name,
         value,
     )
+
+
+def cookie(header: bytes, name: bytes) -> bytes | None:
+    """The value of one cookie of a Cookie header (RFC 6265, section 4.2)."""
+    for pair in header.split(b";"):
+        key, separator, value = pair.strip().partition(b"=")
+        if separator and key == name:
+            return value.strip(b'"')
+    return None
+
+
+def host_of(fields: Mapping[bytes, bytes]) -> bytes:
+    """The host the client asked for, lower-case, without the port."""
+    host = fields.get(b"host", b"").lower()
+    if host.startswith(b"["):
+        return host.partition(b"]")[0] + b"]"
+    return host.partition(b":")[0]
+
+
+def to_container(request: bytes) -> bytes:
+    """A request as a SageMaker container has it (see ``protocols``)."""
+    method, target, rest = request.split(b" ", 2)
+    known = in_container(target)
+    return request if known == target else b"%b %b %b" % (method, known, rest)
 
 
 def _joined(fields: dict[bytes, bytes], name: bytes, value: bytes) -> bytes:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 
+from gateway.protocols import Protocol
+
 FULL_WEIGHT = 10_000  # basis points: 100 %
 
 
@@ -33,9 +35,7 @@ class Assignment(StrEnum):
 
 
 def in_place_of(version: str) -> str:
-    """The way of an answer that another version gives in place of this one. Of all others it is
-    the assignment.
-    """
+    """The way of an answer given in place of this version's; of all others it is the assignment."""
     return f"{Assignment.FALLBACK}/{version}"
 
 
@@ -98,9 +98,7 @@ class StickyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sticky:
-    """The key that keeps a client on its version, and the salt that shuffles keys anew for each
-    experiment.
-    """
+    """The key that keeps a client on its version, and the salt that shuffles all keys anew."""
 
     kind: StickyKind
     name: str
@@ -124,6 +122,7 @@ class Prediction:
     label: str | None
     score: str | None
     labels: tuple[str, ...] = ()
+    protocol: Protocol | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +147,7 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class PredictionLog:
-    """Where requests of a route are written down: ``sample`` of them (basis points), with what the
-    model was asked if ``features``.
-    """
+    """Where ``sample`` (basis points) of a route's requests are written, bodies if ``features``."""
 
     path: str
     sample: int = FULL_WEIGHT
@@ -171,9 +168,7 @@ class OnSuccess(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a rollout: the weight in basis points, then the pause in seconds (None:
-    forever).
-    """
+    """A step of a rollout: the weight in basis points, then a pause in seconds (None: forever)."""
 
     weight: int
     pause: float | None
@@ -253,6 +248,11 @@ class Route:
     rollouts: tuple[Rollout, ...] = ()  # at most one of a candidate
     analysis: Analysis | None = None
     log: PredictionLog | None = None
+
+    @property
+    def protocol(self) -> Protocol | None:
+        """What its clients and models speak; None if the file does not say."""
+        return self.prediction.protocol if self.prediction else None
 
     @property
     def candidates(self) -> tuple[Version, ...]:

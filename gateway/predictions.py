@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.model import Prediction
+from gateway.tensors import TooLarge, document_of
 
 # A longer answer is not decoded: this runs on the request path's own loop.
 MAX_BYTES: Final = 1024 * 1024
@@ -71,19 +72,20 @@ class PredictionReader:
             return None, None, Missing.TOO_LARGE
         try:
             label, score = self._short(body) if size < LONG else self._long(body)
-        except (msgspec.ValidationError, _Unlike):  # another shape, perhaps only beside the way
+        # Another shape, perhaps only beside the way; or not JSON alone.
+        except (msgspec.MsgspecError, ValueError, RecursionError, _Unlike):
             try:
                 label, score = self._look_through(body)
+            except TooLarge:
+                return None, None, Missing.TOO_LARGE
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 return None, None, Missing.UNREADABLE
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            return None, None, Missing.UNREADABLE
         expected = score if self._label is None else label
         return label, score, Missing.ABSENT if expected is None else None
 
     def _look_through(self, body: bytes) -> tuple[str | None, float | None]:
         """Label and score of any JSON, as far as they are there."""
-        document = msgspec.json.decode(body)
+        document = document_of(body, MAX_BYTES)
         return _label_text(_find(document, self._label)), _number(_find(document, self._score))
 
 

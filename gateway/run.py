@@ -24,13 +24,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.model import Route, Sticky
 from gateway.split import BUCKETS, STABLE
 
 NOTHING_SPENT: Final = bytes(BUCKETS)
 _TAKEN: Final = bytes([0, *[1] * 255])  # a lane as whether it is a candidate's
+
+
+class Marks(Protocol):
+    """A slot for each of the users that can be told apart; 1: it was seen."""
+
+    def __getitem__(self, slot: int, /) -> int: ...
+    def __setitem__(self, slot: int, value: int, /) -> None: ...
+
+
+class _NoMarks:
+    """Nobody was ever seen."""
+
+    def __getitem__(self, slot: int) -> int:
+        return 0
+
+    def __setitem__(self, slot: int, value: int) -> None:
+        pass
+
+
+NO_MARKS: Final = _NoMarks()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from gateway.errors import Reason
 from gateway.headers import RequestHead
 from gateway.model import Endpoint
+from gateway.protocols import in_container
 from gateway.table import Decision
 from gateway.tracing import Trace, read_tracestate
 
@@ -122,7 +123,9 @@ def _called(
     endpoint = attempt.endpoint
     if endpoint is not None:
         # Without what the client asks for in its query, which may be nobody else's business.
-        attributes["url.full"] = f"{endpoint.url}{_text(visit.head.path)}"
+        path = visit.head.path
+        asked = in_container(path) if attempt.decision.container else path
+        attributes["url.full"] = f"{endpoint.url}{_text(asked)}"
         attributes["server.address"] = endpoint.host or endpoint.socket
         if endpoint.port:
             attributes["server.port"] = endpoint.port

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
+from gateway import protocols
 from gateway.errors import Refusal
+from gateway.headers import cookie, host_of
 from gateway.model import Assignment, Role, Route, RoutingConfig, Sticky, StickyKind, in_place_of
-from gateway.run import NOTHING_SPENT
+from gateway.paths import RouteAt, at
+from gateway.run import NO_MARKS, NOTHING_SPENT, Marks
 from gateway.split import BUCKETS, lanes_of, place_of
+from gateway.target import path_matches
 
 Fields = Mapping[bytes, bytes]
 """Request headers: lower-case name to value (the last one, where a name stands twice)."""
@@ -30,30 +34,14 @@ _REMEMBERED_PATHS: Final = 1024
 DEFAULT_BODY_LIMIT: Final = 1024 * 1024
 
 
-class Marks(Protocol):
-    """A slot for each of the users that can be told apart; 1: it was seen."""
-
-    def __getitem__(self, slot: int, /) -> int: ...
-    def __setitem__(self, slot: int, value: int, /) -> None: ...
-
-
-class _NoMarks:
-    """Nobody was ever seen."""
-
-    def __getitem__(self, slot: int) -> int:
-        return 0
-
-    def __setitem__(self, slot: int, value: int) -> None:
-        pass
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
     """Where a request goes and why. Made once per table, shared by all requests it applies to.
 
     ``index`` numbers the version within the whole table; ``headers`` are the response headers that
     say who answered; ``fallback`` is the decision that takes over when this version gives no good
-    answer; ``way`` is what an answer is counted under (see :func:`~gateway.model.in_place_of`).
+    answer; ``way`` is what an answer is counted under (see :func:`~gateway.model.in_place_of`);
+    ``container``: the worker may be one of SageMaker's (see ``protocols.in_container``).
     """
 
     route: Route
@@ -67,6 +55,7 @@ class Decision:
     # user's second request, nor what fell into a bucket that is spent (see ``run``).
     counts_as_evidence: bool = False
     way: str = ""
+    container: bool = False
 
     def __repr__(self) -> str:
         return f"<Decision {self.route.name} -> {self.version} ({self.assignment})>"
@@ -132,7 +121,7 @@ class CompiledRoute:
         }
         self.lanes = lanes_of([version.weight for version in rules.candidates])
         self._spent = NOTHING_SPENT
-        self._marks: Marks = _NoMarks()
+        self._marks: Marks = NO_MARKS
         self._salt = rules.sticky.salt.encode() if rules.sticky else b""
         self.sticky = rules.sticky is not None
         self.sticky_cookie = _cookie_name(rules.sticky)
@@ -154,7 +143,7 @@ class CompiledRoute:
 
     def takes(self, fields: Fields) -> bool:
         """Whether host and header conditions agree (the path was compared before)."""
-        if self._host is not None and _host(fields) != self._host:
+        if self._host is not None and host_of(fields) != self._host:
             return False
         return all(fields.get(name) == value for name, value in self._headers)
 
@@ -174,7 +163,7 @@ class CompiledRoute:
         if self._override is not None:
             wanted = fields.get(self._override)
             if wanted:
-                return self._force(wanted)
+                return self.force(wanted)
         if key is not None:
             bucket, slot = place_of(self._salt, key)
             if self._marks[slot] or self._spent[bucket]:
@@ -186,7 +175,29 @@ class CompiledRoute:
             return self._apart[self.lanes[bucket]]
         return self._weighted[self.lanes[bucket]]
 
-    def _force(self, wanted: bytes) -> Decision:
+    def assign_apart(self, fields: Fields, key: bytes | None, draw: Draw) -> Decision:
+        """As :meth:`assign`, of what is no prediction: no evidence, and no user is seen by it."""
+        wanted = self.wanted(fields)
+        if wanted:
+            return self.force(wanted)
+        if key is not None:
+            return self._again[self.lanes[place_of(self._salt, key)[0]]]
+        return self._apart[self.lanes[int(draw() * BUCKETS)]]
+
+    def wanted(self, fields: Fields) -> bytes:
+        """The version that the override names; empty if none is named."""
+        return b"" if self._override is None else fields.get(self._override, b"")
+
+    def named_by(self, fields: Fields) -> str:
+        """What names the version, in words, where it is forced."""
+        return f"the header {self.rules.override}"
+
+    def forced(self, version: bytes) -> Decision | None:
+        """The decision for who names this version; None if the route does not have it."""
+        return self._forced.get(version)
+
+    def force(self, wanted: bytes) -> Decision:
+        """The same. Raises :class:`Refusal` (400)."""
         decision = self._forced.get(wanted)
         if decision is None:
             known = ", ".join(version.name for version in self.rules.versions)
@@ -207,6 +218,10 @@ class CompiledRoute:
         raise KeyError(version)
 
 
+Taking = CompiledRoute | RouteAt
+"""A route as a request finds it."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RoutingTable:
     """All routes of one file, compiled. Nobody changes one: a new file makes a new table."""
@@ -215,9 +230,9 @@ class RoutingTable:
     routes: tuple[CompiledRoute, ...]
     places: tuple[Place, ...]
     body_floor: int  # the smallest body limit, in bytes
-    _paths: dict[bytes, tuple[CompiledRoute, ...]] = field(default_factory=dict, repr=False)
+    _paths: dict[bytes, tuple[Taking, ...]] = field(default_factory=dict, repr=False)
 
-    def match(self, path: bytes, fields: Fields) -> CompiledRoute:
+    def match(self, path: bytes, fields: Fields) -> Taking:
         """The first route of the file that takes the request. Raises :class:`Refusal` (404)."""
         found = self._paths.get(path)
         if found is None:
@@ -227,8 +242,9 @@ class RoutingTable:
                 return route
         raise Refusal(404, "no_route", "no route takes this path, host and headers; see `match`")
 
-    def _remember(self, path: bytes) -> tuple[CompiledRoute, ...]:
-        found = tuple(r for r in self.routes if path_matches(r.rules.match.path.encode(), path))
+    def _remember(self, path: bytes) -> tuple[Taking, ...]:
+        takers = (r for r in self.routes if path_matches(r.rules.match.path.encode(), path))
+        found = tuple(at(route, path) for route in takers)
         if len(self._paths) >= _REMEMBERED_PATHS:
             self._paths.clear()
         self._paths[path] = found
@@ -248,34 +264,10 @@ def compile_table(config: RoutingConfig) -> RoutingTable:
     return RoutingTable(config, tuple(routes), tuple(places), floor)
 
 
-def path_matches(prefix: bytes, path: bytes) -> bool:
-    """Prefix match at a segment border, as Gateway API's PathPrefix."""
-    if not path.startswith(prefix):
-        return False
-    return len(path) == len(prefix) or prefix.endswith(b"/") or path[len(prefix)] == 0x2F
-
-
-def cookie(header: bytes, name: bytes) -> bytes | None:
-    """The value of one cookie of a Cookie header (RFC 6265, section 4.2)."""
-    for pair in header.split(b";"):
-        key, separator, value = pair.strip().partition(b"=")
-        if separator and key == name:
-            return value.strip(b'"')
-    return None
-
-
 def _cookie_name(sticky: Sticky | None) -> bytes | None:
     if sticky is None or sticky.kind is not StickyKind.COOKIE:
         return None
     return sticky.name.encode()
-
-
-def _host(fields: Fields) -> bytes:
-    """The host the client asked for, lower-case, without the port."""
-    host = fields.get(b"host", b"").lower()
-    if host.startswith(b"["):
-        return host.partition(b"]")[0] + b"]"
-    return host.partition(b":")[0]
 
 
 def _decision(
@@ -292,6 +284,9 @@ def _decision(
         f"X-Model-Version: {version}\r\n"
         f"X-Model-Route: {route.name}\r\n"
         f"X-Assignment: {assignment}\r\n"
-    ).encode()
-    way = way or assignment
-    return Decision(route, version, role, assignment, index, headers, fallback, drawn, way)
+    )
+    container = route.protocol is protocols.Protocol.SAGEMAKER
+    if container:
+        headers += f"{protocols.INVOKED_VARIANT}: {version}\r\n"
+    told, way = headers.encode(), way or assignment
+    return Decision(route, version, role, assignment, index, told, fallback, drawn, way, container)

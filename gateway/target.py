@@ -29,6 +29,13 @@ def path_of(target: bytes) -> bytes:
     return target.partition(b"?")[0]
 
 
+def path_matches(prefix: bytes, path: bytes) -> bool:
+    """Prefix match at a segment border, as Gateway API's PathPrefix."""
+    if not path.startswith(prefix):
+        return False
+    return len(path) == len(prefix) or prefix.endswith(b"/") or path[len(prefix)] == 0x2F
+
+
 def authority_of(target: bytes) -> bytes | None:
     """The host and port of an absolute-form target, which stand above the Host field (RFC 9112,
     section 3.2.2); None for a path.

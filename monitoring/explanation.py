@@ -41,7 +41,7 @@ def explain(config: RoutingConfig, path: bytes, fields: Mapping[bytes, bytes]) -
     rules = route.rules
     shares = {version.name: rules.weight(version.name) / 100 for version in rules.versions}
     if decision.assignment is Assignment.FORCED:
-        why = f"the header {rules.override} names it"
+        why = f"{route.named_by(fields)} names it"
         return _answer(rules, decision.version, Assignment.FORCED, None, shares, why)
     if key is None or rules.sticky is None:
         drawn = ", ".join(f"{name} {share:g} %" for name, share in shares.items())

@@ -24,6 +24,7 @@ from gateway.model import (
 )
 from gateway.observe import Outcome
 from gateway.plane import Solo
+from gateway.protocols import Protocol
 from gateway.report import ReloadStatus, Report, State, gather
 from gateway.request import Request
 from gateway.table import Decision, compile_table
@@ -84,9 +85,12 @@ def make_cookie(name: str = "canary_id", salt: str = "iris") -> Sticky:
 
 
 def make_prediction(
-    label: str | None = "/predictions/0", score: str | None = None, labels: Sequence[str] = ()
+    label: str | None = "/predictions/0",
+    score: str | None = None,
+    labels: Sequence[str] = (),
+    protocol: Protocol | None = None,
 ) -> Prediction:
-    return Prediction(label, score, tuple(labels))
+    return Prediction(label, score, tuple(labels), protocol=protocol)
 
 
 def make_request(

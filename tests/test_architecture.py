@@ -34,11 +34,12 @@ PURE = {
             "headers",
             "heads",
         ),
-        *("changes", "ledger", "line", "model", "observe", "offlimits", "opening", "predictions"),
+        *("changes", "ledger", "line", "model", "observe", "offlimits", "opening", "paths"),
+        *("predictions", "protocols"),
         *("readiness", "recovery"),
         *("report", "request", "room", "rounds", "run", "sampling", "scribe", "span", "splice"),
         "split",
-        *("status", "stream", "table", "target", "tracing", "uploads", "weights"),
+        *("status", "stream", "table", "target", "tensors", "tracing", "uploads", "weights"),
     },
     "monitoring": {
         *("analysis.betting", "analysis.case", "analysis.constant", "analysis.drift"),
@@ -83,7 +84,7 @@ PLACES = {
     "jinja2": {"monitoring.console.layout"},
     "msgspec": {
         *("gateway.control", "gateway.line", "gateway.observe", "gateway.predictions"),
-        *("gateway.scribe", "model_workers.*"),
+        *("gateway.scribe", "gateway.tensors", "model_workers.*"),
     },
     "opentelemetry": {"gateway.spans"},
     "prometheus_client": {

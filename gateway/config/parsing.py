@@ -22,6 +22,7 @@ from gateway.config.remarks import remarks
 from gateway.config.rules import findings
 from gateway.errors import ConfigError, Problem
 from gateway.model import RoutingConfig, generation_of
+from gateway.protocols import Protocol
 
 MAX_PROBLEMS: Final = 100  # nobody reads on; a foreign file may have one in every line
 
@@ -30,12 +31,12 @@ MAX_PROBLEMS: Final = 100  # nobody reads on; a foreign file may have one in eve
 _NOT_YET: Final[dict[Path, str]] = {("routes", "*", "mirror"): ""}
 
 # Where the prediction stands in the answers of a protocol: label, score.
-_PRESETS: Final[dict[schema.Protocol | None, tuple[str | None, str | None]]] = {
+_PRESETS: Final[dict[Protocol | None, tuple[str | None, str | None]]] = {
     None: (None, None),
-    schema.Protocol.PREDICT: ("/predictions/0", "/probabilities/0"),
-    schema.Protocol.V2: ("/outputs/0/data/0", "/outputs/1/data/0"),
-    schema.Protocol.SAGEMAKER: ("/predictions/0", None),
-    schema.Protocol.OPENAI: ("/choices/0/finish_reason", None),
+    Protocol.PREDICT: ("/predictions/0", "/probabilities/0"),
+    Protocol.V2: ("/outputs/0/data/0", "/outputs/1/data/0"),
+    Protocol.SAGEMAKER: ("/predictions/0", None),
+    Protocol.OPENAI: ("/choices/0/finish_reason", None),
 }
 
 
@@ -201,7 +202,7 @@ def _config(shape: schema.Routing, content: bytes) -> RoutingConfig:
 
 def _route(name: str, shape: schema.Route, log: schema.Log | None) -> model.Route:
     protocol = shape.prediction.protocol if shape.prediction else None
-    idempotent = protocol is not schema.Protocol.OPENAI  # a generation asked twice costs twice
+    idempotent = protocol is not Protocol.OPENAI  # a generation asked twice costs twice
     return model.Route(
         name=name,
         stable=shape.stable,
@@ -242,6 +243,7 @@ def _prediction(shape: schema.Prediction) -> model.Prediction:
         label=label if shape.label is None else shape.label,
         score=score if shape.score is None else shape.score,
         labels=tuple(shape.labels),
+        protocol=shape.protocol,
     )
 
 

@@ -14,7 +14,8 @@ from gateway.config.document import Data, Path, dotted
 from gateway.config.quantities import nearest, percent, percent_text, quoted
 from gateway.config.schema import MAX_ROUTES
 from gateway.model import FULL_WEIGHT
-from gateway.table import path_matches
+from gateway.protocols import TARGET_VARIANT, Protocol
+from gateway.target import path_matches
 
 Finding: TypeAlias = "tuple[Path, str]"
 
@@ -85,6 +86,10 @@ def _sticky(route: dict[str, Data]) -> Iterator[Finding]:
     if header and override and header.lower() == override.lower():
         message = "`sticky` reads the same header for another purpose; name a header of its own"
         yield ("override", "header"), message
+    sagemaker = _text(route, "prediction", "protocol") == Protocol.SAGEMAKER
+    if sagemaker and header and header.lower().encode() == TARGET_VARIANT:
+        message = "by this header clients of SageMaker name a version; name a header of its own"
+        yield ("sticky", "header"), message
 
 
 def _one_of(data: Data, path: Path, first: str, second: str) -> Iterator[Finding]:

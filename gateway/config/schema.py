@@ -41,17 +41,9 @@ from gateway.config.scalars import (
     word,
 )
 from gateway.config.shape import MANY, Shape, distinct, key
+from gateway.protocols import Protocol
 
 MAX_ROUTES: Final = 1000  # looking for routes that are never reached is quadratic
-
-
-class Protocol(StrEnum):
-    """What the answers of a route look like: presets for where the prediction stands."""
-
-    PREDICT = "predict"
-    V2 = "v2"
-    SAGEMAKER = "sagemaker"
-    OPENAI = "openai"
 
 
 class Fallback(StrEnum):
@@ -127,7 +119,9 @@ class Limits(Shape):
 class Prediction(Shape):
     """Where the prediction stands in an answer, so that versions can be compared."""
 
-    protocol: Annotated[Protocol, word(Protocol)] | None = key(None, "Presets label and score.")
+    protocol: Annotated[Protocol, word(Protocol)] | None = key(
+        None, "Presets label and score. By v2 and sagemaker clients may also name a version."
+    )
     label: Pointer | None = key(None, "JSON Pointer to the class that was answered.")
     score: Pointer | None = key(None, "JSON Pointer to its score.")
     labels: Annotated[list[Label], AfterValidator(distinct)] = key(

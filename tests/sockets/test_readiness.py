@@ -290,6 +290,23 @@ def test_of_a_candidate_that_is_not_ready_stable_answers_what_it_cannot(
         assert gateway.live.serving.table.config.routes[0].weight("v2") == 5000
 
 
+def test_an_endpoint_may_be_asked_by_the_health_of_the_open_inference_protocol(
+    serve: Serve, hire: Hire
+) -> None:
+    def loading(talk: Talk) -> None:
+        talk.reply(400 if talk.request.target == "/v2/health/ready" else 200)
+
+    first, second = hire(loading, name="first"), hire(name="second")
+    urls = [first.url, second.url]
+    gateway = serve(with_readiness(make_config({"v1": urls}), "/v2/health/ready"))
+    check(gateway)
+
+    assert ready(gateway) == [False, True]
+    assert workers_of(gateway, 4) == {"second"}
+    # Clients that ask at the same path are answered as by any other request.
+    assert gateway.ask("GET", "/v2/health/ready", body=None).json()["worker"] == "second"
+
+
 def test_one_who_is_busy_may_be_silent_now_and_then(serve: Serve, hire: Hire) -> None:
     busy = Model()
     first, second = hire(busy, name="first"), hire(Model(), name="second")

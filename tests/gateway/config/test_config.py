@@ -289,7 +289,10 @@ def test_names_keep_the_spelling_that_yaml_would_change(name: str) -> None:
     ],
 )
 def test_protocols_preset_what_is_not_given(given: str, expected: Prediction) -> None:
-    assert only_route(route(f"prediction: {{{given}}}")).prediction == expected
+    found = only_route(route(f"prediction: {{{given}}}"))
+
+    assert found.prediction == replace(expected, protocol=found.protocol)
+    assert found.protocol == given.split(",")[0].removeprefix("protocol: ")
 
 
 def test_generations_are_asked_once_unless_the_file_says_otherwise() -> None:
@@ -479,6 +482,10 @@ def test_a_version(version: str, found: str) -> None:
         (
             "override: {header: Transfer-Encoding}",
             "override.header: 'Transfer-Encoding' is about the connection, not about the client",
+        ),
+        (
+            "sticky: {header: X-Amzn-SageMaker-Target-Variant}\nprediction: {protocol: sagemaker}",
+            "sticky.header: by this header clients of SageMaker name a version",
         ),
         (
             "override: {header: X-User}\nsticky: {header: x-user}",
