@@ -63,7 +63,7 @@ def _start(stage: Stage, server: Server) -> tuple[str, Gateway]:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         place = Place(interpreter, free_port(), folder, role, version)
-        if server.trains:
+        if server.trained is not None:
             _train(server, place)
         more = {"MODEL_FILE": str(folder / "model.joblib"), "MODEL_VERSION": version}
         more |= {"PYTHONPATH": str(FOREIGN), "PATH": f"{place.bin}{os.pathsep}{os.environ['PATH']}"}
@@ -76,9 +76,8 @@ def _start(stage: Stage, server: Server) -> tuple[str, Gateway]:
 
 
 def _train(server: Server, place: Place) -> None:
-    script, target = ("train.py", "model.joblib")
-    if server.environment == "mlflow":
-        script, target = ("mlflow_save.py", "saved")
+    assert server.trained is not None
+    script, target = server.trained
     words = [place.python, FOREIGN / script, place.folder / target, place.role]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode:

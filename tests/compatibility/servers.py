@@ -64,7 +64,7 @@ class Server:
     start: Callable[[Place], Words]
     visits: tuple[Visit, ...]
     routes: tuple[tuple[str, str, str], ...] = (("iris", "/", V2),)
-    trains: bool = True
+    trained: tuple[str, str] | None = ("train.py", "model.joblib")  # by what, to which file
     names: tuple[str, str] = ("v1", "v2")
     environ: Mapping[str, str] = field(default_factory=dict)
     model: str = "iris"
@@ -164,6 +164,11 @@ def _litellm(place: Place) -> Words:
     return [*words, "--port", place.port, "--telemetry", "False"]
 
 
+def _llama(place: Place) -> Words:
+    words = [place.python, "-m", "llama_cpp.server", "--model", place.folder / "tiny.gguf"]
+    return [*words, "--n_ctx", 512, "--host", "127.0.0.1", "--port", place.port]
+
+
 def _uvicorn(place: Place) -> Words:
     words = [place.bin / "uvicorn", "fastapi_app:app", "--app-dir", FOREIGN]
     return [*words, "--host", "127.0.0.1", "--port", place.port, "--log-level", "warning"]
@@ -205,7 +210,7 @@ SERVERS: Final = {
             ("plain", "/predict", PREDICT),
             ("iris", "/", SAGEMAKER),
         ),
-        trains=False,
+        trained=None,
         environ={"PYTHONPATH": str(ROOT)},
     ),
     "mlserver": Server(
@@ -226,7 +231,7 @@ SERVERS: Final = {
         "/v2/health/ready",
         _mlserver_stream,
         (STREAMS,),
-        trains=False,
+        trained=None,
         names=("1", "2"),
     ),
     "triton": Server(
@@ -269,6 +274,7 @@ SERVERS: Final = {
         _mlflow,
         (BOTO3,),
         (("iris", "/", SAGEMAKER),),
+        trained=("mlflow_save.py", "saved"),
     ),
     "sagemaker": Server(
         "sagemaker-inference's encoders behind gunicorn",
@@ -310,7 +316,7 @@ SERVERS: Final = {
         _litserve("chat"),
         (OPENAI_SYNC, OPENAI_ASYNC),
         (("chat", "/", OPENAI),),
-        trains=False,
+        trained=None,
     ),
     "litellm": Server(
         "LiteLLM proxy, mock responses",
@@ -321,8 +327,19 @@ SERVERS: Final = {
         _litellm,
         (OPENAI_SYNC, OPENAI_ASYNC, LANGCHAIN),
         (("chat", "/", OPENAI),),
-        trains=False,
+        trained=None,
         environ={"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+    ),
+    "llama": Server(
+        "llama.cpp (llama-cpp-python), random weights",
+        "llama",
+        "llama-cpp-python",
+        "OpenAI chat",
+        "/v1/models",
+        _llama,
+        (OPENAI_SYNC,),
+        (("chat", "/", OPENAI),),
+        trained=("tiny_gguf.py", "tiny.gguf"),
     ),
     "fastapi": Server(
         "FastAPI on uvicorn",

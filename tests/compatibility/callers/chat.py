@@ -9,6 +9,7 @@ from typing import Any
 from openai import AsyncOpenAI, OpenAI
 from told import Told, run
 
+SHORT = 8  # tokens
 ASKED: Any = [{"role": "user", "content": "Say something."}]
 
 
@@ -20,7 +21,9 @@ def sync(told: Told) -> None:
     clients = {url: client_of(url) for url in (told.gateway, told.direct)}
 
     def chat(url: str, **more: Any) -> Any:
-        return clients[url].chat.completions.create(model=told.model, messages=ASKED, **more)
+        return clients[url].chat.completions.create(
+            model=told.model, messages=ASKED, max_tokens=SHORT, **more
+        )
 
     def whole(url: str) -> tuple[str, bool]:
         answer = chat(url)
@@ -46,14 +49,14 @@ def sync(told: Told) -> None:
 
     def one_version(url: str, number: int) -> Mapping[str, Any]:
         raw = clients[url].chat.completions.with_raw_response.create(
-            model=told.model, messages=ASKED
+            model=told.model, messages=ASKED, max_tokens=SHORT
         )
         assert raw.parse().choices[0].finish_reason
         return raw.headers
 
     def one_stream(url: str, number: int) -> Mapping[str, Any]:
         with clients[url].chat.completions.with_streaming_response.create(
-            model=told.model, messages=ASKED, stream=True
+            model=told.model, messages=ASKED, max_tokens=SHORT, stream=True
         ) as answer:
             last = [line for line in answer.iter_lines() if line][-1]
             assert last == "data: [DONE]", last
@@ -96,7 +99,7 @@ async def _asynchronous(told: Told) -> None:
 
     async def chat(url: str, number: int) -> Mapping[str, Any]:
         raw = await client.chat.completions.with_raw_response.create(
-            model=told.model, messages=ASKED
+            model=told.model, messages=ASKED, max_tokens=SHORT
         )
         return raw.headers
 

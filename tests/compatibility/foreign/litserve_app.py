@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import litserve
+from fastapi import HTTPException
 
 WORDS = ["A ", "gateway ", "stands ", "in ", "front ", "of ", "models."]
 
@@ -33,7 +34,10 @@ class Iris(litserve.LitAPI):
         return request["instances"]
 
     def predict(self, rows: list[list[float]]) -> dict[str, Any]:
-        return self.answer(rows)
+        try:
+            return self.answer(rows)
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from None
 
     def encode_response(self, output: dict[str, Any]) -> dict[str, Any]:
         return output
