@@ -135,7 +135,8 @@ def _judged(server: Server, visit: Visit, told: dict[str, object], seen: Seen) -
     beyond = list(map(str, told["beyond"]))  # type: ignore[call-overload]
     asked = ", ".join(map(str, told["asked"]))  # type: ignore[call-overload]
     if told["hopeless"]:
-        result = "the server itself refuses this client's predictions; the rest works"
+        word = f"the server itself refuses this client's predictions ({told['hopeless']})"
+        result = f"{word}; the rest works"
         works = not broken and not seen.failed
         return _row(server, visit, asked, result, "-", "-", works=works)
     versions = told["versions"]
@@ -152,8 +153,10 @@ def _judged(server: Server, visit: Visit, told: dict[str, object], seen: Seen) -
     if seen.failed:
         broken.append(f"failed: {dict(seen.failed)}")
     read = seen.labels.total()
-    if visit.reads and read < visit.count:
-        broken.append(f"only {read} predictions read")
+    due = told["due"]
+    assert isinstance(due, int)
+    if visit.reads and read < due:
+        broken.append(f"only {read} of {due} predictions read")
     result = "works" if not broken else f"BROKEN: {'; '.join(broken)}"
     if beyond:
         result += f" (the server itself cannot: {', '.join(beyond)})"

@@ -188,8 +188,12 @@ def _own(place: Place) -> Words:
     return [*words, "--port", place.port, "--artefacts", ROOT / "artefacts"]
 
 
-KSERVE_V1: Final = Visit("kserve InferenceRESTClient", "kserve", "kserve", "kserve_client.py", "v1")
-KSERVE_V2: Final = Visit("kserve InferenceRESTClient", "kserve", "kserve", "kserve_client.py", "v2")
+KSERVE_V1: Final = Visit(
+    "kserve InferenceRESTClient, V1", "kserve", "kserve", "kserve_client.py", "v1"
+)
+KSERVE_V2: Final = Visit(
+    "kserve InferenceRESTClient, V2", "kserve", "kserve", "kserve_client.py", "v2"
+)
 INFER: Final = Visit("mlserver infer", "mlserver", "mlserver", "mlserver_cli.py", "infer")
 STREAMS: Final = Visit(
     "httpx, server-sent events", "clients", "httpx", "events.py", "events", 50, reads=False
@@ -211,6 +215,7 @@ SERVERS: Final = {
             ("iris", "/", SAGEMAKER),
         ),
         trained=None,
+        names=("1", "2"),
         environ={"PYTHONPATH": str(ROOT)},
     ),
     "mlserver": Server(
@@ -366,8 +371,14 @@ SERVERS: Final = {
 # Named here, so that nobody has to guess: what is not run, and why.
 NOT_RUN: Final = {
     "TensorFlow Serving": "no package index has it; it comes as a container",
+    "Triton with GPUs and its other backends": "a GPU is needed; its server and wire are run above",
     "TorchServe": "needs Java, and is no longer maintained",
     "sagemaker-inference under Multi Model Server": "needs Java; its encoders are run above",
     "vLLM, TGI": "need a GPU and the weights of a language model",
     "Seldon Core, KServe in a cluster": "need Kubernetes; the servers they start are run above",
+    "boto3 invoke_endpoint_with_response_stream": "reads AWS's own framing of events, which "
+    "SageMaker puts around what a container answers: no container and no gateway speaks it",
+    "Go's and Java's clients": "no toolchain of theirs in a package index; Java's asks for HTTP/2 as "
+    "curl does above",
+    "gRPC clients": "the gateway speaks HTTP/1.1",
 }

@@ -1,5 +1,5 @@
 // Node's fetch against a plain POST /predict. It is told and tells like callers/told.py.
-const told = { asked: [], beyond: [], broken: [], versions: {}, hopeless: false };
+const told = { asked: [], beyond: [], broken: [], versions: {}, hopeless: "", due: 0 };
 const options = {};
 for (let at = 3; at < process.argv.length; at += 2) options[process.argv[at].slice(2)] = process.argv[at + 1];
 const count = Number(options.count);
@@ -75,6 +75,7 @@ await holds("leaving", async (url) => {
   leaving.abort();
   await asked.then(() => { throw new Error("it was answered"); }, () => undefined);
 });
+told.due = count;
 await holds(`${count} x JSON`, async (url) => {
   for (let number = 0; number < count; number++) {
     const { predicted, headers } = await predict(url, [number % 3 === 0 ? OTHER : ROW]);

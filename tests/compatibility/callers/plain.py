@@ -262,6 +262,7 @@ def curl(told: Told) -> None:
         assert len(found) == count, len(found)
         told.versions.update(found)
 
+    told.due += count
     told.holds(f"{count} on one connection", many)
 
 

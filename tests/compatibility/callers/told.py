@@ -41,9 +41,11 @@ class Told:
         self.stable: str = options.stable
         self.candidate: str = options.candidate
         self.asked: list[str] = []
-        self.beyond: list[str] = []
+        self.beyond: list[str] = []  # that the server itself cannot
+        self.refusal = ""  # its last word to that
         self.broken: list[str] = []
-        self.hopeless = False  # the server itself refuses this client
+        self.due = 0  # answers in which a prediction stands
+        self.hopeless = ""  # what the server itself said, where it refuses this client
         self.versions: Counter[str] = Counter()
 
     def same(self, what: str, ask: Callable[[str], object]) -> None:
@@ -53,6 +55,7 @@ class Told:
         except Exception as error:
             print(f"{what}: the server itself: {error!r}", file=sys.stderr)
             self.beyond.append(what)
+            self.refusal = f"{error!s:.200}"
             return
         self.holds(what, lambda url: _agree(ask(url), expected))
 
@@ -77,7 +80,7 @@ class Told:
     def able(self, *kinds: str) -> list[str]:
         """Those that the server itself took; none at all ends a visit with that word."""
         able = [kind for kind in kinds if kind not in self.beyond]
-        self.hopeless = not able
+        self.hopeless = "" if able else self.refusal
         return able
 
     def holds(self, what: str, ask: Callable[[str], object]) -> None:
@@ -97,11 +100,13 @@ class Told:
             for number in range(self.count):
                 self.saw(ask(url, number))
 
+        self.due += self.count
         self.holds(f"{self.count} x {what}", all_of_them)
 
     async def load_async(
         self, what: str, ask: Callable[[str, int], Awaitable[Mapping[str, Any] | None]]
     ) -> None:
+        self.due += self.count
         try:
             for number in range(self.count):
                 self.saw(await ask(self.gateway, number))
@@ -118,7 +123,7 @@ class Told:
 
     def end(self) -> None:
         told = {"asked": self.asked, "beyond": self.beyond, "broken": self.broken}
-        told |= {"hopeless": self.hopeless}
+        told |= {"hopeless": self.hopeless, "due": self.due}
         print(json.dumps(told | {"versions": self.versions}))
 
 
