@@ -215,7 +215,6 @@ SERVERS: Final = {
             ("iris", "/", SAGEMAKER),
         ),
         trained=None,
-        names=("1", "2"),
         environ={"PYTHONPATH": str(ROOT)},
     ),
     "mlserver": Server(
@@ -378,7 +377,7 @@ NOT_RUN: Final = {
     "Seldon Core, KServe in a cluster": "need Kubernetes; the servers they start are run above",
     "boto3 invoke_endpoint_with_response_stream": "reads AWS's own framing of events, which "
     "SageMaker puts around what a container answers: no container and no gateway speaks it",
-    "Go's and Java's clients": "no toolchain of theirs in a package index; Java's asks for HTTP/2 as "
-    "curl does above",
+    "Go's and Java's clients": "no toolchain of theirs in a package index; Java's asks for HTTP/2 "
+    "as curl does above",
     "gRPC clients": "the gateway speaks HTTP/1.1",
 }

@@ -79,16 +79,19 @@ def sync(told: Told) -> None:
 
     told.same("request id", named)
     told.same("unknown model", lambda url: _refusal(clients[url]))
-    if told.candidate == "2":  # where versions are called as the server calls them
 
-        def versioned(url: str) -> None:
-            result = infer(url, [ROW], binary, binary, model_version=told.candidate)
-            assert result.get_response()["model_version"] == told.candidate, result.get_response()
+    def versioned(url: str, version: str) -> str:
+        result = infer(url, [ROW], binary, binary, model_version=version)
+        found = str(result.get_response()["model_version"])
+        assert found == version, found
+        return found
 
-        def often(url: str) -> None:
-            for _ in range(20):
-                versioned(url)
+    def often(url: str) -> None:
+        for _ in range(20):
+            versioned(url, told.candidate)
 
+    told.same("model_version", lambda url: versioned(url, told.stable))
+    if "model_version" not in told.beyond:
         told.holds("model_version forces the version", often)
 
     def ask(url: str, number: int) -> None:
