@@ -43,7 +43,8 @@ bench: install
 calibrate: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.calibration $(CALIBRATE_ARGS)
 
-compatibility: install models
+compatibility: install
+	$(BIN)/python -m model_workers train --model iris
 	$(BIN)/python -m tests.compatibility $(COMPATIBILITY_ARGS)
 
 crash: install
