@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 
 from tests.compatibility.environments import ROOT
 from tests.compatibility.rows import WEIGHT, Row
@@ -33,6 +34,19 @@ def line(row: Row) -> str:
     return f"| {' | '.join(cell.replace('|', '/').replace(chr(10), ' ') for cell in cells)} |"
 
 
+def summary(rows: Sequence[Row]) -> str:
+    """A line for each server, as the README has it: with whom it works, and who does not."""
+    lines = ["| server | version | clients |", "|---|---|---|"]
+    for server, its in groupby(rows, key=lambda row: row.server):
+        pairs = list(its)
+        clients = dict.fromkeys(
+            f"{row.client} {row.client_version}" if row.works else f"BROKEN: {row.client}"
+            for row in pairs
+        )
+        lines.append(f"| {server} | {pairs[0].version} | {', '.join(clients)} |")
+    return "\n".join(lines)
+
+
 def document(rows: Sequence[Row]) -> str:
     """The page."""
     bar = f"|{'|'.join(' --- ' for _ in HEAD)}|"
@@ -59,11 +73,15 @@ def document(rows: Sequence[Row]) -> str:
             "",
             f"{servers} servers, {clients} clients, {len(rows)} pairs, {broken} broken.",
             "",
+            summary(rows),
+            "",
+            "## Each pair",
+            "",
             f"| {' | '.join(HEAD)} |",
             bar,
             *map(line, rows),
             "",
-            "Not run:",
+            "## Not run",
             "",
             "| what | why |",
             "| --- | --- |",

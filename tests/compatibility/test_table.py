@@ -73,7 +73,8 @@ def test_the_page_has_a_row_for_each_pair_and_what_was_not_run() -> None:
     page = table.document([judged(), judged(BOTH | {"broken": ["a|b"]})])
 
     assert "1 servers, 1 clients, 2 pairs, 1 broken." in page
-    assert page.count("| FastAPI on uvicorn |") == 2
+    assert page.count("| FastAPI on uvicorn |") == 3  # one in the summary
+    assert "requests 2.34.2, BROKEN: requests |" in page
     assert "BROKEN: a/b" in page  # no cell ends another
     assert "| TensorFlow Serving |" in page
 
