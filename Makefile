@@ -44,7 +44,7 @@ calibrate: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.calibration $(CALIBRATE_ARGS)
 
 compatibility: install
-	$(BIN)/python -m model_workers train --model iris
+	$(BIN)/model-worker train
 	$(BIN)/python -m tests.compatibility $(COMPATIBILITY_ARGS)
 
 crash: install
@@ -55,7 +55,7 @@ fuzz: install
 	set -e; for target in $(FUZZ_TARGETS); do $(BIN)/python -m tests.fuzz $$target $(FUZZ_ARGS); done
 
 models: install
-	$(BIN)/python -m model_workers train
+	$(BIN)/model-worker train && $(BIN)/model-worker compare
 
 dashboards: install
 	$(BIN)/python -m monitoring.grafana

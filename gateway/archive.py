@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from gateway.counts import LEARNED_LABELS, LEARNED_SERIES, OF_A_ROUTE, OTHER_LABEL
+from gateway.counts import OF_A_ROUTE
 from gateway.ledger import Kind, Ledger, Name, Totals, total
 from gateway.run import Run, follow
+from gateway.scale import is_value, scales_of, unlike
 from gateway.table import RoutingTable
+from gateway.vocabulary import Vocabulary
 
 KEPT_GENERATIONS: Final = 8  # besides the one in force
 # Rounds of users are told of for as long as four more take, 20 seconds at least: who looks each
@@ -43,6 +45,9 @@ class Epoch:
     ``file`` is the serial of the one in which it was taken, ``spans`` that of the one under which
     the counts of a route are told. What began to count anew is told apart, the rest with what was
     before, as if nothing had been.
+
+    ``scales`` is the serial since which a route's values are counted as now: other bounds begin
+    anew, also bounds that come back.
     """
 
     serial: int
@@ -54,6 +59,7 @@ class Epoch:
     file: int = 0
     spans: Mapping[str, int] = field(default_factory=dict)
     left: Totals = field(default_factory=Totals)  # of rounds that are not told of any more
+    scales: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_round(self) -> bool:
@@ -78,6 +84,7 @@ class Archive:
         self._serial = 0
         self._newest: Epoch | None = None  # not in force yet, perhaps
         self._closed = Totals()
+        self._scales: Mapping[str, int] = {}  # of the epoch in force
         self._told: dict[Name, float] = {}  # sums, as of the last time
         self._answered: Counter[int] = Counter()  # per owner, in closed ledgers
         self._open: dict[tuple[int, Epoch], Ledger] = {}
@@ -97,8 +104,19 @@ class Archive:
             run = follow(before.get(name), one.rules, one.lanes, self._serial)
             runs[name] = run if run.split < self._serial else replace(run, since=since)
         spans = dict.fromkeys(runs, self._serial)
-        self._newest = Epoch(self._serial, table, since, runs, file=self._serial, spans=spans)
+        self._newest = Epoch(
+            *(self._serial, table, since, runs),
+            file=self._serial,
+            spans=spans,
+            scales=self._begun(table),
+        )
         return self._newest
+
+    def _begun(self, table: RoutingTable) -> dict[str, int]:
+        before = self._newest
+        if before is None:
+            return scales_of(table.config, self._serial)
+        return scales_of(table.config, self._serial, before.table.config, before.scales)
 
     def prepare_round(
         self, table: RoutingTable, since: float, due: Mapping[str, Run]
@@ -118,7 +136,12 @@ class Archive:
             return None
         self._serial += 1
         spans = {**before.spans, **dict.fromkeys(begun, self._serial)}
-        self._newest = Epoch(self._serial, table, since, runs, file=before.file, spans=spans)
+        self._newest = Epoch(
+            *(self._serial, table, since, runs),
+            file=before.file,
+            spans=spans,
+            scales=before.scales,
+        )
         return self._newest
 
     def enforce(self, epoch: Epoch) -> None:
@@ -128,9 +151,9 @@ class Archive:
         self.vocabulary.declare(epoch.table)
         known = set[tuple[str, ...]]().union(*(one.versions() for one in self._epochs))
         known |= {key[:1] for key in known}
-        self._closed.forget(
-            [name for name in (*self._closed.counts, *self._closed.sums) if _foreign(name, known)]
-        )
+        self._closed.forget(lambda name: _foreign(name, known))
+        others, self._scales = unlike(epoch.scales, self._scales), epoch.scales
+        self._closed.forget(lambda name: is_value(name, others))
 
     def add(self, owner: int, epoch: Epoch, ledger: Ledger) -> None:
         """``owner`` counts in this ledger from now on."""
@@ -141,7 +164,7 @@ class Archive:
         for one, epoch in tuple(self._open):
             if one == owner and epoch.serial == serial:
                 ledger = self._open.pop((owner, epoch))
-                self._closed.fold(ledger)
+                self._fold(self._closed, epoch, ledger)
                 epoch.closed.fold(ledger)
                 self._answered[owner] += answers_in(ledger)
 
@@ -154,8 +177,9 @@ class Archive:
 
     def total(self) -> Totals:
         """What was counted since the start, in all processes and generations."""
-        totals = total(self._open.values())
-        totals.gauges.clear()
+        totals = Totals()
+        for (_, epoch), ledger in self._open.items():
+            self._fold(totals, epoch, ledger)
         totals.merge(self._closed)
         for name, amount in totals.sums.items():
             told = self._told.get(name, 0.0)
@@ -214,45 +238,19 @@ class Archive:
                     (kept[one.file].left if where is None else where.closed).merge(part)
         self._epochs = list(kept.values())
 
+    def _fold(self, totals: Totals, epoch: Epoch, ledger: Ledger) -> None:
+        """On top of all there is: what a ledger says, less values between other bounds."""
+        others = unlike(epoch.scales, self._scales)
+        part = Totals() if others else totals
+        part.fold(ledger)
+        if others:
+            part.forget(lambda name: is_value(name, others))
+            totals.merge(part)
+
     def answered(self, owner: int) -> int:
         """Requests that one process has answered."""
         ledgers = [ledger for (one, _), ledger in self._open.items() if one == owner]
         return self._answered[owner] + sum(map(answers_in, ledgers))
-
-
-class Vocabulary:
-    """The labels that are told by name. Each process learns its own from traffic; together they
-    are capped as those of one are, and what was told once is always told.
-
-    A label that one version has given is told of all versions of its route, so there is a cap for
-    the route as well: else the series would grow with the square of the versions.
-    """
-
-    def __init__(self) -> None:
-        self._declared: set[tuple[str, str]] = set()  # route, label
-        self._learned: dict[tuple[str, ...], set[str]] = {}  # by version and role
-        self._told: dict[str, set[str]] = {}  # those of all versions, by route
-        self._room: dict[str, int] = {}  # how many those may be, by route
-
-    def declare(self, table: RoutingTable) -> None:
-        """Labels of the file are always told."""
-        for route in table.config.routes:
-            self._room[route.name] = LEARNED_SERIES // len(route.versions)
-            for label in route.prediction.labels if route.prediction else ():
-                self._declared.add((route.name, label))
-
-    def spoken(self, key: tuple[str, ...], label: str) -> str:
-        """What a label of this version is told as."""
-        learned = self._learned.setdefault(key, set())
-        if label in learned or label == OTHER_LABEL or (key[0], label) in self._declared:
-            return label
-        told = self._told.setdefault(key[0], set())
-        fits = label in told or len(told) < self._room.get(key[0], LEARNED_LABELS)
-        if fits and len(learned) < LEARNED_LABELS:
-            learned.add(label)
-            told.add(label)
-            return label
-        return OTHER_LABEL
 
 
 def _by_span(epoch: Epoch, totals: Totals) -> dict[int, Totals]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 from http import HTTPStatus
-from math import inf
 from typing import Final
 
 from gateway.errors import Reason
+from gateway.events import EventReader
 from gateway.grid import (
     BEGINNING_BOUNDS,
     DRAWN_SCORE_BOUNDS,
@@ -26,9 +26,9 @@ from gateway.grid import (
 from gateway.ledger import Ledger
 from gateway.model import Assignment, Role, Route, in_place_of
 from gateway.observe import Outcome
-from gateway.predictions import MAX_LABEL, Missing, PredictionReader
+from gateway.predictions import MAX_LABEL, Missing, PredictionReader, Reading
 from gateway.protocols import NAMING
-from gateway.recovery import CANDIDATE_PATIENCE
+from gateway.recovery import too_late
 
 # Labels taken from traffic when the file declares none; the rest is counted as OTHER_LABEL.
 LEARNED_LABELS: Final = 20
@@ -66,7 +66,7 @@ class VersionCounts:
         *("_failed_apart", "_fallbacks", "_gone", "_key", "_labels", "_ledger", "_missing"),
         *("_overhead", "_overhead_sum", "_read", "_retries", "_retries_refused", "_scores"),
         *("_scores_sum", "_sums", "_too_late", "_waited", "_waited_sum", "_worked"),
-        "_worked_sum",
+        *("_bounds", "_drawn_values", "_values", "_values_sum", "_worked_sum"),
     )
 
     def __init__(
@@ -104,21 +104,26 @@ class VersionCounts:
         self._drawn_worked = ledger.row(len(WORKED_GRID) + 1, "drawn_worked", *key)
         self._drawn_cut = ledger.row(len(LATENCY_BOUNDS) + 1, "drawn_cut", *key)
         self._worked_sum = ledger.sum("worked_sum", *key)
-        self._too_late = _too_late(route, role)
+        self._too_late = too_late(route, role)
         self._read: PredictionReader | None = None
         self._labels: dict[str, tuple[int, int]] = {}
-        self._declared = False
+        self._declared = route.prediction is not None and bool(route.prediction.labels)
         self._missing: dict[Missing, tuple[int, int]] = {}
+        self._bounds = bounds = () if route.prediction is None else route.prediction.bounds
         self._scores = self._drawn_scores = self._scores_sum = 0
+        self._values = self._drawn_values = self._values_sum = 0
         if route.prediction is not None:
             self._read = PredictionReader(route.prediction)
-            self._declared = bool(route.prediction.labels)
             for one in Missing:
                 every = ledger.cell("missing", *key, one.value)
                 self._missing[one] = every, ledger.cell("drawn_missing", *key, one.value)
             self._scores = ledger.row(len(SCORE_BOUNDS) + 1, "scores", *key)
             self._drawn_scores = ledger.row(len(DRAWN_SCORE_BOUNDS) + 1, "drawn_scores", *key)
             self._scores_sum = ledger.sum("scores_sum", *key)
+            if route.prediction.value is not None:
+                self._values = ledger.row(len(bounds) + 1, "values", *key)
+                self._drawn_values = ledger.row(len(bounds) + 1, "drawn_values", *key)
+                self._values_sum = ledger.sum("values_sum", *key)
             others = (OTHER_LABEL,) if route.prediction.label is not None else ()
             learned = () if self._declared else tuple(known)[:LEARNED_LABELS]
             for label in dict.fromkeys((*route.prediction.labels, *others, *learned)):
@@ -129,6 +134,10 @@ class VersionCounts:
     def labels(self) -> tuple[str, ...]:
         """The labels counted by name; the next generation goes on with those from traffic."""
         return tuple(label for label in self._labels if label != OTHER_LABEL)
+
+    def events(self) -> EventReader | None:
+        """What reads a stream of events while it is passed on; None if nobody wants to know."""
+        return None if self._read is None else EventReader(self._read.read)
 
     def retried(self, reason: Reason) -> None:
         """Count that a request is sent once more after no answer."""
@@ -181,8 +190,10 @@ class VersionCounts:
             if drawn:
                 self._late()
                 drawn = False
-        if body is not None and self._read is not None and 200 <= status < 300:
-            self._predict(self._read, body, drawn)
+        if self._read is not None and 200 <= status < 300:
+            reading = outcome.reading if body is None else self._read.read(body)
+            if reading is not None:  # else it is large, and no events
+                self._predict(reading, drawn)
 
     def _failed(self, outcome: Outcome, reason: Reason) -> None:
         """Count a failure of the version."""
@@ -229,9 +240,9 @@ class VersionCounts:
         counts[self._gone] += 1
         counts[self._drawn_cut + bisect_left(LATENCY_BOUNDS, outcome.upstream_seconds)] += 1
 
-    def _predict(self, reader: PredictionReader, body: bytes, drawn: bool) -> None:
+    def _predict(self, reading: Reading, drawn: bool) -> None:
         counts = self._counts
-        label, score, missing = reader.read(body)
+        label, score, value, missing = reading
         if missing is not None:
             every, evidence = self._missing[missing]
             counts[every] += 1
@@ -243,6 +254,10 @@ class VersionCounts:
             else:
                 counts[self._scores + bisect_left(SCORE_BOUNDS, score)] += 1
             self._sums[self._scores_sum] += score
+        if value is not None:
+            row = self._drawn_values if drawn else self._values
+            counts[row + bisect_left(self._bounds, value)] += 1
+            self._sums[self._values_sum] += value
         if label is not None:
             cells = self._labels.get(label)
             all_cell, evidence_cell = self._admit(label) if cells is None else cells
@@ -270,17 +285,6 @@ class VersionCounts:
         if learns and len(label) <= MAX_LABEL and label.isprintable():
             return self._first_label(label)
         return self._labels.get(OTHER_LABEL) or self._first_label(OTHER_LABEL)
-
-
-def _too_late(route: Route, role: Role) -> float:
-    """From how many seconds on an answer of stable is none in the evidence.
-
-    A candidate that stable can replace has only part of the deadline. Were stable not held to the
-    same measure, a model that is slow in both versions would fail in one only.
-    """
-    if role is Role.STABLE and route.fallback and route.idempotent:
-        return route.timeout * CANDIDATE_PATIENCE
-    return inf
 
 
 def _ways(route: Route, role: Role) -> list[str]:

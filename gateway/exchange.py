@@ -120,9 +120,9 @@ class Exchange:
             if connection is not None:
                 connection.abandon()
             return
-        self._connection = connection
-        request = self._request
-        self._streaming = StreamedReply(head, http10=request.head.http10)
+        self._connection, request = connection, self._request
+        events = self._serving.counts[self._decision.index].events
+        self._streaming = StreamedReply(head, http10=request.head.http10, events=events)
         self._patience = self._deadline  # nobody can take over any more
         # What the head says, the end does.
         request.keep_alive = self._keeps_alive() and not self._streaming.ends_connection
@@ -142,9 +142,8 @@ class Exchange:
         """The streamed body is whole."""
         self._connection = None
         if self._streaming is not None:
-            status = self._streaming.head.status
             self._client.write(self._streaming.end)
-            self._observe(status, Reason.of_status(status))
+            self._observe(self._streaming.head.status, self._streaming.failed)
             self._client.done(keep_alive=self._keeps_alive())
 
     def on_failure(self, reason: Reason, *, began: bool) -> None:
@@ -218,11 +217,12 @@ class Exchange:
         self, status: int, reason: Reason | None, body: bytes | None = None, worked: float = 0.0
     ) -> Outcome:
         now, decision, streaming = self.clock(), self._decision, self._streaming
-        ours = now - self._ours_from if streaming is None else streaming.overhead
-        took, worked = now - self._started, worked or now - self._sent_at
-        gone, request = reason is None and not status, self._request
-        bound = streaming is not None or request.streamed
-        outcome = Outcome(decision, status, reason, gone, took, worked, body, bound, ours, request)
+        ours, read = (now - self._ours_from, None) if streaming is None else streaming.told
+        took, worked, request = now - self._started, worked or now - self._sent_at, self._request
+        gone, bound = reason is None and not status, streaming is not None or request.streamed
+        outcome = Outcome(
+            decision, status, reason, gone, took, worked, body, bound, ours, request, read
+        )
         self._serving.counts[decision.index].record(outcome)
         return outcome
 
@@ -251,7 +251,7 @@ class Exchange:
             self.endpoint_pool.left()
             self._ours_from += self.clock() - self._sent_at
         self._leave()
-        self._observe(0, None)
+        self._observe(*((0, None) if self._streaming is None else self._streaming.left))
         return self._streaming is not None
 
     def sweep(self, now: float) -> None:

@@ -11,7 +11,7 @@ is the sum over all ledgers, by name. A sum does not depend on how the increment
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import NamedTuple, Protocol, TypeVar, overload
 
@@ -134,9 +134,9 @@ class Totals:
         for name, number in other.gauges.items():
             self.gauges[name] = self.gauges.get(name, 0) + number
 
-    def forget(self, names: Iterable[Name]) -> None:
-        """These were never counted."""
-        for name in names:
+    def forget(self, is_over: Callable[[Name], bool]) -> None:
+        """What is named so was never counted."""
+        for name in [name for name in (*self.counts, *self.sums) if is_over(name)]:
             self.counts.pop(name, None)
             self.sums.pop(name, None)
 

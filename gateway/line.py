@@ -56,6 +56,7 @@ class PredictionLine(msgspec.Struct, gc=False):
     seconds: float
     upstream_seconds: float
     generation: str
+    value: float | msgspec.UnsetType = msgspec.UNSET
     features: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     features_missing: str | msgspec.UnsetType = msgspec.UNSET
 

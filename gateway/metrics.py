@@ -21,7 +21,8 @@ from prometheus_client.samples import Exemplar
 from gateway.counts import OTHER_LABEL
 from gateway.exemplars import Exemplar as Noted
 from gateway.exemplars import Row
-from gateway.report import Histogram, Key, Report, VersionTotals
+from gateway.report import Report
+from gateway.totals import Histogram, Key, VersionTotals
 from gateway.upkeep import upkeep
 from gateway.usage import Usage, usage_of
 from gateway.weights import configured, effective
@@ -128,6 +129,12 @@ def _predictions(report: Report) -> Iterator[Metric]:
         labels=[*_VERSION_LABELS, "reason"],
     )
     scores = _histogram("canary_prediction_score", "Scores read from good answers, mostly 0 to 1.")
+    values = _histogram("canary_prediction_value", "Values read from good answers.")
+    bounds = {
+        route.name: route.prediction.bounds
+        for route in report.epoch.table.config.routes
+        if route.prediction and route.prediction.value is not None
+    }
     known = {
         route.name: _labels(report, route.name, route.prediction.labels)
         for route in report.epoch.table.config.routes
@@ -141,7 +148,9 @@ def _predictions(report: Report) -> Iterator[Metric]:
         for reason, number in one.missing.items():
             missing.add_metric([*labels, reason], number)
         _add(scores, labels, one.scores)
-    return iter((predictions, missing, scores))
+        if labels[0] in bounds:
+            _add(values, labels, one.values(bounds[labels[0]]))
+    return iter((predictions, missing, scores, values))
 
 
 def _labels(report: Report, route: str, declared: Sequence[str]) -> list[str]:

@@ -116,12 +116,14 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """Where the prediction stands in an answer: JSON Pointers (RFC 6901), and the labels that are
-    known.
+    known. ``value`` is a number that is no class; such are counted between ``bounds``, ascending.
     """
 
     label: str | None
     score: str | None
     labels: tuple[str, ...] = ()
+    value: str | None = None
+    bounds: tuple[float, ...] = ()
     protocol: Protocol | None = None
 
 

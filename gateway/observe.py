@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway.errors import Reason
+from gateway.predictions import Reading
 from gateway.table import Decision
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     reading the prediction (None: failed or streamed); ``bound`` says that no other version could
     have taken over any more, as the upload or the answer was on its way in pieces; ``overhead`` is
     what of ``seconds`` no worker had the request, whichever were asked (of an answer passed on in
-    pieces: until its head was); ``request`` is which one it was, for who writes it down.
+    pieces: until its head was); ``request`` is which one it was, for who writes it down;
+    ``reading`` is the prediction of an answer that was read while it was passed on.
     """
 
     # A msgspec Struct and not a dataclass: 0.1 us against 0.6, once per request.
@@ -43,6 +45,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     bound: bool
     overhead: float
     request: Request | None = None
+    reading: Reading | None = None
 
 
 Observer = Callable[[Outcome], None]

@@ -9,7 +9,7 @@ through. Reading never raises: what cannot be read is a reason to count.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,6 +23,9 @@ from gateway.tensors import TooLarge, document_of
 # A longer answer is not decoded: this runs on the request path's own loop.
 MAX_BYTES: Final = 1024 * 1024
 MAX_LABEL: Final = 64  # characters; a longer text is free text, not a class
+# A value beyond this, in either direction, is none: one such number would be the sum of all others
+# for ever. Beyond it not every whole number is a float of its own.
+MAX_VALUE: Final = 1e15
 
 # From here on an array is not decoded whole for one of its elements, in bytes of the answer.
 LONG: Final = 1024
@@ -42,51 +45,61 @@ class Missing(StrEnum):
     TOO_LARGE = "too_large"
 
 
-Reading = tuple[str | None, float | None, Missing | None]
-"""Label, score, and why there is none. A plain tuple: one is made per answer (a frozen dataclass
-costs 0.5 us more)."""
+Reading = tuple[str | None, float | None, float | None, Missing | None]
+"""Label, score, value, and why there is none. A plain tuple: one is made per answer (a frozen
+dataclass costs 0.5 us more)."""
 
 
 class PredictionReader:
-    """Reads label and score of one route's answers in one pass."""
+    """Reads label, score and value of one route's answers in one pass. That there is none is said
+    of the label, or else of the value, or else of the score.
+    """
 
-    __slots__ = ("_label", "_long", "_score", "_short")
+    __slots__ = ("_label", "_long", "_score", "_short", "_value")
 
     def __init__(self, prediction: Prediction) -> None:
         self._label = None if prediction.label is None else _tokens(prediction.label)
         self._score = None if prediction.score is None else _tokens(prediction.score)
+        self._value = None if prediction.value is None else _tokens(prediction.value)
         root = _Node()
-        for tokens in (self._label, self._score):
+        ways = self._label, self._score, self._value
+        for tokens in ways:
             if tokens is not None:
                 root.add(tokens)
-        # Label and score of an answer that has the shape the pointers suggest.
+        # What is read of an answer that has the shape the pointers suggest.
         self._short = self._long = self._look_through
         with suppress(ValueError):  # msgspec takes no field names with quotes or backslashes
-            self._short = _Plan(root, self._label, self._score, raw=False).look
-            self._long = _Plan(root, self._label, self._score, raw=True).look
+            self._short = _Plan(root, ways, raw=False).look
+            self._long = _Plan(root, ways, raw=True).look
 
     def read(self, body: bytes) -> Reading:
         """The prediction in a whole answer body. Never raises."""
         size = len(body)
         if size > MAX_BYTES:
-            return None, None, Missing.TOO_LARGE
+            return None, None, None, Missing.TOO_LARGE
         try:
-            label, score = self._short(body) if size < LONG else self._long(body)
+            label, score, value = self._short(body) if size < LONG else self._long(body)
         # Another shape, perhaps only beside the way; or not JSON alone.
         except (msgspec.MsgspecError, ValueError, RecursionError, _Unlike):
             try:
-                label, score = self._look_through(body)
+                label, score, value = self._look_through(body)
             except TooLarge:
-                return None, None, Missing.TOO_LARGE
+                return None, None, None, Missing.TOO_LARGE
             except (msgspec.MsgspecError, ValueError, RecursionError):
-                return None, None, Missing.UNREADABLE
-        expected = score if self._label is None else label
-        return label, score, Missing.ABSENT if expected is None else None
+                return None, None, None, Missing.UNREADABLE
+        expected = label
+        if self._label is None:
+            expected = score if self._value is None else value  # type: ignore[assignment]
+        return label, score, value, Missing.ABSENT if expected is None else None
 
-    def _look_through(self, body: bytes) -> tuple[str | None, float | None]:
-        """Label and score of any JSON, as far as they are there."""
+    def _look_through(self, body: bytes) -> _Found:
+        """All of any JSON, as far as it is there."""
         document = document_of(body, MAX_BYTES)
-        return _label_text(_find(document, self._label)), _number(_find(document, self._score))
+        return (
+            _label_text(_find(document, self._label)),
+            _number(_find(document, self._score)),
+            _value_of(_find(document, self._value)),
+        )
 
 
 class _Unlike(Exception):
@@ -100,30 +113,31 @@ class _Plan:
     instead of 15 for an answer of 10 KB with 290 predictions. For a short one it costs more.
     """
 
-    __slots__ = ("_both", "_decode", "_label", "_score")
+    __slots__ = ("_decode", "_every", "_label", "_score", "_value")
 
-    def __init__(
-        self, root: _Node, label: list[str] | None, score: list[str] | None, *, raw: bool
-    ) -> None:
+    def __init__(self, root: _Node, ways: Sequence[list[str] | None], *, raw: bool) -> None:
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(root.type(raw)).decode
-        self._label = None if label is None else root.steps(label, raw)
-        self._score = None if score is None else root.steps(score, raw)
-        self._both = _expression(self._label, self._score)
+        steps = [None if tokens is None else root.steps(tokens, raw) for tokens in ways]
+        self._label, self._score, self._value = steps
+        self._every = _expression(steps)
 
-    def look(self, body: bytes) -> tuple[str | None, float | None]:
+    def look(self, body: bytes) -> _Found:
         """Raises msgspec.MsgspecError or :class:`_Unlike`."""
         decoded = self._decode(body)
         try:
-            label, score = self._both(decoded)
+            label, score, value = self._every(decoded)
         except (IndexError, AttributeError, TypeError):  # one of them is not there
             label = _at(decoded, self._label)
             score = _at(decoded, self._score)
+            value = _at(decoded, self._value)
         return (
             label if type(label) is str else _label_text(label),
             score if type(score) is float else _number(score),
+            None if value is None else _value_of(value),
         )
 
 
+_Found = tuple[str | None, float | None, float | None]
 _Step = str | int | re.Pattern[bytes]
 _Steps = tuple[_Step, ...] | None
 
@@ -149,8 +163,9 @@ class _Node:
                 return msgspec.Raw
             return list[element.type(raw)]  # type: ignore[misc]  # made at run time
         names = {_field(i): token for i, token in enumerate(self.children)}
+        # What is not there yet may be said to be null: the usage of a chat, in most of its events.
         fields = [
-            (name, self.children[token].type(raw) | msgspec.UnsetType, msgspec.UNSET)
+            (name, self.children[token].type(raw) | msgspec.UnsetType | None, msgspec.UNSET)
             for name, token in names.items()
         ]
         return msgspec.defstruct("Answer", fields, rename=names)
@@ -200,17 +215,17 @@ def _tokens(pointer: str) -> list[str]:
     return [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
 
 
-def _expression(label: _Steps, score: _Steps) -> Callable[[Any], tuple[Any, Any]]:
-    """Goes both ways at once, where they are plain: one expression, made as the standard library
+def _expression(ways: Sequence[_Steps]) -> Callable[[Any], tuple[Any, ...]]:
+    """Goes all ways at once, where they are plain: one expression, made as the standard library
     makes named tuples. Walking them step by step costs 0.25 us more.
     """
-    ways = []
-    for steps in (label, score):
+    texts = []
+    for steps in ways:
         if any(isinstance(step, re.Pattern) for step in steps or ()):
-            return lambda decoded: (_at(decoded, label), _at(decoded, score))
+            return lambda decoded: tuple(_at(decoded, steps) for steps in ways)
         access = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps or ())
-        ways.append("None" if steps is None else "decoded" + "".join(access))
-    made: Callable[[Any], tuple[Any, Any]] = eval(f"lambda decoded: ({', '.join(ways)})")
+        texts.append("None" if steps is None else "decoded" + "".join(access))
+    made: Callable[[Any], tuple[Any, ...]] = eval(f"lambda decoded: ({', '.join(texts)})")
     return made
 
 
@@ -220,12 +235,12 @@ def _at(decoded: Any, steps: _Steps) -> Any:
         return None
     try:
         for step in steps:
+            if decoded is msgspec.UNSET or decoded is None:  # as in most events of a stream
+                return None
             if type(step) is str:
                 decoded = getattr(decoded, step)
             elif type(step) is int:
                 decoded = decoded[step]
-            elif decoded is msgspec.UNSET:
-                return None
             else:
                 decoded = _element(decoded, step)  # type: ignore[arg-type]
     except (IndexError, AttributeError, TypeError):
@@ -268,3 +283,8 @@ def _number(value: Any) -> float | None:
         return float(value)
     except OverflowError:  # an integer of more than 308 digits
         return None
+
+
+def _value_of(value: Any) -> float | None:
+    number = _number(value)
+    return number if number is not None and -MAX_VALUE <= number <= MAX_VALUE else None

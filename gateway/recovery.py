@@ -19,12 +19,25 @@ same version only within its budget (``budget``); beyond it, as if that had been
 from __future__ import annotations
 
 from enum import Enum, auto
+from math import inf
 from typing import Final
 
 from gateway.errors import Reason
+from gateway.model import Role, Route
 
 # Of the deadline, while stable could still be asked: a candidate that hangs leaves stable the rest.
 CANDIDATE_PATIENCE: Final = 0.5
+
+
+def too_late(route: Route, role: Role) -> float:
+    """From how many seconds on an answer of stable is none in the evidence.
+
+    A candidate that stable can replace has only part of the deadline. Were stable not held to the
+    same measure, a model that is slow in both versions would fail in one only.
+    """
+    if role is Role.STABLE and route.fallback and route.idempotent:
+        return route.timeout * CANDIDATE_PATIENCE
+    return inf
 
 
 class Move(Enum):

@@ -24,7 +24,7 @@ from gateway.table import RoutingTable
 _CODES: Final = 1000
 _REFUSALS: Final = 64
 _NAME_BYTES: Final = 80
-_SUMS: Final = 5
+_SUMS: Final = 6
 _ROWS: Final = tuple(
     len(bounds) + 1
     for bounds in (
@@ -57,11 +57,11 @@ def room_for(table: RoutingTable) -> Room:
         ways = len(Assignment) + len(route.candidates)  # stable answers in place of each
         single = ways * _CODES + 4 * len(Reason) + 2 * len(Missing) + 3
         single += len(RETRIED) + len(NOT_RETRIED) + 2 * labels + 3 * len(urls)
-        counts += single + sum(_ROWS)
-        entries += single + len(_ROWS) + _SUMS
-        names += (single + len(_ROWS) + _SUMS) * (
-            _NAME_BYTES + len(route.name) + len(place.version)
-        )
+        values = len(route.prediction.bounds) + 1 if route.prediction else 0
+        counts += single + sum(_ROWS) + 2 * values
+        rows = len(_ROWS) + 2
+        entries += single + rows + _SUMS
+        names += (single + rows + _SUMS) * (_NAME_BYTES + len(route.name) + len(place.version))
         names += _CODES * sum(len(version.name) for version in route.candidates)
         names += 2 * labels * 4 * MAX_LABEL + 3 * sum(map(len, urls))
     return Room(counts, _SUMS * len(table.places), names, entries, max(_ROWS))

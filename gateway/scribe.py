@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 STDOUT: Final = "-"
 _USER_BYTES: Final = 8  # of a keyed hash: one in a million that two of six million users share one
-_NOTHING: Final[Reading] = (None, None, None)
+_NOTHING: Final[Reading] = (None, None, None, None)
 
 
 class Book(NamedTuple):
@@ -130,7 +130,7 @@ class Scribe:
         self, request: Request, outcome: Outcome, reading: Reading, setting: Setting, book: Book
     ) -> None:
         """A request that a route's log is to have is finished."""
-        decision, (label, score, missing) = outcome.decision, reading
+        decision, (label, score, value, missing) = outcome.decision, reading
         try:
             line = PredictionLine(
                 self._clock(),
@@ -147,6 +147,8 @@ class Scribe:
                 rounded(outcome.upstream_seconds),
                 setting.generation,
             )
+            if value is not None:
+                line.value = value
             if setting.log is not None and setting.log.features:
                 found, absent = features_of(request.chunks, streamed=request.streamed)
                 line.features = msgspec.UNSET if found is None else found
@@ -251,7 +253,7 @@ class LoggedCounts(VersionCounts):
             return
         log, book = setting.log, setting.book
         if log is not None and book is not None and is_sampled(request.id, log.sample):
-            reading = _NOTHING if reader is None else reader.last
+            reading = outcome.reading or (_NOTHING if reader is None else reader.last)
             self._scribe.predicted(request, outcome, reading, setting, book)
         if self._scribe.access is not None:
             self._scribe.served(request, outcome, setting)

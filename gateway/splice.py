@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import yaml
@@ -55,13 +55,13 @@ def compose(text: str) -> Node:
 def child(node: Node, *names: str) -> Node:
     """The value under these keys, one below the other."""
     for name in names:
-        node = next(value for key, value in _entries(node) if key.value == name)
+        node = next(value for key, value in entries(node) if key.value == name)
     return node
 
 
 def key_of(node: Node, name: str) -> yaml.ScalarNode:
     """The key itself."""
-    return next(key for key, _ in _entries(node) if key.value == name)
+    return next(key for key, _ in entries(node) if key.value == name)
 
 
 def items(node: Node) -> list[Node]:
@@ -69,18 +69,25 @@ def items(node: Node) -> list[Node]:
     return node.value if isinstance(node, yaml.SequenceNode) else [node]
 
 
+def quotes_of(node: Node) -> str | None:
+    """The quotes a scalar stands in; None where there are none."""
+    assert isinstance(node, yaml.ScalarNode)
+    return node.style
+
+
 def has(node: Node, name: str) -> bool:
     """Whether a mapping has this key."""
-    return any(key.value == name for key, _ in _entries(node))
+    return any(key.value == name for key, _ in entries(node))
 
 
-def _entries(node: Node) -> list[tuple[yaml.ScalarNode, Node]]:
+def entries(node: Node) -> list[tuple[yaml.ScalarNode, Node]]:
+    """The keys of a mapping and their values, in order."""
     assert isinstance(node, yaml.MappingNode)
     pairs: list[tuple[yaml.ScalarNode, Node]] = node.value
     return pairs
 
 
-def _in_flow(node: Node) -> bool:
+def in_flow(node: Node) -> bool:
     """Whether a mapping or list stands in brackets."""
     return isinstance(node, yaml.CollectionNode) and bool(node.flow_style)
 
@@ -91,11 +98,17 @@ def _in_flow(node: Node) -> bool:
 def rewritten(text: str, node: Node, value: str, *, plain: bool) -> Splice:
     """Another value for a scalar, in the quotes it has; without any where that is the same."""
     assert isinstance(node, yaml.ScalarNode)
-    if node.style == "'":
-        value = "'" + value.replace("'", "''") + "'"
-    elif node.style == '"' or not (plain or _is_plain(value)):
-        value = json.dumps(value, ensure_ascii=False)
-    return Splice(node.start_mark.index, _end(text, node), value)
+    written = value if plain and not node.style else scalar(value, node.style)
+    return Splice(node.start_mark.index, _end(text, node), written)
+
+
+def scalar(value: str, style: str | None) -> str:
+    """A text in quotes of this style; without any where it has none and that is the same."""
+    if style == "'":
+        return "'" + value.replace("'", "''") + "'"
+    if style == '"' or not _is_plain(value):
+        return json.dumps(value, ensure_ascii=False)
+    return value
 
 
 def _is_plain(value: str) -> bool:
@@ -105,26 +118,93 @@ def _is_plain(value: str) -> bool:
 
 def added(text: str, mapping: Node, name: str, value: str) -> Splice:
     """A new last entry: in a flow mapping on the same line, in a block mapping on its own."""
-    last, beside = _entries(mapping)[-1]
+    last, beside = entries(mapping)[-1]
     entry = f'"{name}": {value}' if last.style == '"' else f"{name}: {value}"
     end = _end(text, beside)
-    if _in_flow(mapping):
+    if in_flow(mapping):
         return Splice(end, end, f", {entry}")
     line_end = _line_end(text, end)
+    return Splice(line_end, line_end, _new_line(text, line_end, last) + entry)
+
+
+def appended(text: str, mapping: Node, lines: Sequence[str]) -> Iterator[Splice]:
+    """A new last entry of these lines, on lines of its own if the last one is; a comment beside
+    that stays beside it.
+    """
+    last, beside = entries(mapping)[-1]
+    end = _end(text, beside)
+    line_end = _line_end(text, end)
+    new_line = _new_line(text, line_end, last)
+    entry = new_line.join(lines)
+    if not in_flow(mapping):
+        yield Splice(line_end, line_end, new_line + entry)
+        return
+    closing = mapping.end_mark.index - 1
+    comma = _COMMA.match(text, end, closing)
+    line_end = _line_end(text, comma.end() if comma else end)
+    if not _begins_its_line(text, last):
+        yield Splice(end, end, f", {entry}")
+    elif line_end > closing or line_end == end:
+        yield Splice(end, end, f",{new_line}{entry}")
+    else:
+        if comma is None:
+            yield Splice(end, end, ",")
+        yield Splice(line_end, line_end, new_line + entry + ("," if comma else ""))
+
+
+def _new_line(text: str, line_end: int, like: Node) -> str:
+    """What ends this line and indents the next as a node is."""
     newline = _BREAK.match(text, line_end) or _BREAK.search(text)
-    new_line = (newline[0] if newline else "\n") + " " * last.start_mark.column + entry
-    return Splice(line_end, line_end, new_line)
+    return (newline[0] if newline else "\n") + " " * like.start_mark.column
+
+
+def _begins_its_line(text: str, node: Node) -> bool:
+    start = node.start_mark.index
+    return not text[start - node.start_mark.column : start].strip()
 
 
 def removed(text: str, mapping: Node, name: str) -> Iterator[Splice]:
     """An entry taken away, and what held it apart from the others; no comment goes with it."""
-    index = next(i for i, (key, _) in enumerate(_entries(mapping)) if key.value == name)
-    return (_out_of_flow if _in_flow(mapping) else _out_of_block)(text, mapping, index)
+    index = next(i for i, (key, _) in enumerate(entries(mapping)) if key.value == name)
+    return (_out_of_flow if in_flow(mapping) else _out_of_block)(text, mapping, index)
+
+
+def struck(text: str, mapping: Node, name: str) -> Iterator[Splice]:
+    """An entry taken away with the lines that it has for itself, and the comments on them; one
+    that shares its lines as :func:`removed` does it.
+    """
+    pairs = entries(mapping)
+    index = next(i for i, (key, _) in enumerate(pairs) if key.value == name)
+    key, value = pairs[index]
+    end, last = _end(text, value), index + 1 == len(pairs)
+    comma = _COMMA.match(text, end, mapping.end_mark.index - 1) if in_flow(mapping) else None
+    after = comma.end() if comma else end
+    line_end = _line_end(text, after)
+    shared = _COMMENT.sub("", text[after:line_end]).strip()
+    if shared or not _begins_its_line(text, key):
+        yield from removed(text, mapping, name)
+        return
+    line_start = key.start_mark.index - key.start_mark.column
+    yield _without_lines(text, line_start, line_end)
+    if in_flow(mapping) and last and index and not comma:
+        before = _COMMA.match(text, _end(text, pairs[index - 1][1]), line_start)
+        if before:
+            yield Splice(before.start(1), before.end(1))
+
+
+def _without_lines(text: str, line_start: int, line_end: int) -> Splice:
+    """Lines taken away with what ends them; or, where nothing does, with what ends the one before:
+    a file whose last line has no newline shall end without one afterwards, too.
+    """
+    newline = _BREAK.match(text, line_end)
+    if newline:
+        return Splice(line_start, newline.end())
+    return Splice(line_start - (2 if text.endswith("\r\n", 0, line_start) else 1), line_end)
 
 
 def _out_of_block(text: str, mapping: Node, index: int) -> Iterator[Splice]:
     """Take an entry's lines away. A comment on them is the operator's: it stays, on its own."""
-    pairs = _entries(mapping)
+    pairs = entries(mapping)
     key, value = pairs[index]
     start, end = key.start_mark.index, _end(text, value)
     line_end = _line_end(text, end)
@@ -139,17 +219,13 @@ def _out_of_block(text: str, mapping: Node, index: int) -> Iterator[Splice]:
         # The dash is the item's: the next entry comes up to it, unless a comment stands between.
         following = pairs[index + 1][0].start_mark.index
         yield Splice(start, line_end if "#" in text[line_end:following] else following)
-    elif newline:
-        yield Splice(line_start, newline.end())
     else:
-        # A file whose last line has no newline shall end without one afterwards, too.
-        before = 2 if text.endswith("\r\n", 0, line_start) else 1
-        yield Splice(line_start - before, line_end)
+        yield _without_lines(text, line_start, line_end)
 
 
 def _out_of_flow(text: str, mapping: Node, index: int) -> Iterator[Splice]:
     """Take an entry away with one of the commas beside it, and the space that held it apart."""
-    pairs = _entries(mapping)
+    pairs = entries(mapping)
     start, end = pairs[index][0].start_mark.index, _end(text, pairs[index][1])
     previous = _end(text, pairs[index - 1][1]) if index else mapping.start_mark.index + 1
     last = index + 1 == len(pairs)
@@ -170,7 +246,7 @@ def _end(text: str, node: Node) -> int:
     """Where the last character of a value stands; the composer marks a block where the next thing
     begins.
     """
-    if isinstance(node, yaml.CollectionNode) and not _in_flow(node) and node.value:
+    if isinstance(node, yaml.CollectionNode) and not in_flow(node) and node.value:
         last = node.value[-1]
         return _end(text, last[1] if isinstance(last, tuple) else last)
     return len(text[: node.end_mark.index].rstrip(_BLANK))

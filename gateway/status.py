@@ -7,14 +7,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
+from itertools import pairwise
+from math import inf
 from typing import Any, Final
 
 from gateway.archive import Epoch, Marked
 from gateway.counts import CLIENT_GONE
 from gateway.grid import DRAWN_SCORE_BOUNDS, LATENCY_BOUNDS
-from gateway.model import FULL_WEIGHT, Assignment, Role, Version
-from gateway.report import Key, Report, VersionTotals, key_of
+from gateway.model import FULL_WEIGHT, Assignment, Prediction, Role, Version
+from gateway.report import Report, key_of
 from gateway.split import SLOTS
+from gateway.totals import Key, VersionTotals
 
 Json = dict[str, Any]
 
@@ -119,6 +122,7 @@ def _generation(
             "latency": _trimmed(counted.latency),
             "labels": _counted(counted.drawn_labels),
             "scores": _trimmed(counted.drawn_scores),
+            "values": _between(place.route.prediction, counted),
             "missing": _counted(counted.drawn_missing),
         }
     splits: Json = {}
@@ -153,6 +157,18 @@ def _addresses(version: Version) -> list[str]:
     """
     urls = (endpoint.url.encode(errors="surrogatepass") for endpoint in version.endpoints)
     return sorted(sha256(url).hexdigest()[:_DIGITS] for url in urls)
+
+
+def _between(prediction: Prediction | None, counted: VersionTotals) -> dict[str, int]:
+    """How many values lie between which bounds, the upper one included: ``{"10.0:20.0": 3}``. Each
+    count says so itself, as bounds are the file's: another generation may have others.
+    """
+    bounds = prediction.bounds if prediction and prediction.value is not None else ()
+    if not bounds:
+        return {}
+    numbers = counted.drawn_values(bounds)
+    pairs = zip(pairwise((-inf, *bounds, inf)), numbers, strict=True)
+    return {f"{low!r}:{high!r}": number for (low, high), number in pairs if number}
 
 
 def _counted(counts: Mapping[str, int]) -> dict[str, int]:

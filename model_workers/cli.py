@@ -6,17 +6,20 @@ import sys
 
 import typer
 
-from .commands import learning, serving
+from .commands import explaining, learning, scoring, serving
 
 app = typer.Typer(
     name="model-worker",
-    help="Train, compare and serve models.",
+    help="Train, compare and serve models, score files, explain answers.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command("serve")(serving.command)
+app.command("score")(scoring.command)
+app.command("explain")(explaining.command)
 app.command("train")(learning.train)
+app.command("compare")(learning.compare)
 app.command("samples")(learning.samples)
 
 

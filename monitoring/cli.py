@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from gateway.errors import ConfigError, EditRefused, GatewayError
-from monitoring.commands import changing, console, past, reading, serving, status, verdict
+from monitoring.commands import changing, console, past, reading, serving, status, verdict, versions
 from monitoring.commands import demo as demonstration
 from monitoring.readings.sources import SourceError
 
@@ -41,6 +41,8 @@ app.command()(reading.schema)
 app.command()(status.status)
 app.command()(verdict.verdict)
 app.command()(reading.explain)
+app.command("add-version")(versions.add_version)
+app.command("remove-version")(versions.remove_version)
 app.command()(changing.start)
 app.command()(changing.pause)
 app.command()(changing.resume)

@@ -10,8 +10,9 @@ from time import time
 
 from gateway import reserve, routing_file
 from gateway.config import parse
-from gateway.edit import Change, SetWeight, diff
+from gateway.edit import Change, Restore, SetWeight, diff
 from gateway.errors import ConfigError
+from gateway.model import Route
 from gateway.reloader import missing, read_bounded
 from gateway.routing_file import EditResult
 from monitoring.history import changes
@@ -22,8 +23,9 @@ class Changed:
     """What a change did, or would do.
 
     ``before`` and ``after`` are the shares of the route's versions in percent, stable included;
-    ``generation`` is the file's afterwards. ``noop``: the file said so already, nothing was
-    written. ``unrecorded``: what the history could not take, for :func:`changes.record_late`.
+    ``generation`` is the file's afterwards. ``former`` was stable before, where another version is
+    afterwards. ``noop``: the file said so already, nothing was written. ``unrecorded``: what the
+    history could not take, for :func:`changes.record_late`.
     """
 
     diff: str
@@ -31,13 +33,14 @@ class Changed:
     after: Mapping[str, float]
     before_generation: str
     generation: str
+    former: str
     noop: bool
     unrecorded: changes.Entry | None = None
 
 
 def is_rollback(change: Change) -> bool:
-    """Whether a change takes a candidate out: what may happen unrecorded rather than not at all."""
-    return isinstance(change, SetWeight) and change.weight_bp == 0
+    """Whether a change takes a version out: what may happen unrecorded rather than not at all."""
+    return isinstance(change, Restore) or (isinstance(change, SetWeight) and change.weight_bp == 0)
 
 
 def content_of(file: Path) -> bytes:
@@ -136,12 +139,13 @@ def change(
             action=action,
             route=change.route,
             version=change.version,
-            reason=reason,
+            reason=_why(change, reason),
             before=changed.before,
             after=changed.after,
             before_hash=changed.before_generation,
             after_hash=changed.generation,
             diff=changed.diff,
+            former=changed.former,
         )
         if even_unrecorded:
             return _recorded_if_possible(result, entry, clock, unrecorded)
@@ -198,16 +202,24 @@ def _write_ahead(
 
 def _changed(path: Path, change: Change, result: EditResult) -> Changed:
     before, after = result.before, result.after
+    was, now = (parse(each.content).route(change.route) for each in (before, after))
     return Changed(
         diff=diff(before.content, after.content, path.name),
-        before=_shares(before.content, change.route),
-        after=_shares(after.content, change.route),
+        before=_shares(was),
+        after=_shares(now),
         before_generation=before.generation,
         generation=after.generation,
+        former=was.stable if was.stable != now.stable else "",
         noop=result.noop,
     )
 
 
-def _shares(content: bytes, name: str) -> dict[str, float]:
-    route = parse(content).route(name)
+def _why(change: Change, reason: str) -> str:
+    """Of a promotion that is taken back first what that means: the shares alone do not say it."""
+    if not isinstance(change, Restore):
+        return reason
+    return f"{change.sentence}: {reason}" if reason else change.sentence
+
+
+def _shares(route: Route) -> dict[str, float]:
     return {version.name: route.weight(version.name) / 100 for version in route.versions}

@@ -1,19 +1,22 @@
 """What an operator's word means for a file: the change that is to be made, or why there is none.
 
 Every function takes the file, the name of a route and that of a candidate, which may be left away
-where only one can be meant. All raise :class:`UnknownName` for what the file does not have and
-:class:`EditRefused` where the word means nothing as things stand.
+where only one can be meant; ``rollback`` may need to know what happened before, too. All raise
+:class:`UnknownName` for what the file does not have and :class:`EditRefused` where the word means
+nothing as things stand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from gateway.config.quantities import percent_text
-from gateway.edit import Change, Promote, SetPaused, SetWeight
+from gateway.edit import AddVersion, Change, Promote, Restore, SetPaused, SetWeight, routed
 from gateway.errors import EditRefused, UnknownName
 from gateway.model import Rollout, Route, RoutingConfig, Version
+from monitoring.history.chain import Entry
+from monitoring.history.promotions import Past, former_stable, last_to_move
 from monitoring.rollout.position import Stand, position_of
 
 Verb: TypeAlias = Callable[[RoutingConfig, str, "str | None"], Change]
@@ -21,7 +24,7 @@ Verb: TypeAlias = Callable[[RoutingConfig, str, "str | None"], Change]
 
 def start(config: RoutingConfig, route: str, version: str | None = None) -> SetWeight:
     """The first weight: that of the first step."""
-    found = _route(config, route)
+    found = routed(config, route)
     candidate, rollout = _meant(found, version, _with_rollout(found), _all(found))
     name = candidate.name
     if candidate.weight:
@@ -43,7 +46,7 @@ def start(config: RoutingConfig, route: str, version: str | None = None) -> SetW
 
 def pause(config: RoutingConfig, route: str, version: str | None = None) -> SetPaused:
     """The candidate stays at the weight it has."""
-    found = _route(config, route)
+    found = routed(config, route)
     candidate, rollout = _meant(
         found, version, _under_way(found), _with_rollout(found), _all(found)
     )
@@ -61,7 +64,7 @@ def pause(config: RoutingConfig, route: str, version: str | None = None) -> SetP
 
 def resume(config: RoutingConfig, route: str, version: str | None = None) -> SetPaused | SetWeight:
     """What is paused goes on; else the step that waits for a person is approved of."""
-    found = _route(config, route)
+    found = routed(config, route)
     candidate, rollout = _meant(
         found, version, _under_way(found), _with_rollout(found), _all(found)
     )
@@ -86,29 +89,103 @@ def resume(config: RoutingConfig, route: str, version: str | None = None) -> Set
     return SetWeight(route, name, spot.following)
 
 
-def rollback(config: RoutingConfig, route: str, version: str | None = None) -> SetWeight:
-    """Not one more request."""
-    found = _route(config, route)
+def rollback(
+    config: RoutingConfig, route: str, version: str | None = None, past: Past = tuple
+) -> SetWeight | Restore:
+    """Not one more request. Of the stable version, or without a name where no candidate has a
+    weight: its promotion is taken back.
+    """
+    found = routed(config, route)
+    if version == found.stable:
+        return Restore(route, version, former_stable(found, past()))
+    if version is None and not _weighted(found):
+        return _taken_back(found, past())
     name = _only(found, _weighted(found)) if version is None else version
     return SetWeight(route, name, 0)
 
 
 def promote(config: RoutingConfig, route: str, version: str | None = None) -> Promote:
     """The candidate becomes stable."""
-    found = _route(config, route)
+    found = routed(config, route)
     name = _only(found, _weighted(found)) if version is None else version
     return Promote(route, name)
+
+
+def add_version(
+    config: RoutingConfig,
+    route: str,
+    version: str,
+    urls: Sequence[str],
+    *,
+    readiness: str = "",
+    rollout: bool = True,
+    rollout_of: str | None = None,
+) -> AddVersion:
+    """Another version, which gets nothing yet; and, with ``rollout``, the rollout that is free for
+    it: that of ``rollout_of``, else the only one there is.
+    """
+    found = routed(config, route)
+    takes_over = ""
+    if rollout and version not in (one.name for one in found.versions):
+        takes_over = _free_rollout(found, version, rollout_of)
+    return AddVersion(route, version, tuple(urls), readiness, takes_over)
 
 
 # Who is meant.
 
 
-def _route(config: RoutingConfig, name: str) -> Route:
+def _taken_back(route: Route, entries: Sequence[Entry]) -> Restore:
+    """Nobody was named: it must be the promotion that was the last thing to happen, or who repeats
+    a rollback, because of which the candidate has no weight any more, would go back twice.
+    """
     try:
-        return config.route(name)
-    except KeyError:
-        known = tuple(route.name for route in config.routes)
-        raise UnknownName("route", name, "routes", known) from None
+        former = former_stable(route, entries)
+    except EditRefused as error:
+        raise EditRefused(f"{_choices(route)}; {error}") from None
+    last = last_to_move(route, entries)
+    if last is not None and (last.action, last.version) != ("promote", route.stable):
+        raise EditRefused(
+            f"{_choices(route)}; the last change was {last.action} of {last.version}; to take the "
+            f"promotion of {route.stable} back: canary rollback {route.name} {route.stable}"
+        )
+    return Restore(route.name, route.stable, former)
+
+
+def _free_rollout(route: Route, version: str, of: str | None) -> str:
+    """The candidate whose rollout a new version takes over; empty if there is none."""
+    otherwise = f"or only add {version}: canary add-version {route.name} {version} --no-rollout ..."
+    if of is not None:
+        one = route.rollout(of)
+        if one is None:
+            known = ", ".join(each.candidate for each in route.rollouts) or "none"
+            raise EditRefused(
+                f"routes.{route.name}.rollout: {of} has no rollout; those with one: {known}"
+            )
+        if why := _busy(route, one):
+            raise EditRefused(f"{why}, {otherwise}")
+        return of
+    free = [one.candidate for one in route.rollouts if not _busy(route, one)]
+    if len(free) > 1:
+        raise EditRefused(
+            f"say whose rollout {version} takes over: --rollout-of {' or '.join(free)}; {otherwise}"
+        )
+    if route.rollouts and not free:
+        raise EditRefused(f"{'; '.join(_busy(route, one) for one in route.rollouts)}, {otherwise}")
+    return free[0] if free else ""
+
+
+def _busy(route: Route, rollout: Rollout) -> str:
+    """Why a rollout cannot go to another candidate now, and what to do; empty if it can."""
+    name, over = rollout.candidate, rollout.candidate == route.stable
+    if not over and (weight := route.weight(name)):
+        return (
+            f"the rollout of {name} is under way at {percent_text(weight)} %: "
+            f"canary rollback {route.name} {name} or canary promote {route.name} {name} first"
+        )
+    if rollout.paused:
+        ahead = "take `paused` away" if over else f"canary resume {route.name} {name}"
+        return f"the rollout of {name} is paused: {ahead} first"
+    return ""
 
 
 def _meant(route: Route, name: str | None, *groups: list[str]) -> tuple[Version, Rollout | None]:
@@ -127,11 +204,15 @@ def _only(route: Route, *groups: list[str]) -> str:
     for group in groups:
         if len(group) == 1:
             return group[0]
+    raise EditRefused(_choices(route))
+
+
+def _choices(route: Route) -> str:
     weighted, rolled, every = (
         ", ".join(names) or "none"
         for names in (_weighted(route), _with_rollout(route), _all(route))
     )
-    raise EditRefused(
+    return (
         f"name the version: candidates of {route.name} with a weight: {weighted}; "
         f"with a rollout: {rolled}; all: {every}"
     )

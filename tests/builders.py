@@ -88,9 +88,16 @@ def make_prediction(
     label: str | None = "/predictions/0",
     score: str | None = None,
     labels: Sequence[str] = (),
+    value: str | None = None,
+    bounds: Sequence[float] = (),
     protocol: Protocol | None = None,
 ) -> Prediction:
-    return Prediction(label, score, tuple(labels), protocol=protocol)
+    return Prediction(label, score, tuple(labels), value, tuple(bounds), protocol)
+
+
+def make_value(*bounds: float) -> Prediction:
+    """Of a regressor whose value stands at ``/v``."""
+    return make_prediction(None, value="/v", bounds=bounds or (10.0, 20.0, 50.0))
 
 
 def make_request(

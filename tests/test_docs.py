@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -16,17 +17,19 @@ from gateway.metrics import GatewayMetrics
 from gateway.model import Assignment
 from monitoring.cli import app
 from monitoring.metrics.collector import Metrics
-from tests.builders import make_report
+from tests.builders import make_report, make_value
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
 def metric_names() -> set[str]:
-    """Every metric of a gateway that serves the example file, and of its controller, as Prometheus
-    names it.
+    """Every metric of a gateway that serves the example file, each route with values, and of its
+    controller, as Prometheus names it.
     """
-    report = make_report(parse((ROOT / "routing.yaml").read_bytes()))
+    config = parse((ROOT / "routing.yaml").read_bytes())
+    routes = tuple(replace(route, prediction=make_value()) for route in config.routes)
+    report = make_report(replace(config, routes=routes))
     told = chain(GatewayMetrics(lambda: report, "0").collect(), Metrics("0").collect())
     suffix = {"counter": "_total"}
     return {metric.name + suffix.get(metric.type, "") for metric in told}

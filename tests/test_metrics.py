@@ -44,7 +44,8 @@ def make_everything() -> RoutingConfig:
         "v1": ("http://127.0.0.1:1", "http://127.0.0.1:2"),
         "v2": ("http://127.0.0.1:3", 10),
     }
-    prediction = make_prediction("/p", "/s", ("a",))
+    bounds = [2.0**k for k in range(14)]  # as the page has them: those of a chat
+    prediction = make_prediction("/p", "/s", ("a",), "/v", bounds)
     return with_readiness(make_config(versions, prediction=prediction, analysis=Analysis()))
 
 

@@ -30,13 +30,18 @@ MAX_PROBLEMS: Final = 100  # nobody reads on; a foreign file may have one in eve
 # on is deleted here.
 _NOT_YET: Final[dict[Path, str]] = {("routes", "*", "mirror"): ""}
 
-# Where the prediction stands in the answers of a protocol: label, score.
-_PRESETS: Final[dict[Protocol | None, tuple[str | None, str | None]]] = {
-    None: (None, None),
-    Protocol.PREDICT: ("/predictions/0", "/probabilities/0"),
-    Protocol.V2: ("/outputs/0/data/0", "/outputs/1/data/0"),
-    Protocol.SAGEMAKER: ("/predictions/0", None),
-    Protocol.OPENAI: ("/choices/0/finish_reason", None),
+# Where the prediction stands in the answers of a protocol.
+_PRESETS: Final[dict[Protocol | None, model.Prediction]] = {
+    None: model.Prediction(None, None),
+    Protocol.PREDICT: model.Prediction("/predictions/0", "/probabilities/0"),
+    Protocol.V2: model.Prediction("/outputs/0/data/0", "/outputs/1/data/0"),
+    Protocol.SAGEMAKER: model.Prediction("/predictions/0", None),
+    Protocol.OPENAI: model.Prediction(
+        "/choices/0/finish_reason",
+        None,
+        value="/usage/completion_tokens",
+        bounds=tuple(2.0**k for k in range(14)),  # to 8,192 tokens
+    ),
 }
 
 
@@ -238,11 +243,13 @@ def _sticky(shape: schema.Sticky, route: str) -> model.Sticky:
 
 
 def _prediction(shape: schema.Prediction) -> model.Prediction:
-    label, score = _PRESETS[shape.protocol]
+    preset = _PRESETS[shape.protocol]
     return model.Prediction(
-        label=label if shape.label is None else shape.label,
-        score=score if shape.score is None else shape.score,
+        label=preset.label if shape.label is None else shape.label,
+        score=preset.score if shape.score is None else shape.score,
         labels=tuple(shape.labels),
+        value=preset.value if shape.value is None else shape.value,
+        bounds=tuple(shape.bounds) or preset.bounds,
         protocol=shape.protocol,
     )
 

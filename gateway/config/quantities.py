@@ -23,6 +23,7 @@ PERCENT: Final = r"(0|[1-9][0-9]{0,11})(?:\.([0-9]{1,12}))?%?"
 DURATION: Final = "(0|[1-9][0-9]{0,11})(ms|s|m|h|d)"
 SIZE: Final = "(0|[1-9][0-9]{0,11})(|[kMG]B|[KMG]iB)"
 COUNT: Final = "(0|[1-9][0-9]{0,11})"
+VALUE_BOUND: Final = r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,12})?"
 NAME: Final = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 LABEL: Final = ".{1,64}"
 POINTER: Final = "(/([^~/]|~[01])*){0,32}"  # RFC 6901
@@ -122,6 +123,13 @@ def count(text: str) -> int:
     if not re.fullmatch(COUNT, text):
         raise _refusal(text, "a whole number", "one such as 256")
     return int(text)
+
+
+def value_bound(text: str) -> float:
+    """A number of any kind, such as ``-0.5`` or ``250``."""
+    if not re.fullmatch(VALUE_BOUND, text):
+        raise _refusal(text, "a number", "one such as 250, 0.5 or -40")
+    return float(text)
 
 
 def within(parse: Callable[[str], Number], least: str, most: str) -> Callable[[str], Number]:

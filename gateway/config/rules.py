@@ -112,14 +112,23 @@ def _match(route: dict[str, Data]) -> Iterator[Finding]:
 
 def _prediction(route: dict[str, Data]) -> Iterator[Finding]:
     prediction = route.get("prediction")
-    if not isinstance(prediction, dict) or "protocol" in prediction or "label" in prediction:
+    if not isinstance(prediction, dict):
+        return
+    place = ("prediction",)
+    if prediction.get("protocol") != "openai":  # which has both
+        if "value" in prediction and "bounds" not in prediction:
+            message = "'value' needs 'bounds' to count between; add some, such as [10, 20, 50, 100]"
+            yield (*place, "value"), message
+        elif "bounds" in prediction and "value" not in prediction:
+            yield (*place, "bounds"), "'bounds' are given, but not of what; add 'value'"
+    if "protocol" in prediction or "label" in prediction:
         return
     if "labels" in prediction:
         message = "'labels' are given, but not where one stands; add 'label' or 'protocol'"
-        yield ("prediction", "labels"), message
-    elif "score" not in prediction:
+        yield (*place, "labels"), message
+    elif not prediction.keys() & {"score", "value", "bounds"}:
         message = "this does not say where the prediction stands; write 'label' or 'protocol'"
-        yield ("prediction",), message
+        yield place, message
 
 
 def _rollouts(route: dict[str, Data]) -> Iterator[Finding]:

@@ -55,6 +55,7 @@ Name = Annotated[str, scalar(read.name, read.NAME)]
 Reference = Annotated[str, scalar(str, read.NAME, "number")]  # `rules` knows which names exist
 Label = Annotated[str, scalar(read.label, read.LABEL, "number", "boolean")]
 Pointer = Annotated[str, scalar(read.pointer, read.POINTER)]
+ValueBound = Annotated[float, scalar(read.value_bound, read.VALUE_BOUND, "number")]
 PathPrefix = Annotated[str, scalar(read.path, read.PATH)]
 ReadinessPath = Annotated[str, scalar(read.path, read.PATH)]
 Host = Annotated[str, scalar(addresses.host, r"[^:]+|\[.+\]")]

@@ -38,9 +38,10 @@ from gateway.config.scalars import (
     ServerName,
     Switch,
     Timeout,
+    ValueBound,
     word,
 )
-from gateway.config.shape import MANY, Shape, distinct, key
+from gateway.config.shape import MANY, Shape, ascending, distinct, key
 from gateway.protocols import Protocol
 
 MAX_ROUTES: Final = 1000  # looking for routes that are never reached is quadratic
@@ -120,12 +121,16 @@ class Prediction(Shape):
     """Where the prediction stands in an answer, so that versions can be compared."""
 
     protocol: Annotated[Protocol, word(Protocol)] | None = key(
-        None, "Presets label and score. By v2 and sagemaker clients may also name a version."
+        None, "Presets of where it stands. By v2 and sagemaker clients may also name a version."
     )
     label: Pointer | None = key(None, "JSON Pointer to the class that was answered.")
     score: Pointer | None = key(None, "JSON Pointer to its score.")
     labels: Annotated[list[Label], AfterValidator(distinct)] = key(
         [], "The classes that the model knows.", max_length=200
+    )
+    value: Pointer | None = key(None, "JSON Pointer to a number that is no class.")
+    bounds: Annotated[list[ValueBound], AfterValidator(ascending)] = key(
+        [], "Between which values are counted, ascending.", min_length=1, max_length=30
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -35,4 +36,12 @@ def distinct(items: list[Item]) -> list[Item]:
             text = str(getattr(item, "url", item))
             raise ValueError(f"{quoted(text)} stands twice; keep it once")
         seen.add(item)
+    return items
+
+
+def ascending(items: list[float]) -> list[float]:
+    """The items. Raises ValueError if one is not above the one before it."""
+    for before, item in pairwise(items):
+        if item <= before:
+            raise ValueError(f"{item:g} stands after {before:g}; write each number once, ascending")
     return items

@@ -1,4 +1,4 @@
-"""``model-worker train`` and ``samples``."""
+"""``model-worker train``, ``compare`` and ``samples``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from ..models.catalogue import RECIPES, data, model_of
-from ..models.model import UnknownModel
+from ..models.catalogue import MODELS, RECIPES, data, find, model_of
+from ..models.model import DUMMY, UnknownModel
 from .serving import ARTEFACTS
 
 
@@ -22,24 +22,55 @@ def train(
 
     Exit code: 1 if a file cannot be written.
     """
+    from ..models.learners import MissingExtra
     from ..training.artefact import ArtefactError, note_of, path_of
     from ..training.train import is_current, write
 
     _known(model)
-    typer.echo(f"{'model':<15}{'recipe':<9}{'accuracy':>8}{'bytes':>9}  done")
+    typer.echo(f"{'model':<15}{'recipe':<14}{'accuracy':>8}{'bytes':>9}  done")
     for recipe in RECIPES:
         if recipe.learner is None or model not in ("", recipe.model):
             continue
-        current = is_current(recipe, out)
         try:
+            current = is_current(recipe, out)
             path = path_of(recipe, out) if current else write(recipe, out)
+        except MissingExtra as error:
+            typer.echo(f"{recipe.model:<15}{recipe.name:<14}left out: {error}")
+            continue
         except ArtefactError as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from None
+        made_up = ", synthetic data" if model_of(recipe.model).synthetic else ""
         typer.echo(
-            f"{recipe.model:<15}{recipe.name:<9}{note_of(path).accuracy:>8.3f}"
-            f"{path.stat().st_size:>9}  {'up to date' if current else 'trained'}"
+            f"{recipe.model:<15}{recipe.name:<14}{note_of(path).accuracy:>8.3f}"
+            f"{path.stat().st_size:>9}  {'up to date' if current else 'trained'}{made_up}"
         )
+
+
+def compare(
+    model: Annotated[str, typer.Option(help="Only this one. Default: all.")] = "",
+    artefacts: Annotated[Path, typer.Option(metavar="DIR")] = ARTEFACTS,
+) -> None:
+    """Print how good, quick and large each way to answer is, as one table in Markdown.
+
+    Latencies are of this machine at this moment. What is not trained yet is trained first. Exit
+    code: 1 if an artefact can neither be read nor written.
+    """
+    from ..models.learners import MissingExtra
+    from ..training.artefact import ArtefactError
+    from ..training.comparison import HEAD, compared
+
+    _known(model)
+    typer.echo(HEAD)
+    for name in [model] if model else MODELS:
+        for recipe in (*MODELS[name].recipes, find(name, DUMMY)):
+            try:
+                typer.echo(str(compared(recipe, artefacts)))
+            except MissingExtra as error:
+                typer.echo(f"{name} {recipe.name} is left out: {error}", err=True)
+            except ArtefactError as error:
+                typer.echo(f"error: {error}", err=True)
+                raise typer.Exit(1) from None
 
 
 def samples(model: Annotated[str, typer.Option()]) -> None:

@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from ..contract.contract import MAX_INSTANCES
+from ..models.assistant import CHATS, find_chat
 from ..models.catalogue import find
 from ..models.model import UnknownModel
 from ..serving.faults import BadFaults, parse
 from ..serving.process import CannotStart, Options, serve
+from ..serving.worker import LIMITS, Limits
 
 ARTEFACTS = Path("artefacts")
 
@@ -40,6 +43,19 @@ def command(
     faults: Annotated[
         str, typer.Option(metavar="TEXT", help="For example errors=0.3,latency=50ms,after=200.")
     ] = "",
+    limit: Annotated[
+        int,
+        typer.Option(envvar="MODEL_WORKER_LIMIT", min=1, help="Instances in one request."),
+    ] = MAX_INSTANCES,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            envvar="MODEL_WORKER_TIMEOUT",
+            min=0.01,
+            max=3600,
+            help="Seconds for one prediction; then its client is answered 504.",
+        ),
+    ] = LIMITS.timeout_s,
     artefacts: Annotated[Path, typer.Option(metavar="DIR")] = ARTEFACTS,
 ) -> None:
     """Serve one version of one model. Prints one line with its address once it answers.
@@ -49,12 +65,13 @@ def command(
     if not (version or predictor):
         raise typer.BadParameter("say which --predictor, or a --version that is named like one")
     try:
-        recipe = find(model, predictor or version)
+        recipe = (find_chat if model in CHATS else find)(model, predictor or version)
         plan = parse(faults)
     except (UnknownModel, BadFaults) as error:
         raise typer.BadParameter(str(error)) from None
     try:
-        serve(Options(recipe, version or predictor, artefacts, host, port, uds, plan))
+        limits = Limits(limit, timeout)
+        serve(Options(recipe, version or predictor, artefacts, host, port, uds, plan, limits))
     except CannotStart as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None

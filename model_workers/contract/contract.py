@@ -42,6 +42,17 @@ class Contract:
     features: tuple[Feature, ...]
     outputs: tuple[Output, ...]
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a contract that nobody could keep."""
+        for kind, parts in (("feature", self.features), ("output", self.outputs)):
+            names = [part.name for part in parts]
+            if not names or len(set(names)) < len(names):
+                raise ValueError(f"{self.model}: give it a {kind}, and each a name of its own")
+        for feature in self.features:
+            problem = feature.problem()
+            if problem:
+                raise ValueError(f"{self.model}: {feature.name}: {problem}")
+
     @property
     def names(self) -> tuple[str, ...]:
         """The features' names, in their order."""

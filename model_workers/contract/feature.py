@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 Value = float | str
 """A feature's value as a model gets it."""
@@ -23,6 +24,16 @@ class Number:
     missing: float | None = None
     description: str = ""
 
+    def problem(self) -> str | None:
+        """Why nobody could keep it; None if all is well. The same for the other kinds."""
+        if not -inf < self.low <= self.high < inf:
+            return f"write a low and a high that is not below it, not {self.low} and {self.high}"
+        if self.missing is not None and not self.low <= self.missing <= self.high:
+            return f"missing is {self.missing}, which is not from {self.low} to {self.high}"
+        if self.whole and self.missing is not None and self.missing != int(self.missing):
+            return f"missing is {self.missing}; write a whole number"
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -32,6 +43,13 @@ class Choice:
     values: tuple[str, ...]
     missing: str | None = None
     description: str = ""
+
+    def problem(self) -> str | None:
+        if not self.values or len(set(self.values)) < len(self.values):
+            return "give it values, each once"
+        if self.missing is not None and self.missing not in self.values:
+            return f"missing is {self.missing!r}, which is none of its values"
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +61,13 @@ class Text:
     shortest: int = 1
     missing: str | None = None
     description: str = ""
+
+    def problem(self) -> str | None:
+        if not 0 <= self.shortest <= self.longest:
+            return f"from {self.shortest} to {self.longest} characters is no length"
+        if self.missing is not None and not self.shortest <= len(self.missing) <= self.longest:
+            return f"missing is {self.missing!r}, which is too short or too long"
+        return None
 
 
 Feature = Number | Choice | Text

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..contract.contract import Classes, Contract
 from ..contract.feature import Number
 from . import learners
@@ -56,16 +58,16 @@ BREAST_CANCER = Model(
             "breast-cancer",
             "v1",
             "logistic regression, strongly regularised",
-            lambda: learners.regression(0.1),
+            partial(learners.regression, 0.1),
         ),
         Recipe(
             "breast-cancer",
             "v2",
             "logistic regression, barely regularised",
-            lambda: learners.regression(1000),
+            partial(learners.regression, 1000),
         ),
         Recipe(
-            "breast-cancer", "v3", "one split on one of the 30 features", lambda: learners.tree(1)
+            "breast-cancer", "v3", "one split on one of the 30 features", partial(learners.tree, 1)
         ),
     ),
 )

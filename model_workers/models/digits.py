@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..contract.contract import Classes, Contract
 from ..contract.feature import Number
 from . import learners
@@ -28,13 +30,15 @@ DIGITS = Model(
     CONTRACT,
     _load,
     (
-        Recipe("digits", "v1", "linear discriminant analysis", learners.linear_discriminants),
+        Recipe(
+            "digits", "v1", "linear discriminant analysis", partial(learners.linear_discriminants)
+        ),
         Recipe(
             "digits",
             "v2",
             "quadratic discriminant analysis, half shrunk",
-            lambda: learners.quadratic_discriminants(0.5),
+            partial(learners.quadratic_discriminants, 0.5),
         ),
-        Recipe("digits", "v3", "four levels of splits", lambda: learners.tree(4)),
+        Recipe("digits", "v3", "four levels of splits", partial(learners.tree, 4)),
     ),
 )

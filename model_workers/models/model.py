@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..contract.contract import Contract, Row
 from ..predictors.predictor import Predictor
 
-if TYPE_CHECKING:  # scikit-learn takes a second to import, and rules and dummies need none of it
-    from ..predictors.trained import Estimator
+if TYPE_CHECKING:  # rules and dummies start without what is needed to learn
+    from .learners import Estimator
 
 DUMMY = "dummy"  # the recipe that every model has
 
@@ -33,19 +34,26 @@ class Data:
 class Recipe:
     """One way to answer by a model's contract: ``learner`` makes an estimator that has seen no data
     yet, ``ready`` a predictor that needs none. Exactly one of them is there.
+
+    ``learner`` is a partial call, so that what was asked for can be compared with what an artefact
+    was made from, without the library that learns.
     """
 
     model: str
     name: str
     about: str
-    learner: Callable[[], Estimator] | None = None
+    learner: partial[Estimator] | None = None
     ready: Callable[[Contract], Predictor] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """``load`` gives the same rows each time; nothing is downloaded."""
+    """``load`` gives the same rows each time; nothing is downloaded. ``aliases`` are other names of
+    recipes. ``synthetic``: a program made the rows up, they tell nothing of the world.
+    """
 
     contract: Contract
     load: Callable[[], Data]
     recipes: tuple[Recipe, ...]
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    synthetic: bool = False

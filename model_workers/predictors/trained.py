@@ -1,39 +1,56 @@
-"""What scikit-learn learned."""
+"""What was learned from data, ready to answer by a contract."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
-from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..contract.contract import Contract, Row
+from ..contract.contract import Classes, Contract, Row
 from .predictor import Answer
-
-
-class Estimator(Protocol):
-    """The part of a scikit-learn classifier used here; scikit-learn itself ships no types."""
-
-    def fit(self, rows: NDArray[np.float64], classes: NDArray[np.int64]) -> Estimator: ...
-    def predict_proba(self, rows: NDArray[np.float64]) -> NDArray[np.float64]: ...
-    def get_params(self) -> dict[str, Any]: ...
+from .preparation import Preparation
+from .scorer import Scorer
 
 
 class TrainedPredictor:
-    """A classifier whose class ``i`` is label ``i`` of the contract's one output."""
+    """One scorer for each output of the contract; its answer ``i`` is the output's label ``i``.
 
-    def __init__(self, estimator: Estimator, contract: Contract) -> None:
+    Raises ValueError if a scorer reads other columns than the contract has, or gives other answers.
+    """
+
+    def __init__(self, scorers: Sequence[Scorer], contract: Contract) -> None:
         self.contract = contract
-        self._estimator = estimator
-        self._labels = contract.labels
+        self.scorers = tuple(scorers)
+        self.preparation = Preparation(contract)
+        if len(scorers) != len(contract.outputs):
+            raise ValueError(f"{len(scorers)} scorers for {len(contract.outputs)} outputs")
+        for scorer, output in zip(scorers, contract.outputs, strict=True):
+            answers = len(output.labels) if isinstance(output, Classes) else 1
+            wanted = (self.preparation.width, answers)
+            if (scorer.width, scorer.answers) != wanted:
+                raise ValueError(
+                    f"a scorer of {scorer.width} columns and {scorer.answers} answers; for "
+                    f"{output.name} the contract has {wanted[0]} and {wanted[1]}"
+                )
 
     def predict(self, rows: Sequence[Row]) -> Answer:
-        """Label each row; one pass over the model gives both the label and its probability."""
-        table = self._estimator.predict_proba(np.array(rows, dtype=np.float64))
-        labels = [self._labels[best] for best in table.argmax(axis=1).tolist()]
-        probabilities: list[float] = table.max(axis=1).tolist()
-        if not all(map(isfinite, probabilities)):
-            raise ArithmeticError("the model gave a probability that is no number")
-        return Answer((labels,), (probabilities,))
+        """Label each row with what is most probable, or give its quantity. Raises ArithmeticError
+        if that is no finite number.
+        """
+        matrix = self.preparation.matrix(rows)
+        predictions: list[list[str] | list[float]] = []
+        probabilities: list[list[float] | None] = []
+        for scorer, output in zip(self.scorers, self.contract.outputs, strict=True):
+            table = scorer.score(matrix)
+            best = [max(scores) for scores in table]
+            if not all(map(isfinite, best)):
+                raise ArithmeticError(f"the model gave a {output.name} that is no number")
+            if isinstance(output, Classes):
+                labels = output.labels
+                predictions.append(
+                    [labels[scores.index(one)] for scores, one in zip(table, best, strict=True)]
+                )
+                probabilities.append(best)
+            else:
+                predictions.append(best)
+                probabilities.append(None)
+        return Answer(tuple(predictions), tuple(probabilities))

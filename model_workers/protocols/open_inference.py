@@ -1,156 +1,205 @@
-"""The Open Inference Protocol v2 over REST, as far as a worker with one model speaks it.
+"""The Open Inference Protocol v2 over REST, as a worker with one model speaks it.
 
-Pure: requests are bytes in and rows out, answers are values out. Tensors are JSON only. The binary
-tensor extension is not supported and not announced: binary input is refused; a client that asks for
-binary *output* gets JSON, which every client must be able to read.
+Pure: requests are bytes in and instances out, answers are values in and bytes out. Tensors may be
+JSON or binary, both ways. A contract of numbers alone may be asked with one tensor of shape
+[rows, features], as other scikit-learn servers are; each contract with one tensor per feature.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from math import prod
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from ..contract.contract import Contract, Row
-from ..contract.instances import MAX_ROWS, MAX_VALUE
+from ..contract.contract import Classes, Contract
+from ..contract.feature import Feature, Number
 from ..predictors.predictor import Answer
+from . import input_tensors, tensors
+from .input_tensors import BadInference, Input
+from .tensors import Element
 
-SERVER = {"name": "model-worker", "version": "0.1.0", "extensions": []}
-INPUT = "instances"
-
-_NUMERIC = frozenset(
-    ["FP16", "FP32", "FP64"]
-    + [f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
-)
-
-
-class BadInference(Exception):
-    """The request cannot be served: status 400, and this sentence as the error."""
-
-
-class _Input(msgspec.Struct):
-    name: str
-    shape: list[int]
-    datatype: str
-    data: list[float | list[float]] | None = None
-    parameters: dict[str, Any] = {}
+SERVER: Final = {
+    "name": "model-worker",
+    "version": "0.1.0",
+    "extensions": ["binary_tensor_data"],
+}
+INPUT: Final = "instances"
+HEAD_LENGTH: Final = "inference-header-content-length"
+_PLATFORM: Final = "model-worker"
 
 
 class _Output(msgspec.Struct):
     name: str
+    parameters: dict[str, Any] | None = None
 
 
 class _Body(msgspec.Struct):
-    inputs: list[_Input]
+    inputs: list[Input]
     id: str | None = None
-    outputs: list[_Output] = []
+    parameters: dict[str, Any] | None = None
+    outputs: list[_Output] | None = None
 
 
-class Inference(msgspec.Struct, frozen=True):
-    """A request understood: rows to score, the id to echo, the outputs asked for (none: all)."""
+class Wanted(NamedTuple):
+    """An output tensor that was asked for, and how it shall be written."""
 
-    rows: list[Row]
+    name: str
+    binary: bool
+
+
+class Inference(NamedTuple):
+    """A request understood: instances to check and score, the id to echo, the outputs in the order
+    that was asked for.
+    """
+
+    instances: list[object]
     id: str | None
-    outputs: tuple[str, ...]
+    outputs: tuple[Wanted, ...]
+
+
+class Encoded(NamedTuple):
+    """The body of an answer; ``head`` is how much of it is JSON, None if all."""
+
+    body: bytes
+    head: int | None
 
 
 _decoder = msgspec.json.Decoder(_Body)
-_OUTPUTS = ("predictions", "probabilities")
 
 
 def metadata(version: str, contract: Contract) -> dict[str, Any]:
     """What ``GET /v2/models/{model}`` tells: which tensors go in and come out."""
+    if input_tensors.only_numbers(contract):
+        inputs = [{"name": INPUT, "datatype": "FP64", "shape": [-1, len(contract.features)]}]
+    else:
+        inputs = [
+            {"name": feature.name, "datatype": _datatype(feature), "shape": [-1]}
+            for feature in contract.features
+        ]
     return {
         "name": contract.model,
         "versions": [version],
-        "platform": "scikit-learn",
-        "inputs": [{"name": INPUT, "datatype": "FP64", "shape": [-1, len(contract.features)]}],
+        "platform": _PLATFORM,
+        "inputs": inputs,
         "outputs": [
-            {"name": "predictions", "datatype": "BYTES", "shape": [-1]},
-            {"name": "probabilities", "datatype": "FP64", "shape": [-1]},
+            {"name": name, "datatype": datatype, "shape": [-1]}
+            for name, datatype in outputs(contract).items()
         ],
     }
 
 
-def decode(body: bytes, features: int) -> Inference:
-    """Read the body of ``POST .../infer``: one tensor of ``features`` numbers per row.
-
-    The tensor may have any name, as in other scikit-learn servers; its data may be nested or flat.
+def outputs(contract: Contract) -> dict[str, str]:
+    """The datatype of each output tensor, by name. Each output of the contract has its predictions,
+    and its probabilities if it has any.
     """
+    found = {}
+    for output in contract.outputs:
+        classes = isinstance(output, Classes)
+        predictions, probabilities = _names(contract, output.name)
+        found[predictions] = "BYTES" if classes else "FP64"
+        if classes:
+            found[probabilities] = "FP64"
+    return found
+
+
+def decode(body: bytes, head: str | None, contract: Contract, limit: int) -> Inference:
+    """Read the body of ``POST .../infer``; ``head`` is its Inference-Header-Content-Length, if it
+    has one, ``limit`` how many instances may be in it. Their values are not checked yet.
+
+    Raises :class:`BadInference`.
+    """
+    size = _head_size(head, len(body))
     try:
-        found = _decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+        found = _decoder.decode(body[:size])
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise BadInference(f"the body is no inference request: {error}") from None
-    if len(found.inputs) != 1:
-        raise BadInference(
-            f"{len(found.inputs)} input tensors; send one, {INPUT!r}, of shape [rows, {features}]"
-        )
-    unknown = [output.name for output in found.outputs if output.name not in _OUTPUTS]
-    if unknown:
-        raise BadInference(
-            f"there is no output {unknown[0][:100]!r}; ask for {' or '.join(_OUTPUTS)}"
-        )
-    wanted = tuple(output.name for output in found.outputs)
-    return Inference(_rows(found.inputs[0], features), found.id, wanted)
+    input_tensors.refuse_elsewhere(found.parameters)
+    wanted = _wanted(found, contract)
+    raw = input_tensors.blocks(found.inputs, memoryview(body)[size:])
+    instances = input_tensors.instances(found.inputs, raw, contract, limit)
+    return Inference(instances, found.id, wanted)
 
 
-def encode(model: str, version: str, asked: Inference, answer: Answer) -> dict[str, Any]:
-    """The answer to an inference request."""
-    labels, probabilities = answer.predictions[0], answer.probabilities[0]
-    rows = len(labels)
-    outputs: list[dict[str, Any]] = [
-        {"name": "predictions", "datatype": "BYTES", "shape": [rows], "data": labels},
-        {
-            "name": "probabilities",
-            "datatype": "FP64",
-            "shape": [rows],
-            "data": probabilities,
-        },
-    ]
-    if asked.outputs:
-        outputs = [output for output in outputs if output["name"] in asked.outputs]
-    echoed = {} if asked.id is None else {"id": asked.id}
-    return {"model_name": model, "model_version": version, **echoed, "outputs": outputs}
-
-
-def _rows(tensor: _Input, features: int) -> list[Row]:
-    if "binary_data_size" in tensor.parameters:
-        raise BadInference("binary tensors are not supported; send the tensor as JSON in 'data'")
-    if tensor.datatype not in _NUMERIC:
-        raise BadInference(
-            f"datatype {tensor.datatype[:20]!r} is not numeric; send the tensor as FP64"
-        )
-    if len(tensor.shape) != 2 or tensor.shape[1] != features:
-        raise BadInference(
-            f"the tensor's shape is {tensor.shape[:8]}; this model takes [rows, {features}]"
-        )
-    if not 1 <= tensor.shape[0] <= MAX_ROWS:
-        raise BadInference(f"{tensor.shape[0]} rows; send 1 to {MAX_ROWS} in one request")
-    if tensor.data is None:
-        raise BadInference("the tensor has no 'data'; send its values as JSON")
-    values = list(_flat(tensor.data, features))
-    if len(values) != prod(tensor.shape):
-        raise BadInference(
-            f"{len(values)} values for shape {tensor.shape}; send {prod(tensor.shape)}"
-        )
-    if max(map(abs, values)) > MAX_VALUE:
-        raise BadInference(f"a value is beyond {MAX_VALUE:g}; send smaller numbers")
-    return [tuple(values[start : start + features]) for start in range(0, len(values), features)]
-
-
-def _flat(data: list[float | list[float]], features: int) -> Iterator[float]:
-    """The values in row order, whether each row is a list of its own or not."""
-    nested = bool(data) and isinstance(data[0], list)
-    for item in data:
-        if isinstance(item, list) is not nested or (
-            isinstance(item, list) and len(item) != features
-        ):
-            raise BadInference(
-                f"the data does not match the shape; send flat values, or rows of {features}"
-            )
-        if isinstance(item, list):
-            yield from item
+def encode(version: str, contract: Contract, asked: Inference, answer: Answer) -> Encoded:
+    """The answer to an inference request; its binary tensors follow the JSON in their order."""
+    columns = _columns(contract, answer)
+    datatypes = outputs(contract)
+    rows = len(answer.predictions[0])
+    told = []
+    blocks = []
+    for name, binary in asked.outputs:
+        tensor: dict[str, Any] = {"name": name, "datatype": datatypes[name], "shape": [rows]}
+        if binary:
+            block = tensors.pack(datatypes[name], columns[name])
+            blocks.append(block)
+            tensor["parameters"] = {"binary_data_size": len(block)}
         else:
-            yield item
+            tensor["data"] = columns[name]
+        told.append(tensor)
+    echoed = {} if asked.id is None else {"id": asked.id}
+    head = msgspec.json.encode(
+        {"model_name": contract.model, "model_version": version, **echoed, "outputs": told}
+    )
+    return Encoded(b"".join([head, *blocks]), len(head) if blocks else None)
+
+
+# --- what is asked for
+
+
+def _head_size(head: str | None, size: int) -> int:
+    if head is None:
+        return size
+    if not (head.isascii() and head.isdecimal() and len(head) < 20):
+        raise BadInference(
+            f"Inference-Header-Content-Length is {head[:40]!r}; write the length of the JSON"
+        )
+    if int(head) > size:
+        raise BadInference(
+            f"Inference-Header-Content-Length is {head}, and the whole body only {size} bytes"
+        )
+    return int(head)
+
+
+def _wanted(found: _Body, contract: Contract) -> tuple[Wanted, ...]:
+    known = outputs(contract)
+    default = (found.parameters or {}).get("binary_data_output") is True
+    if not found.outputs:
+        return tuple(Wanted(name, default) for name in known)
+    wanted: dict[str, Wanted] = {}
+    for output in found.outputs:
+        if output.name not in known:
+            raise BadInference(
+                f"there is no output {output.name[:100]!r}; ask for {' or '.join(known)}"
+            )
+        if output.name in wanted:
+            raise BadInference(f"output {output.name!r} is asked for twice; ask once")
+        parameters = output.parameters or {}
+        input_tensors.refuse_elsewhere(parameters)
+        said = parameters.get("binary_data")
+        wanted[output.name] = Wanted(output.name, default if said is None else said is True)
+    return tuple(wanted.values())
+
+
+# --- words and names
+
+
+def _datatype(feature: Feature) -> str:
+    return "FP64" if isinstance(feature, Number) else tensors.BYTES
+
+
+def _names(contract: Contract, output: str) -> tuple[str, str]:
+    """The tensors of one output. Of one output alone they are called what they are."""
+    if len(contract.outputs) == 1:
+        return "predictions", "probabilities"
+    return output, f"{output}_probabilities"
+
+
+def _columns(contract: Contract, answer: Answer) -> dict[str, Sequence[Element]]:
+    found: dict[str, Sequence[Element]] = {}
+    for output, predictions, probabilities in zip(contract.outputs, *answer, strict=True):
+        names = _names(contract, output.name)
+        found[names[0]] = predictions
+        if probabilities is not None:
+            found[names[1]] = probabilities
+    return found

@@ -14,16 +14,33 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Asked by operators and probes, directly and not through a gateway: these are no traffic.
 UNCOUNTED = frozenset(
-    ["/healthy", "/ready", "/ping", "/stats", "/faults", "/v2/health/live", "/v2/health/ready"]
+    [
+        "/contract",
+        "/docs",
+        "/openapi.json",
+        "/healthy",
+        "/ready",
+        "/ping",
+        "/stats",
+        "/faults",
+        "/v2/health/live",
+        "/v2/health/ready",
+    ]
 )
+# What is not the client's fault: a prediction that raised, that hung, whose answer broke the
+# contract, or that was not begun because too many others wait or hang.
+FAILURES = ("raised", "hung", "broken", "overloaded")
 
 
 class Counts:
-    """Requests by status, predictions by label; every known label exists at 0 from the start."""
+    """Requests by status, predictions by label, failures of the model by kind; every known label
+    and kind exists at 0 from the start.
+    """
 
     def __init__(self, labels: Collection[str]) -> None:
         self.requests: Counter[str] = Counter()
         self.predictions: Counter[str] = Counter(dict.fromkeys(labels, 0))
+        self.failures: Counter[str] = Counter(dict.fromkeys(FAILURES, 0))
 
     def predicted(self, labels: Iterable[str]) -> None:
         self.predictions.update(labels)

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from ..models.catalogue import model_of
+from ..models.assistant import ChatRecipe
+from ..models.learners import MissingExtra
 from ..models.model import Recipe
 from ..predictors.predictor import Predictor
-from .app import create_app
+from .app import create_app, create_chat_app
 from .faults import NO_FAULTS, Faults
+from .worker import LIMITS, Limits
 
 # A proxy keeps idle connections too. Whoever closes first should be the proxy, which knows whether
 # it was about to send something: so this is longer than any proxy's usual limit.
@@ -31,13 +34,14 @@ class CannotStart(Exception):
 class Options:
     """What a worker is to be; ``version`` is the name that its recipe is served under."""
 
-    recipe: Recipe
+    recipe: Recipe | ChatRecipe
     version: str
     artefacts: Path
     host: str = "127.0.0.1"
     port: int = 8101
     uds: Path | None = None
     faults: Faults = NO_FAULTS
+    limits: Limits = LIMITS
 
 
 class Announced(uvicorn.Server):
@@ -60,15 +64,14 @@ def serve(options: Options) -> None:
     # before, while the model is still being trained.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    # One core per worker: threads of one prediction would only take cores from the others.
-    threadpool_limits(limits=1)
-    predictor = _predictor(options)
+    _prepare()
+    app = _app(options)
     try:
         listener, address = _listen(options)
     except OSError as error:
         raise CannotStart(str(error)) from error
     config = uvicorn.Config(
-        create_app(options.version, predictor, options.faults),
+        app,
         lifespan="off",
         log_level="warning",
         access_log=False,
@@ -85,22 +88,27 @@ def serve(options: Options) -> None:
             options.uds.unlink(missing_ok=True)
 
 
-def _predictor(options: Options) -> Predictor:
-    recipe = options.recipe
-    if recipe.ready is not None:
-        return recipe.ready(model_of(recipe.model).contract)
-    import sklearn
+def _prepare() -> None:
+    """What libraries keep by thread, for each that trains or predicts."""
+    # One core per worker: threads of one prediction would only take cores from the others.
+    threadpool_limits(limits=1)
 
-    from ..training.artefact import ArtefactError, load, path_of
-    from ..training.train import write
 
-    # Requests are checked before they reach the model; checking again costs a tenth of the time.
-    sklearn.set_config(assume_finite=True, skip_parameter_validation=True)
+def _app(options: Options) -> ASGIApp:
+    recipe, version, faults = options.recipe, options.version, options.faults
+    if isinstance(recipe, ChatRecipe):
+        return create_chat_app(version, recipe.model, recipe.make(), faults)
+    predictor = _predictor(recipe, options.artefacts)
+    return create_app(version, predictor, faults, options.limits, _prepare)
+
+
+def _predictor(recipe: Recipe, artefacts: Path) -> Predictor:
+    from ..training.artefact import ArtefactError
+    from ..training.supply import supply
+
     try:
-        if not path_of(recipe, options.artefacts).exists():
-            write(recipe, options.artefacts)
-        return load(recipe, options.artefacts)
-    except ArtefactError as error:
+        return supply(recipe, artefacts)
+    except (ArtefactError, MissingExtra) as error:
         raise CannotStart(str(error)) from error
 
 

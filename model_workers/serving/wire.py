@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..contract.instances import RefusedBody
+from ..contract.refusal import RefusedBody
+from ..protocols.compression import CODINGS, Broken, TooLarge, Unsupported, unpack
 from .faults import Fault, Strike
 
 MAX_BODY = 1 << 20  # bytes
@@ -20,45 +21,76 @@ GONE = 499  # nginx's status for a client that left before its answer
 HANG_S = 600.0  # a client that waits longer than this is as good as gone
 
 
-class CutResponse(Response):
-    """An answer that promises its whole length and breaks off half-way."""
+CUT = "model_worker.cut"  # in a scope: break this answer off half-way
+
+
+class Garbage(Exception):
+    """The fault plan wants an answer that is none."""
+
+
+class CutAnswers:
+    """ASGI middleware: an answer whose scope says so promises its whole length and breaks off in
+    the middle of its first part.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-        await send(start)
-        half = bytes(self.body)[: len(self.body) // 2]
-        await send({"type": "http.response.body", "body": half, "more_body": True})
+        async def halved(message: Message) -> None:
+            if CUT not in scope or message["type"] != "http.response.body":
+                await send(message)
+            elif not scope.get("model_worker.done"):
+                scope["model_worker.done"] = True
+                half = message["body"][: len(message["body"]) // 2]
+                await send({"type": "http.response.body", "body": half, "more_body": True})
+
+        await self._app(scope, receive, halved)
 
 
-async def waited_in_vain(request: Request, fault: Fault) -> bool:
-    """Sleep as the fault demands, not blocking anybody else; whether the client left meanwhile."""
+async def wait(request: Request, fault: Fault) -> None:
+    """Sleep as the fault demands, not blocking anybody else; raises ClientDisconnect if the client
+    leaves meanwhile.
+    """
     seconds = HANG_S if fault.strike is Strike.HANG else fault.delay_s
     if not seconds:
-        return False
+        return
     try:
         async with asyncio.timeout(seconds):
             while (await request.receive())["type"] != "http.disconnect":
                 pass
-        return True
     except TimeoutError:
-        return fault.strike is Strike.HANG
+        if fault.strike is not Strike.HANG:
+            return
     except asyncio.CancelledError:
         raise HTTPException(503, "the worker is stopping") from None
+    raise ClientDisconnect
 
 
 async def read_body(request: Request) -> bytes:
-    """The whole body, refused if it is compressed, or as soon as it is seen to be too large."""
-    if request.headers.get("content-encoding", "identity") != "identity":
-        raise HTTPException(415, "compressed bodies are not supported; send plain JSON")
+    """The whole body, unpacked if it is compressed; refused as soon as it is seen to be too large,
+    packed or unpacked.
+    """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         # Starlette's own limit would answer in plain text; every error of a worker is JSON.
         if len(body) > MAX_BODY:
-            raise HTTPException(
-                413, f"the body is larger than {MAX_BODY} bytes; send fewer instances at a time"
-            )
-    return bytes(body)
+            raise _too_large()
+    try:
+        return unpack(bytes(body), request.headers.get("content-encoding", ""), MAX_BODY)
+    except TooLarge:
+        raise _too_large() from None
+    except Broken as error:
+        raise HTTPException(400, str(error)) from None
+    except Unsupported as error:
+        raise HTTPException(415, str(error), {"Accept-Encoding": ", ".join(CODINGS)}) from None
+
+
+def _too_large() -> HTTPException:
+    return HTTPException(
+        413, f"the body is larger than {MAX_BODY} bytes; send fewer instances at a time"
+    )
 
 
 def json_response(
@@ -70,10 +102,6 @@ def json_response(
 async def refused_body(request: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedBody)
     return json_response({"detail": [problem._asdict() for problem in error.problems]}, 422)
-
-
-async def bad_inference(request: Request, error: Exception) -> Response:
-    return json_response({"error": str(error)}, 400)
 
 
 async def http_error(request: Request, error: Exception) -> Response:
@@ -88,6 +116,10 @@ async def http_error(request: Request, error: Exception) -> Response:
 async def client_gone(request: Request, error: Exception) -> Response:
     """For the counts only: nobody reads it."""
     return Response(status_code=GONE)
+
+
+async def garbage(request: Request, error: Exception) -> Response:
+    return Response("<html>this is no prediction</html>", media_type="application/json")
 
 
 async def crash(request: Request, error: Exception) -> Response:

@@ -1,8 +1,9 @@
 """A trained model as a file: the same bytes from the same recipe, and loaded without trusting it.
 
-The format is skops': a zip of ``schema.json`` and one ``.npy`` per array, no pickle. Two things
-are added. The bytes are made reproducible (see :func:`_canonical`), and the comment of the zip
-says what the file is: its recipe's fingerprint and the accuracy measured while training.
+The format is skops' (a zip of ``schema.json`` and one ``.npy`` for each array), but for numbers
+alone: a text in JSON says what they mean. So there is nothing to trust: no type is looked up, no
+pickle is read. Reading it needs neither skops nor scikit-learn, whose import would take longer
+than all the rest of a worker's start. The comment of the zip says what the file is.
 """
 
 from __future__ import annotations
@@ -10,26 +11,26 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from functools import partial
 from hashlib import sha256
-from importlib.metadata import version as installed
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import skops.io
+import numpy as np
 
-from ..models.catalogue import data, model_of
+from ..contract.contract import Contract, Row
+from ..contract.feature import Choice, Feature, Number
+from ..models.catalogue import model_of
 from ..models.model import Recipe
-from ..predictors.trained import Estimator, TrainedPredictor
+from ..predictors.scorer import Linear, Quadratic, Scorer
+from ..predictors.trained import TrainedPredictor
+from ..predictors.trees import Trees
+from ..predictors.words import Words
 
-# skops trusts plain scikit-learn estimators and numpy arrays; this one more type is what a decision
-# tree keeps its splits in. A file that holds anything else is refused before anything is built.
-TRUSTED = ["sklearn.tree._tree.Tree"]
-
+FORMAT = 2  # another number makes all artefacts out of date
 _REMEDY = "train it with 'model-worker train'"
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "skops")
+_SCHEMA = "schema.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold
 
 
@@ -38,9 +39,12 @@ class ArtefactError(Exception):
 
 
 class Note(msgspec.Struct, frozen=True):
-    """What the zip's comment says. ``recipe`` is compared, ``accuracy`` only shown."""
+    """What the zip's comment says. ``recipe`` is compared when a file is loaded, ``made`` when it
+    is asked whether to train anew, ``accuracy`` only shown.
+    """
 
     recipe: str
+    made: str
     accuracy: float
 
 
@@ -50,17 +54,29 @@ def path_of(recipe: Recipe, directory: Path) -> Path:
 
 
 def fingerprint(recipe: Recipe) -> str:
-    """A digest of all that decides the trained model: data, estimator, settings, libraries."""
-    estimator = _untrained(recipe)
-    parts = [recipe.model, recipe.name, type(estimator).__qualname__]
-    parts += [f"{key}={value!r}" for key, value in sorted(estimator.get_params().items())]
-    parts += [f"{name}=={installed(name)}" for name in _LIBRARIES]
+    """A digest of what was asked for: the contract, the learner and its settings."""
+    learner = recipe.learner
+    assert isinstance(learner, partial), f"{recipe.model} {recipe.name} has no artefact"
+    settings = [learner.func.__qualname__, repr(learner.args), repr(sorted(learner.keywords))]
+    contract = repr(model_of(recipe.model).contract)
+    parts = [str(FORMAT), recipe.model, recipe.name, *settings, contract]
     return sha256("\n".join(parts).encode()).hexdigest()
 
 
-def pack(estimator: Estimator, note: Note) -> bytes:
+def pack(predictor: TrainedPredictor, note: Note) -> bytes:
     """The bytes of an artefact."""
-    return _canonical(skops.io.dumps(estimator), msgspec.json.encode(note))
+    import skops.io
+
+    content: dict[str, Any] = {}
+    about = []
+    for place, scorer in enumerate(predictor.scorers):
+        parts = scorer.parts()
+        arrays = {name: part for name, part in parts.items() if isinstance(part, np.ndarray)}
+        content |= {f"{place}.{name}": np.ascontiguousarray(a) for name, a in arrays.items()}
+        plain = {name: part for name, part in parts.items() if name not in arrays}
+        about.append({"kind": scorer.kind, "arrays": sorted(arrays), "plain": plain})
+    content["about"] = json.dumps(about)
+    return _canonical(skops.io.dumps(content), msgspec.json.encode(note))
 
 
 def note_of(path: Path) -> Note:
@@ -79,60 +95,87 @@ def note_of(path: Path) -> Note:
 
 
 def load(recipe: Recipe, directory: Path) -> TrainedPredictor:
-    """The trained model, ready to answer."""
+    """The trained model, ready to answer, after it answered one row."""
     path = path_of(recipe, directory)
     if note_of(path).recipe != fingerprint(recipe):
-        raise ArtefactError(
-            f"{path} was trained by another recipe or by other library versions; {_REMEDY}"
-        )
+        raise ArtefactError(f"{path} was trained by another recipe or contract; {_REMEDY}")
+    contract = model_of(recipe.model).contract
     try:
-        estimator = skops.io.load(path, trusted=TRUSTED)
-        if type(estimator) is not type(_untrained(recipe)):
-            raise TypeError(f"it holds a {type(estimator).__name__}")
-        predictor = TrainedPredictor(estimator, model_of(recipe.model).contract)
-        predictor.predict(data(recipe.model).rows[:1])
-    except Exception as error:  # whatever a crafted file makes skops raise, the remedy is the same
+        predictor = TrainedPredictor(_scorers(path), contract)
+        predictor.predict([typical(contract)])
+    except Exception as error:  # whatever a crafted file brings about, the remedy is the same
         raise ArtefactError(
             f"{path} holds no usable model ({type(error).__name__}: {error}); {_REMEDY}"
         ) from error
     return predictor
 
 
-def _untrained(recipe: Recipe) -> Estimator:
-    assert recipe.learner is not None, f"{recipe.model} {recipe.name} has no artefact"
-    return recipe.learner()
+def typical(contract: Contract) -> Row:
+    """A row that a contract allows: what stands in for the missing, or something in the range."""
+    return tuple(_typical(feature) for feature in contract.features)
+
+
+def _typical(feature: Feature) -> float | str:
+    if feature.missing is not None:
+        return feature.missing
+    if isinstance(feature, Number):
+        middle = (feature.low + feature.high) / 2
+        return float(round(middle)) if feature.whole else middle
+    return feature.values[0] if isinstance(feature, Choice) else "a" * feature.shortest
+
+
+def _scorers(path: Path) -> list[Scorer]:
+    """What the file holds; raises whatever a file that is none of ours makes Python raise."""
+    with zipfile.ZipFile(path) as archive:
+        nodes = json.loads(archive.read(_SCHEMA))["content"]
+        scorers = []
+        for place, told in enumerate(json.loads(json.loads(nodes["about"]["content"]))):
+            parts = dict(told["plain"])
+            for name in told["arrays"]:
+                content = archive.read(nodes[f"{place}.{name}"]["file"])
+                parts[name] = np.load(io.BytesIO(content), allow_pickle=False)
+            scorers.append(_scorer(told["kind"], parts))
+        return scorers
+
+
+def _scorer(kind: str, parts: dict[str, Any]) -> Scorer:
+    if kind == Linear.kind:
+        return Linear(**parts)
+    if kind == Quadratic.kind:
+        return Quadratic(**parts)
+    if kind == Trees.kind:
+        return Trees(**parts)
+    if kind == Words.kind:
+        vocabulary, rarity = parts.pop("vocabulary"), parts.pop("rarity")
+        return Words(vocabulary, rarity, Linear(**parts))
+    raise ValueError(f"there is no scorer {kind!r}")
 
 
 def _canonical(dumped: bytes, comment: bytes) -> bytes:
-    """The same model in bytes that depend on nothing but the model.
+    """The same in bytes that depend on nothing but the model.
 
     skops names objects and array files by their address in memory, and zip entries carry the time
-    of day. Objects get their position in the schema instead, array files a running number, and all
-    entries one date.
+    of day. Objects get their position in the schema instead, array files the name of what they
+    hold, and all entries one date.
     """
-    with zipfile.ZipFile(io.BytesIO(dumped)) as source:
-        schema = json.loads(source.read("schema.json"))
-        names: dict[str, str] = {}
-        _renumber(schema, count(), names)
-        entries = {new: source.read(old) for old, new in names.items()}
-    entries["schema.json"] = json.dumps(schema, separators=(",", ":")).encode()
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as target:
-        for name, content in entries.items():
-            target.writestr(zipfile.ZipInfo(name, date_time=_EPOCH), content)
+    with (
+        zipfile.ZipFile(io.BytesIO(dumped)) as source,
+        zipfile.ZipFile(packed, "w") as target,
+    ):
+        schema = json.loads(source.read(_SCHEMA))
+        schema["__id__"] = 1
+        # Skops would keep the type of each key; without the list it takes them as they are in JSON.
+        for number, (name, node) in enumerate(schema["content"].items(), start=2):
+            node["__id__"] = number
+            if "file" in node:
+                content, node["file"] = source.read(node["file"]), f"{name}.npy"
+                target.writestr(zipfile.ZipInfo(node["file"], date_time=_EPOCH), content)
+        keys = schema["key_types"]
+        keys["__id__"] = 0
+        for key in keys["content"]:
+            key["__id__"] = -1  # all are texts
+        written = json.dumps(schema, separators=(",", ":"))
+        target.writestr(zipfile.ZipInfo(_SCHEMA, date_time=_EPOCH), written)
         target.comment = comment
     return packed.getvalue()
-
-
-def _renumber(node: Any, numbers: Iterator[int], names: dict[str, str]) -> None:
-    """Rewrite ``__id__`` and ``file`` throughout a schema, noting old and new file names."""
-    if isinstance(node, list):
-        for child in node:
-            _renumber(child, numbers, names)
-    elif isinstance(node, dict):
-        if "__id__" in node:
-            node["__id__"] = next(numbers)
-        if isinstance(node.get("file"), str):
-            node["file"] = names.setdefault(node["file"], f"{len(names)}.npy")
-        for child in node.values():
-            _renumber(child, numbers, names)

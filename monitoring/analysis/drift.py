@@ -7,10 +7,10 @@ Nothing is decided on them: that is the affair of the bets, which need no minimu
 - ``js``, the Jensen-Shannon divergence in nats, 0 to ln 2 (Lin 1991, "Divergence measures based on
   the Shannon entropy").
 - ``ks``, the Kolmogorov-Smirnov distance of two distribution functions, ``sup |F1 - F0|``, 0 to 1;
-  of scores only, as labels have no order. It is taken at the bounds scores are counted by, so it is
-  at most that of the scores themselves.
+  of scores, or else of values, as labels have no order. It is taken at the bounds they are counted
+  by, so it is at most that of the numbers themselves.
 
-``psi`` and ``js`` compare labels, or stable's tenths of the score where no label is read; half an
+``psi`` and ``js`` compare labels, or where none is read stable's tenths of score or value; half an
 answer is added to each class, so that one which a version never gave makes no infinity. Each number
 is told minus what chance alone gives on average, and never below 0.
 
@@ -30,8 +30,9 @@ import numpy as np
 from gateway.model import Prediction
 from monitoring.analysis.betting import Array
 from monitoring.analysis.effects import effects
-from monitoring.analysis.signals import Scores
-from monitoring.readings.evidence import Counts
+from monitoring.analysis.signals import Scores, Values
+from monitoring.analysis.spans import parts
+from monitoring.readings.evidence import Counts, span_of
 
 STATISTICS: Final = ("psi", "js", "ks")
 _KOLMOGOROV: Final = sqrt(pi / 2) * log(2)  # the mean of Kolmogorov's distribution
@@ -44,7 +45,8 @@ def statistics_of(prediction: Prediction | None) -> tuple[str, ...]:
     """Those that can be told of what is read from the answers."""
     if prediction is None:
         return ()
-    return STATISTICS if prediction.score is not None else STATISTICS[:2]
+    ordered = prediction.score is not None or prediction.value is not None
+    return STATISTICS if ordered else STATISTICS[:2]
 
 
 def drift(prediction: Prediction | None, windows: Iterable[Pair]) -> dict[str, float]:
@@ -61,6 +63,12 @@ def drift(prediction: Prediction | None, windows: Iterable[Pair]) -> dict[str, f
         found |= {"psi": compared.psi, "js": compared.js}
     if prediction.score is not None:
         found["ks"] = _distance([(_by_bound(one), _by_bound(other)) for one, other in pairs])
+    elif prediction.value is not None:
+        shown = {span_of(name)[1] for pair in pairs for one in pair for name, _ in one.values}
+        bounds = sorted(shown)
+        found["ks"] = _distance(
+            [(parts(one.values, bounds), parts(other.values, bounds)) for one, other in pairs]
+        )
     return found
 
 
@@ -71,7 +79,7 @@ def _classes(prediction: Prediction, pairs: list[Pair]) -> tuple[Array, Array] |
         return _standardised(
             [(_by_label(one, shown), _by_label(other, shown)) for one, other in pairs]
         )
-    scores = Scores(0.0, "scores")
+    scores = Scores(0.0, "") if prediction.score is not None else Values(0.0, "")
     tenths = scores.frame(sum((other for _, other in pairs), Counts()))
     if tenths is None:
         return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 from math import log
 from typing import Final
 
+from monitoring.analysis import spans
 from monitoring.analysis.case import Case
 from monitoring.analysis.constant import Constant
 from monitoring.analysis.signals import answers_of
@@ -30,10 +31,14 @@ def _collapse(case: Case, constant: Constant) -> str | None:
     total = sum(shown.values())
     if number < _LEAST or total < _LEAST:
         return None
-    share = (shown.get(label, 0) + 1) / (total + 2)
+    is_span = not case.candidate.labels and label in dict(case.candidate.values)
+    # The bounds may have been others when stable showed its values.
+    often = spans.touching(case.stable.values, label) if is_span else shown.get(label, 0)
+    share = (often + 1) / (total + 2)
     if number * log(share) > log(_CHANCE):
         return None
     return (
-        f"it gives one answer only: its last {number:,} are all {label!r}, which is "
+        f"it gives one answer only: its last {number:,} are all "
+        f"{spans.in_words(label) if is_span else repr(label)}, which is "
         f"{100 * share:.1f} % of stable's"
     )

@@ -17,10 +17,10 @@ import numpy as np
 from gateway.config.quantities import percent_text
 from gateway.model import FULL_WEIGHT
 from monitoring.analysis.betting import Array, Bets
-from monitoring.analysis.signals import Errors, Frame, Labels, Latency, Scores, Signal
+from monitoring.analysis.signals import Errors, Frame, Labels, Latency, Scores, Signal, Values
 from monitoring.readings.evidence import Counts
 
-_Rail: TypeAlias = Errors | Latency | Labels | Scores
+_Rail: TypeAlias = Errors | Latency | Labels | Scores | Values
 _MOST: Final = 0.5  # of its requests: how much worse nobody may be, however few they are
 
 
@@ -81,7 +81,7 @@ def lenient(signal: Signal, up_to: int) -> Lenient:
     match signal:
         case Errors(increase=tolerated) | Latency(increase=tolerated):
             return Lenient(replace(signal, increase=_scaled(tolerated, up_to)), up_to)
-        case Labels(shift=tolerated) | Scores(shift=tolerated):
+        case Labels(shift=tolerated) | Scores(shift=tolerated) | Values(shift=tolerated):
             return Lenient(replace(signal, shift=_scaled(tolerated, up_to)), up_to)
     raise TypeError(f"{signal.name} is no rail")
 

@@ -10,11 +10,20 @@ from typing import Any, Final
 from gateway.grid import LATENCY_BOUNDS
 from gateway.model import FULL_WEIGHT, Analysis, Prediction, Route, ShiftAction
 from monitoring.analysis.lenience import Lenient, lenient
-from monitoring.analysis.signals import Errors, Labels, Latency, Limit, Scores, Signal, Split
+from monitoring.analysis.signals import (
+    Errors,
+    Labels,
+    Latency,
+    Limit,
+    Scores,
+    Signal,
+    Split,
+    Values,
+)
 
 _SPLIT: Final = Split()
 _SIGNALS: Final[dict[str, Any]] = {
-    one.__name__: one for one in (Errors, Labels, Latency, Lenient, Limit, Scores)
+    one.__name__: one for one in (Errors, Labels, Latency, Lenient, Limit, Scores, Values)
 }
 
 
@@ -121,6 +130,8 @@ def _of_predictions(prediction: Prediction, shift: float) -> list[Signal]:
         found.append(Labels(shift, "labels", declared=prediction.labels))
     if prediction.score is not None:
         found.append(Scores(shift, "scores"))
+    if prediction.value is not None:
+        found.append(Values(shift, "values"))
     return found
 
 

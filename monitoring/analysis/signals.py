@@ -9,7 +9,7 @@ import numpy as np
 
 from gateway.counts import OTHER_LABEL
 from gateway.grid import LATENCY_BOUNDS
-from monitoring.analysis import errors, latency, predictions, split
+from monitoring.analysis import errors, latency, predictions, spans, split
 from monitoring.analysis.betting import Array, Bets
 from monitoring.readings.evidence import Counts
 
@@ -70,9 +70,11 @@ def within_and_beyond(counts: Counts, bound: int) -> Array:
 
 
 def answers_of(counts: Counts) -> dict[str, int]:
-    """The different answers: labels, or bins of the score where there are no labels."""
+    """The different answers: labels, or values where there are none, or bins of the score."""
     if counts.labels:
         return dict(counts.labels)
+    if counts.values:
+        return dict(counts.values)
     return {f"score bin {bin}": number for bin, number in enumerate(counts.scores) if number}
 
 
@@ -151,7 +153,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class _Classes:
-    """What predictions by label and by score have in common."""
+    """What predictions by label, by score and by value have in common."""
 
     shift: float
     name: str
@@ -208,6 +210,17 @@ class Scores(_Classes):
         borders = [0, *(int(one) for one in frame)]
         padded = _padded(counts.scores, max(len(counts.scores), borders[-1] + 1))
         return np.add.reduceat(padded, borders)
+
+
+@dataclass(frozen=True, slots=True)
+class Values(_Classes):
+    """Predicted values by the bounds of the file between which stable's tenths lie."""
+
+    def frame(self, stable: Counts) -> Frame | None:
+        return spans.borders(stable.values, _TENTHS, _ENOUGH)
+
+    def outcomes(self, counts: Counts, frame: Frame) -> Array:
+        return spans.parts(counts.values, [float(one) for one in frame])
 
 
 @dataclass(frozen=True, slots=True)

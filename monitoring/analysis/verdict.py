@@ -246,7 +246,7 @@ def _finding(question: Question, case: Case, signal: Signal, log_evidence: float
         interval = rates.interval(question.alpha)
     shift: Effects | None = None
     track = strand.tracks.get(signal.name)
-    if signal.name in ("labels", "scores") and track is not None:
+    if signal.name in ("labels", "scores", "values") and track is not None:
         pair = (signal.outcomes(counts, track.frame) for counts in (case.candidate, case.stable))
         shift = effects(*pair)
     return Finding(

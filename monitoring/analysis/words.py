@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 
 from gateway.grid import LATENCY_BOUNDS
+from monitoring.analysis import spans
 from monitoring.analysis.case import Case
 from monitoring.analysis.interval import Interval
 from monitoring.analysis.question import Question
@@ -25,7 +26,7 @@ def compared(leading: str, question: Question, case: Case) -> str:
         return _slower(candidate, stable, floor)
     if leading == SAVED:
         return _saved(case)
-    if leading in ("labels", "scores"):
+    if leading in ("labels", "scores", "values"):
         return shifted(leading, candidate, stable)
     return f"it fails more often than stable: {_failures(question, case)}"
 
@@ -34,6 +35,8 @@ def shifted(signal: str, candidate: Counts, stable: Counts) -> str:
     """How the answers differ."""
     if signal == "scores":
         return "its scores are distributed differently from stable's"
+    if signal == "values":
+        return _values(candidate, stable)
     mine, theirs = _shares(candidate), _shares(stable)
     if not mine or not theirs:
         return "it answers differently from stable"
@@ -41,6 +44,17 @@ def shifted(signal: str, candidate: Counts, stable: Counts) -> str:
     return (
         f"it answers differently: {most!r} in {100 * mine.get(most, 0.0):.1f} % of its answers "
         f"against {100 * theirs.get(most, 0.0):.1f} % of stable's"
+    )
+
+
+def _values(candidate: Counts, stable: Counts) -> str:
+    found = spans.farthest(candidate.values, stable.values)
+    if found is None:
+        return "its values are distributed differently from stable's"
+    bound, mine, theirs = found
+    return (
+        f"it answers differently: {100 * mine:.1f} % of its values are over {bound:g} against "
+        f"{100 * theirs:.1f} % of stable's"
     )
 
 

@@ -24,6 +24,7 @@ from monitoring.commands.options import (
     content_of,
     print_json,
 )
+from monitoring.history import changes
 
 RouteName = Annotated[str, typer.Argument(metavar="ROUTE", help="The route's name.")]
 VersionName = Annotated[str, typer.Argument(metavar="VERSION", help="The candidate.")]
@@ -91,7 +92,7 @@ def set_weight(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     change = SetWeight(route, version, basis_points)
-    _carry_out(file, change, "set-weight", reason, dry_run=dry_run, json=json)
+    carry_out(file, change, "set-weight", reason, dry_run=dry_run, json=json)
 
 
 def rollback(
@@ -102,8 +103,11 @@ def rollback(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Take a candidate out: weight 0, until a person gives it a weight again."""
-    _follow(verbs.rollback, file, route, version, reason, dry_run=dry_run, json=json, sure=True)
+    """Take a candidate out: weight 0, until a person gives it a weight again. Where none has a
+    weight, or VERSION is the stable one, its promotion is taken back: the former is stable again.
+    """
+    change = verbs.rollback(parse(content_of(file)), route, version, lambda: changes.read(file))
+    carry_out(file, change, "rollback", reason, dry_run=dry_run, json=json)
 
 
 def promote(
@@ -135,10 +139,10 @@ def _follow(
     config = parse(content_of(file))
     change = verb(config, route, version)
     seen = None if sure else config.generation
-    _carry_out(file, change, verb.__name__, reason, dry_run=dry_run, json=json, if_generation=seen)
+    carry_out(file, change, verb.__name__, reason, dry_run=dry_run, json=json, if_generation=seen)
 
 
-def _carry_out(
+def carry_out(
     file: Path,
     change: Change,
     action: str,
@@ -148,7 +152,9 @@ def _carry_out(
     json: bool,
     if_generation: str | None = None,
 ) -> None:
-    """``if_generation``: the file by which the change was chosen, where it depends on it."""
+    """Make a change and print what it was; ``if_generation`` is the file by which it was chosen,
+    where it depends on it.
+    """
     changed = editing.carry_out(
         file,
         change,

@@ -78,7 +78,7 @@ def _change(entry: changes.Entry) -> str:
     shares = [
         f"{version} {entry.before.get(version, 0):g} -> {share:g} %"
         for version, share in entry.after.items()
-        if entry.before.get(version) != share
+        if entry.before.get(version, 0) != share
     ]
     parts = [entry.at, entry.by, entry.action, entry.route, ", ".join(shares) or entry.version]
     line = "  ".join(part for part in parts if part)

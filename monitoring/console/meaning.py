@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.config.quantities import percent_text
-from gateway.edit import Change, Promote, SetPaused, SetWeight
+from gateway.edit import AddVersion, Change, Promote, RemoveVersion, Restore, SetPaused, SetWeight
 from gateway.model import FULL_WEIGHT, OnFailure, Route
 from monitoring.rollout.position import position_of
 
@@ -28,6 +28,12 @@ def meaning(change: Change, before: Route, after: Route) -> str:
                 f"{before.stable} gets none{_instead(before, before.stable)}, and stays reachable "
                 "for the way back"
             )
+        case Restore(_, version, former):
+            return (
+                f"{change.sentence}: {former} gets {_share(after, former)} of the requests of "
+                f"{after.name}{_instead(before, former)}; {version} had {_share(before, version)}, "
+                "and stays reachable"
+            )
         case SetPaused(_, version, True):
             return (
                 f"{version} stays at {_share(after, version)} of the requests of {after.name} "
@@ -38,6 +44,11 @@ def meaning(change: Change, before: Route, after: Route) -> str:
                 f"{version} is paused no more: its rollout goes on at {_share(after, version)} of "
                 f"the requests of {after.name}{_then(after, version)}"
             )
+
+        case AddVersion(_, version):
+            return f"{version} is there for {after.name}, and gets no requests until it is started"
+        case RemoveVersion(_, version):
+            return f"{version} is not there for {after.name} any more"
 
 
 def remarks(change: Change, before: Route) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from gateway.edit import Change, SetWeight
 from gateway.errors import EditRefused
 from gateway.model import FULL_WEIGHT, Route, RoutingConfig
 from monitoring import verbs
+from monitoring.history.promotions import Past
 
 
 class Act(StrEnum):
@@ -41,7 +42,6 @@ _VERBS: Final[Mapping[Act, verbs.Verb]] = {
     Act.PAUSE: verbs.pause,
     Act.RESUME: verbs.resume,
     Act.PROMOTE: verbs.promote,
-    Act.ROLLBACK: verbs.rollback,
 }
 
 
@@ -59,29 +59,47 @@ class Offer:
 
 
 def change_of(
-    act: Act, config: RoutingConfig, route: str, version: str, weight: int | None = None
+    act: Act,
+    config: RoutingConfig,
+    route: str,
+    version: str,
+    weight: int | None = None,
+    past: Past = tuple,
 ) -> Change:
-    """The edit that an act is; ``weight`` in basis points, for ``set-weight`` only. Raises as the
-    functions of :mod:`monitoring.verbs` do.
+    """The edit that an act is; ``weight`` in basis points, for ``set-weight`` only; ``past`` tells
+    of the promotion that a rollback takes back. Raises as the functions of
+    :mod:`monitoring.verbs` do.
     """
     if act is Act.SET_WEIGHT:
         return SetWeight(route, version, 0 if weight is None else weight)
+    if act is Act.ROLLBACK:
+        return verbs.rollback(config, route, version, past)
     return _VERBS[act](config, route, version)
 
 
-def offers(config: RoutingConfig, route: str, version: str) -> tuple[Offer, ...]:
+def offers(
+    config: RoutingConfig, route: str, version: str, past: Past = tuple
+) -> tuple[Offer, ...]:
     """A button for each act, in the order in which a rollout needs them. KeyError if the file has
     no such route or version.
     """
     found = config.route(route)
     found.version(version)
-    return tuple(Offer(act, LABELS[act], _refusal(act, config, found, version)) for act in Act)
+    return tuple(
+        Offer(act, LABELS[act], _refusal(act, config, found, version, past)) for act in Act
+    )
 
 
-def offered(config: RoutingConfig, route: str) -> tuple[tuple[str, tuple[Offer, ...]], ...]:
-    """Of each candidate of a route, in the file's order. KeyError if there is no such route."""
-    names = [one.name for one in config.route(route).candidates]
-    return tuple((name, offers(config, route, name)) for name in names)
+def offered(
+    config: RoutingConfig, route: str, past: Past = tuple
+) -> tuple[tuple[str, tuple[Offer, ...]], ...]:
+    """Of each candidate of a route, in the file's order; then of the stable version its rollback,
+    where it was promoted. KeyError if there is no such route.
+    """
+    found = config.route(route)
+    rows = tuple((one.name, offers(config, route, one.name)) for one in found.candidates)
+    back = tuple(one for one in offers(config, route, found.stable, past) if one.possible)
+    return (*rows, (found.stable, back)) if back else rows
 
 
 def most(route: Route, version: str) -> int:
@@ -89,16 +107,17 @@ def most(route: Route, version: str) -> int:
     return FULL_WEIGHT - sum(one.weight for one in route.candidates if one.name != version)
 
 
-def _refusal(act: Act, config: RoutingConfig, route: Route, version: str) -> str:
-    if version == route.stable:
+def _refusal(act: Act, config: RoutingConfig, route: Route, version: str, past: Past) -> str:
+    stable = version == route.stable
+    if stable and act is not Act.ROLLBACK:
         return f"{version} is the stable version: it takes what the candidates leave"
     try:
-        change = change_of(act, config, route.name, version)
+        change = change_of(act, config, route.name, version, past=past)
     except EditRefused as error:
         return str(error)
     rollout = route.rollout(version)
     match act:
-        case Act.ROLLBACK if not route.weight(version):
+        case Act.ROLLBACK if not (stable or route.weight(version)):
             return f"{version} has weight 0 already: it gets no requests"
         case Act.PAUSE if rollout is not None and rollout.paused:
             return f"the rollout of {version} is paused already"

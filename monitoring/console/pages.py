@@ -140,7 +140,7 @@ def _route_values(sight: Sight, name: str, shown: str) -> dict[str, Any]:
     return {
         "health": views.health(sight),
         "route": view,
-        "offered": offered(config, name) if config else (),
+        "offered": offered(config, name, lambda: sight.papers.entries) if config else (),
         "scores": views.scores(name, view.versions, sight.series, RANGES[shown]),
         "changes": views.changes(sight.papers, name),
         "over": RANGES[shown].title,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from gateway.config import parse
 from gateway.config.quantities import percent_text
 from gateway.edit import Change, apply, diff, named
-from gateway.errors import EditRefused, StaleEdit
+from gateway.errors import EditFailed, EditRefused, StaleEdit
 from gateway.model import Route
 from monitoring import editing
 from monitoring.console import difference
@@ -17,6 +18,7 @@ from monitoring.console.difference import Line
 from monitoring.console.meaning import meaning, remarks
 from monitoring.console.offers import Act, change_of
 from monitoring.console.texts import Texts
+from monitoring.history import changes
 
 _TRIES: Final = 3  # to read and to try out the same text, while somebody saves
 
@@ -84,7 +86,8 @@ def _proposed(file: Path, texts: Texts, asked: Asked) -> Proposal:
     if asked.act is Act.SET_WEIGHT and asked.weight is None:
         return bare
     try:
-        change = change_of(asked.act, config, asked.route, asked.version, asked.weight)
+        past = partial(_past, file)
+        change = change_of(asked.act, config, asked.route, asked.version, asked.weight, past)
         tried = editing.carry_out(
             file, change, by="", reason="", action="", if_generation=config.generation, dry_run=True
         )
@@ -101,6 +104,14 @@ def _proposed(file: Path, texts: Texts, asked: Asked) -> Proposal:
         remarks(change, route),
         tried.noop,
     )
+
+
+def _past(file: Path) -> list[changes.Entry]:
+    """What happened to the file. Raises EditFailed where that cannot be read."""
+    try:
+        return changes.read(file)
+    except OSError as error:
+        raise EditFailed(f"the history cannot be read: {error}") from error
 
 
 def between(before: bytes, after: bytes, name: str) -> tuple[Line, ...]:

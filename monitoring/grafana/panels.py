@@ -57,7 +57,9 @@ def plot(
     alerts: Sequence[str] = (),
     **defaults: Any,
 ) -> Json:
-    """Lines over time, from zero; ``log`` has a logarithmic axis, ``stacked`` areas that add up."""
+    """Lines over time, from zero; ``log`` has a logarithmic axis, ``stacked`` areas that add up.
+    ``min=None``: what is shown may be negative.
+    """
     custom: Json = {
         "drawStyle": "line",
         "lineInterpolation": "linear",
@@ -76,6 +78,7 @@ def plot(
         "custom": custom,
         **defaults,
     }
+    own = {name: value for name, value in own.items() if value is not None}
     options: Json = {"legend": _LEGEND, "tooltip": _TOOLTIP}
     return _panel("timeseries", title, description, targets, own, overrides, options, alerts)
 

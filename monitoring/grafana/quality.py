@@ -127,6 +127,23 @@ def predictions() -> list[Json]:
     ]
 
 
+def values() -> list[Json]:
+    said = "of 100 of its values are below this, to within the bounds that routing.yaml gives"
+    return [
+        plot(
+            f"{name} value",
+            f"{percent} {said}: a regressor's predictions, or the tokens of a chat's answers. "
+            "Nothing where the route has no `prediction.value`.",
+            "short",
+            target(quantile(percent / 100, "canary_prediction_value")),
+            overrides=BY_ROLE,
+            alerts=["CanaryPredictionShift"],
+            min=None,
+        )
+        for name, percent in (("Median", 50), ("p90", 90))
+    ]
+
+
 def scores() -> list[Json]:
     buckets = "canary_prediction_score_bucket"
     sure = "How sure {} is of its answers: darker means more answers with that score."

@@ -17,7 +17,7 @@ from monitoring.grafana.promql import (
     numbered,
     observed_share,
 )
-from monitoring.grafana.quality import predictions, quality, scores, traffic
+from monitoring.grafana.quality import predictions, quality, scores, traffic, values
 
 # In the order of their numbers on a timeline.
 _VERDICTS: Final = ("Successful", "Inconclusive", "Failed", "Error")
@@ -46,6 +46,7 @@ def rollout() -> Json:
             Row("Traffic", 8, traffic(), wide=8),
             Row("Predictions", 8, predictions(), wide=8),
             Row("Scores", 7, scores(), wide=24),
+            Row("Values", 8, values(), wide=12),
         ],
     )
 

@@ -31,7 +31,8 @@ class Status(StrEnum):
 class Entry:
     """One change of the file.
 
-    ``before`` and ``after`` are the shares of the route's versions in percent, stable included.
+    ``before`` and ``after`` are the shares of the route's versions in percent, stable included;
+    ``former`` was stable before, where another version is afterwards.
     An edit by hand is only known afterwards: it has the hashes on both sides, and an ``at`` before
     which it happened.
     """
@@ -48,6 +49,7 @@ class Entry:
     before_hash: str = ""
     after_hash: str = ""
     diff: str = ""
+    former: str = ""
     status: Status = Status.DONE
 
     @property
@@ -105,12 +107,13 @@ def _by_hand(before: str, after: str, at: str) -> Entry:
 
 
 def _entry(row: Mapping[str, Any]) -> Entry | None:
-    names = {each.name for each in fields(Entry)} - {"status"}
+    names = {each.name for each in fields(Entry)} - {"status", "former"}
     if row["row"] not in ("intent", "late") or not names <= row.keys():
         return None
     if not all(isinstance(row[name], str) for name in ("at", "before_hash", "after_hash")):
         return None
-    return Entry(**{name: row[name] for name in names})
+    former = str(row.get("former", ""))  # rows of older versions have none
+    return Entry(**{name: row[name] for name in names}, former=former)
 
 
 def _judged(entries: Sequence[Entry], outcomes: Mapping[str, object], current: str) -> list[Entry]:

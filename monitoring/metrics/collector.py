@@ -32,7 +32,8 @@ NONE: Final = "none"
 OPERATOR: Final = "operator"  # the reason of a rollback that a person made
 OTHER: Final = "other"  # a word that no closed set holds
 _SIGNALS: Final = (
-    *("errors", "error limit", "latency", "latency limit", "labels", "scores", SAVED),
+    *("errors", "error limit", "latency", "latency limit", "labels", "scores", "values"),
+    SAVED,
 )
 _REASONS: Final[Mapping[str, tuple[str, ...]]] = {
     Kind.SUCCESSFUL: (NONE,),
@@ -44,6 +45,7 @@ _ROLLBACKS: Final = (*_REASONS[Kind.FAILED], OPERATOR)
 _ACTORS: Final = (OPERATOR, "controller")
 _KINDS: Final = (
     *("start", "set-weight", "advance", "promote", "rollback", "pause", "resume", "by-hand"),
+    *("add-version", "remove-version"),
 )
 _LOOKS: Final = ("judged", "no_evidence", "bad_file", "standing_by")
 # Seconds: an edit is in force within a fraction of one, and is seen with the next look.

@@ -31,8 +31,9 @@ class Counts:
     """Requests assigned to one version by a draw, and what became of them.
 
     ``bad`` got no good answer from it, ``gone`` were left by their client before there was one, the
-    rest was answered well. ``latency`` counts the answers by what they took, ``labels`` and
-    ``scores`` by what was predicted; ``missing`` those that could not be read, by reason.
+    rest was answered well. ``latency`` counts the answers by what they took, ``labels``, ``scores``
+    and ``values`` by what was predicted; ``missing`` those that could not be read, by reason.
+    Values are named by the bounds they lie between (:func:`span_of`), which the file may change.
 
     ``asked`` are all requests that the split brought to the version, draws or not, ``saved`` those
     that it failed and stable then answered.
@@ -47,6 +48,7 @@ class Counts:
     missing: Named = ()
     asked: int = 0
     saved: int = 0
+    values: Named = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.saved <= self.asked:
@@ -68,7 +70,8 @@ class Counts:
 
     def dumped(self) -> dict[str, Any]:
         """As JSON."""
-        return asdict(self) | {"labels": dict(self.labels), "missing": dict(self.missing)}
+        names = {"labels": self.labels, "missing": self.missing, "values": self.values}
+        return asdict(self) | {key: dict(counts) for key, counts in names.items()}
 
     @classmethod
     def loaded(cls, document: Mapping[str, Any]) -> Counts:
@@ -80,6 +83,7 @@ class Counts:
                 "scores": row(document["scores"]),
                 "labels": named(document["labels"]),
                 "missing": named(document["missing"]),
+                "values": named(document.get("values", {})),  # older ones have none
             }
         )
 
@@ -94,6 +98,7 @@ class Counts:
             _names(self.missing, other.missing, sign),
             _count(self.asked + sign * other.asked),
             _count(self.saved + sign * other.saved),
+            _names(self.values, other.values, sign),
         )
 
 
@@ -127,6 +132,20 @@ def row(numbers: Iterable[int]) -> Row:
 def named(numbers: Mapping[str, int]) -> Named:
     """Sorted and without zeros, for the same reason."""
     return tuple(sorted((name, number) for name, number in numbers.items() if number))
+
+
+def span_of(name: str) -> tuple[float, float]:
+    """The bounds that a count of values names, ``20.0:50.0``: above the first, up to the second,
+    which may be infinite. Raises :class:`BadEvidence`.
+    """
+    low, _, high = name.partition(":")
+    try:
+        span = float(low), float(high)
+    except ValueError:
+        span = 0.0, 0.0
+    if not span[0] < span[1]:
+        raise BadEvidence(f"{name!r:.40} where two bounds such as '20.0:50.0' were expected")
+    return span
 
 
 def _rows(mine: Row, theirs: Row, sign: int) -> Row:

@@ -7,7 +7,16 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from gateway.model import FULL_WEIGHT
-from monitoring.readings.evidence import AGAIN, BadEvidence, Counts, Window, named, row
+from monitoring.readings.evidence import (
+    AGAIN,
+    BadEvidence,
+    Counts,
+    Named,
+    Window,
+    named,
+    row,
+    span_of,
+)
 
 _MOST: Final = 2**53  # requests; more than anybody counts, and exact as a float
 
@@ -172,7 +181,14 @@ def _counts(version: Mapping[str, Any]) -> Counts:
         missing=named({str(k): _whole(n) for k, n in version.get("missing", {}).items()}),
         asked=_whole(version.get("asked", 0)),
         saved=_whole(version.get("saved", 0)),
+        values=_values(version.get("values", {})),
     )
+
+
+def _values(told: Mapping[str, Any]) -> Named:
+    for name in told:
+        span_of(str(name))
+    return named({str(name): _whole(number) for name, number in told.items()})
 
 
 def _whole(number: object, most: int = _MOST) -> int:

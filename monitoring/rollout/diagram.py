@@ -40,6 +40,7 @@ _OF_TIME_AND_PEOPLE: Final = (
     f"{_NAMES[Stand.PAUSED]} --> {_NAMES[Stand.WATCHING]}: canary resume",
     f"{_NAMES[Stand.WAITING]} --> {_NAMES[Stand.WATCHING]}: canary resume",
     f"{_NAMES[Stand.WAITING]} --> promoted: canary promote",
+    "promoted --> rolled_back: canary rollback",
     f"rolled_back --> {_NAMES[Stand.WATCHING]}: canary start",
 )
 

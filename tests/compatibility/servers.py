@@ -183,9 +183,13 @@ def _gunicorn(module: str) -> Callable[[Place], Words]:
     return words
 
 
-def _own(place: Place) -> Words:
-    words = [sys.executable, "-m", "model_workers", "--model", "iris", "--version", place.version]
-    return [*words, "--port", place.port, "--artefacts", ROOT / "artefacts"]
+def _own(model: str) -> Callable[[Place], Words]:
+    def words(place: Place) -> Words:
+        words = [sys.executable, "-m", "model_workers", "serve", "--model", model]
+        words += ["--version", place.version, "--port", place.port]
+        return [*words, "--artefacts", ROOT / "artefacts"]
+
+    return words
 
 
 KSERVE_V1: Final = Visit(
@@ -207,7 +211,7 @@ SERVERS: Final = {
         None,
         f"/predict, {OIP}, SageMaker",
         "/ready",
-        _own,
+        _own("iris"),
         (*PLAIN, TRITON, TRITON_AIO, BOTO3),
         (
             ("oip", "/v2", V2),
@@ -216,6 +220,19 @@ SERVERS: Final = {
         ),
         trained=None,
         environ={"PYTHONPATH": str(ROOT)},
+    ),
+    "assistant": Server(
+        "this project's model_workers, assistant",
+        None,
+        None,
+        "OpenAI chat",
+        "/ready",
+        _own("assistant"),
+        (OPENAI_SYNC, OPENAI_ASYNC, LANGCHAIN),
+        (("chat", "/", OPENAI),),
+        trained=None,
+        environ={"PYTHONPATH": str(ROOT)},
+        model="assistant",
     ),
     "mlserver": Server(
         "MLServer, sklearn runtime",

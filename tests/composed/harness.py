@@ -45,6 +45,7 @@ WORKERS = [name for name, each in SERVICES.items() if each["image"].startswith("
 BINARIES = {
     "python": sys.executable,
     "canary": str(Path(sys.executable).parent / "canary"),
+    "model-worker": str(Path(sys.executable).parent / "model-worker"),
     # As Debian calls it.
     "alertmanager": shutil.which("alertmanager") or "prometheus-alertmanager",
 }

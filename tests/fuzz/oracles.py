@@ -30,7 +30,7 @@ from gateway.errors import ConfigError, EditRefused, Reason
 from gateway.gathering import Gathering
 from gateway.headers import HOP_BY_HOP, ReplyHead
 from gateway.model import FULL_WEIGHT, Prediction, Route, RoutingConfig
-from gateway.predictions import LONG, Missing, PredictionReader
+from gateway.predictions import LONG, MAX_VALUE, Missing, PredictionReader
 from gateway.reader import RequestReader
 from gateway.replies import reply
 from gateway.request import Request
@@ -448,7 +448,8 @@ _POINTERS: Final = (
     ("/a~1b/0", "/a~1b/1"),
 )
 _READERS: Final = [
-    (label, score, PredictionReader(Prediction(label, score))) for label, score in _POINTERS
+    (label, score, PredictionReader(Prediction(label, score, value=score)))
+    for label, score in _POINTERS
 ]
 
 
@@ -456,7 +457,8 @@ def predictions(data: bytes) -> None:
     """An answer's body: never an exception, and what stands at the pointers or a word why not."""
     for label, score, one in _READERS:
         found = one.read(data)
-        text, number, missing = found
+        text, number, value, missing = found
+        assert value is None or (value == number and abs(value) <= MAX_VALUE)
         assert text is None or text.encode() is not None
         assert number is None or isfinite(number)
         assert missing is None or missing in Missing

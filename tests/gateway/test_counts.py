@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.archive import Vocabulary
 from gateway.counts import (
     CLIENT_GONE,
     LEARNED_LABELS,
@@ -23,9 +22,10 @@ from gateway.grid import DRAWN_SCORE_BOUNDS, DURATION_BOUNDS, LATENCY_BOUNDS, SC
 from gateway.ledger import Ledger, total
 from gateway.model import Assignment, Prediction, Role
 from gateway.predictions import Missing
-from gateway.report import VersionTotals, versions_of
 from gateway.split import BUCKETS, SLOTS
 from gateway.table import compile_table
+from gateway.totals import VersionTotals, versions_of
+from gateway.vocabulary import Vocabulary
 from tests.builders import (
     make_config,
     make_decision,
@@ -33,6 +33,7 @@ from tests.builders import (
     make_prediction,
     make_route,
     make_sticky,
+    make_value,
 )
 
 
@@ -323,6 +324,53 @@ def test_whatever_models_answer_the_series_stay_bounded_and_printable(bodies: li
     assert len(book.counts.labels) <= LEARNED_LABELS + 1
     assert all(label.isprintable() for label in book.counts.labels)
     assert book.evidence.assigned == 2 * len(bodies)
+
+
+def test_values_are_counted_between_the_bounds_of_the_file() -> None:
+    book = Book(prediction=make_value(-10, 0.5, 200))
+    values = (-10.5, -10, 0, 0.5, 0.6, 200, 201)
+    for value in values:
+        book.predict(b'{"v": %r}' % value)
+        book.record(Assignment.FORCED, body=b'{"v": %r}' % value)
+    told = book.counts.values((-10, 0.5, 200))
+
+    assert book.evidence.drawn_values((-10, 0.5, 200)) == [2, 2, 2, 1]
+    assert (told.buckets, told.sum) == ([4, 4, 4, 2], pytest.approx(2 * sum(values)))
+    assert seen(book.counts.missing) == seen(book.counts.labels) == {}
+
+
+@pytest.mark.parametrize("value", [b"1e999", b"-1e308", b"NaN", b"1e16", b'"7"', b"true", b"[]"])
+def test_a_value_that_is_no_number_to_reckon_with_is_missing(value: bytes) -> None:
+    book = Book(prediction=make_value())
+    book.predict(b'{"v": %b}' % value)
+    book.predict(b"{}")
+
+    assert sum(book.evidence.drawn_values((10.0, 20.0, 50.0))) == 0
+    assert sum(book.counts.sums.values()) < 1  # times
+    assert sum(book.counts.drawn_missing.values()) == 2
+
+
+def test_a_value_beside_a_label_may_be_missing() -> None:
+    """Chat workers tell the number of tokens where they are asked to."""
+    book = Book(prediction=make_prediction("/p", value="/v", bounds=[1.0]))
+    book.predict(b'{"p": "stop"}')
+    book.predict(b'{"v": 3}')
+
+    assert seen(book.counts.missing) == {Missing.ABSENT: 1}
+    assert book.evidence.drawn_values((1.0,)) == [0, 1]
+
+
+def test_what_was_read_of_a_stream_counts_as_if_it_were_of_a_whole_answer() -> None:
+    book = Book(prediction=make_prediction("/p", value="/v", bounds=[1.0]))
+    book.record(reading=("stop", None, 3.0, None), bound=True)
+    book.record(reading=(None, None, None, Missing.ABSENT), bound=True)
+    book.record(reading=("stop", None, 3.0, None), bound=True, reason=Reason.UPSTREAM_5XX)
+    book.record(reading=("stop", None, 3.0, None), bound=True, status=0, gone=True)
+
+    assert seen(book.counts.drawn_labels) == {"stop": 1}
+    assert book.evidence.drawn_values((1.0,)) == [0, 1]
+    assert seen(book.evidence.drawn_missing) == {Missing.ABSENT: 1}
+    assert (book.evidence.bad, book.evidence.gone) == (1, 1)
 
 
 def test_scores_fall_into_their_buckets() -> None:

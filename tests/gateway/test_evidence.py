@@ -19,7 +19,14 @@ from gateway.report import ReloadStatus, State, gather
 from gateway.split import SLOTS
 from gateway.status import evidence_json, status_json
 from gateway.table import compile_table
-from tests.builders import make_config, make_outcome, make_prediction, make_route, make_sticky
+from tests.builders import (
+    make_config,
+    make_outcome,
+    make_prediction,
+    make_route,
+    make_sticky,
+    make_value,
+)
 
 NOBODY: dict[bytes, bytes] = {}
 
@@ -105,10 +112,25 @@ def test_everything_a_verdict_may_use_is_told_as_whole_numbers() -> None:
         "latency": [3, 0, 0, 0, 0, 0, 0, 0, 2],
         "labels": {"a": 1, "__other__": 1},
         "scores": [0] * DRAWN_SCORE_BOUNDS.index(0.5) + [2],
+        "values": {},
         "missing": {"absent": 1},
     }
     nothing = generation["routes"]["iris"]["v2"]
     assert (nothing["latency"], nothing["scores"], nothing["labels"]) == ([], [], {})
+
+
+def test_values_are_told_with_the_bounds_they_were_counted_by() -> None:
+    plane = Solo(config(10))
+    for bounds in ((-1.0, 0.5, 20.0), (0.5, 30.0)):
+        prediction = make_value(*bounds)
+        plane.put(compile_table(make_config(prediction=prediction, generation=str(bounds))))
+        for value in (-2, -1, 0.25, 25, 25, 25):
+            ask(plane, body=b'{"v": %r}' % value)
+    before, first, second = (one["routes"]["iris"]["v1"] for one in told(plane)["generations"])
+
+    assert before["values"] == {}
+    assert first["values"] == {"-inf:-1.0": 2, "-1.0:0.5": 1, "20.0:inf": 3}
+    assert second["values"] == {"-inf:0.5": 3, "0.5:30.0": 3}
 
 
 def test_a_user_counts_once_in_a_split_whichever_file_it_came_under() -> None:

@@ -155,6 +155,14 @@ def test_an_id_that_cannot_stand_in_a_log_line_is_none(own: bytes) -> None:
     assert RequestHead([(b"X-Request-Id", own)]).id == b""
 
 
+def test_sagemakers_word_for_an_id_is_one_where_no_other_is_given() -> None:
+    inference, own = (b"X-Amzn-SageMaker-Inference-Id", b"i"), (b"X-Request-Id", b"r")
+
+    assert RequestHead([inference]).id == b"i"
+    assert RequestHead([inference, own]).id == RequestHead([own, inference]).id == b"r"
+    assert RequestHead([inference, (own[0], b"\xe9")]).id == b""
+
+
 LENGTH = st.tuples(st.just(b"Content-Length"), st.integers(0, 99).map(b"%d".__mod__))
 
 
@@ -194,6 +202,7 @@ def test_an_answers_fields_pass_as_they_were_written_and_in_their_order() -> Non
         *(b"Connection", b"Keep-Alive", b"Transfer-Encoding", b"Trailer", b"Upgrade"),
         *(b"Proxy-Authenticate", b"Content-Length"),
         *(b"X-Model-Version", b"X-Model-Route", b"X-Assignment", b"X-Request-Id"),
+        b"X-Amzn-Invoked-Production-Variant",
     ],
 )
 def test_a_worker_does_not_speak_for_the_gateway(name: bytes) -> None:

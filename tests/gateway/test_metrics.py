@@ -17,8 +17,9 @@ from prometheus_client import CollectorRegistry
 from gateway.errors import REFUSED, Reason
 from gateway.grid import BEGINNING_BOUNDS, DURATION_BOUNDS, OVERHEAD_BOUNDS, SCORE_BOUNDS
 from gateway.metrics import GatewayMetrics
-from gateway.model import Assignment, RoutingConfig
+from gateway.model import Assignment, Prediction, RoutingConfig
 from gateway.plane import Solo
+from gateway.protocols import Protocol
 from gateway.report import Process, ReloadStatus, Report, State, gather
 from gateway.table import compile_table
 from gateway.usage import Usage
@@ -29,11 +30,14 @@ from tests.builders import (
     make_prediction,
     make_route,
     make_sticky,
+    make_value,
     with_readiness,
 )
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
+VALUE_BOUNDS = (0.5, 10.0, 1e6)
 SEVERAL = ("http://127.0.0.1:1", "http://127.0.0.1:2")
+V1 = {"version": "v1", "role": "stable"}
 ROLES = {"v1": "stable", "v2": "candidate"}
 
 
@@ -42,7 +46,7 @@ def make_full(labels: tuple[str, ...] = ("a", "b"), **rules: Any) -> RoutingConf
     usual: dict[str, Any] = {
         "sticky": make_sticky(),
         "override": "x-model-version",
-        "prediction": make_prediction("/p", "/s", labels),
+        "prediction": make_prediction("/p", "/s", labels, "/v", VALUE_BOUNDS),
     }
     plain = make_route({"m": "http://127.0.0.1:4"}, name="plain")
     versions = {"v1": SEVERAL, "v2": ("http://127.0.0.1:3", 10)}
@@ -127,6 +131,7 @@ def expected_at_zero() -> set[tuple[str, frozenset[tuple[str, str]]]]:
             for reason in ("unreadable", "absent", "too_large"):
                 found.append(("canary_prediction_missing_total", key | {"reason": reason}))
             histogram("canary_prediction_score", SCORE_BOUNDS, **key)
+            histogram("canary_prediction_value", VALUE_BOUNDS, **key)
     for route in ("iris", "plain"):
         histogram("canary_gateway_overhead_seconds", OVERHEAD_BOUNDS, route=route)
     for version, urls in (("v1", SEVERAL), ("v2", ["http://127.0.0.1:3"])):
@@ -151,6 +156,16 @@ def test_every_known_series_is_0_at_the_first_scrape() -> None:
     series = Served(make_full()).series()
 
     assert {key for key, value in series.items() if value == 0} == expected_at_zero()
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+def test_where_clients_may_name_versions_by_protocol_forced_is_told_from_the_first_scrape(
+    protocol: Protocol,
+) -> None:
+    served = Served(make_full(override=None, prediction=make_prediction(protocol=protocol)))
+    ways = {dict(labels).get("assignment") for _, labels in served.series()}
+
+    assert ("forced" in ways) is (protocol in (Protocol.V2, Protocol.SAGEMAKER))
 
 
 def test_traffic_of_every_known_kind_makes_no_new_series() -> None:
@@ -250,6 +265,60 @@ def test_labels_that_the_file_declares_are_all_that_is_told(
 
 
 # --- the gateway's own time
+
+
+def test_other_bounds_are_a_histogram_that_begins_anew_also_if_they_come_back() -> None:
+    """And nothing else does: not the requests, nor the values of a route that keeps its bounds."""
+    other = make_route({"m": "http://127.0.0.1:4"}, name="kept", prediction=make_value(1, 2))
+
+    def file(generation: str, prediction: Prediction | None) -> RoutingConfig:
+        return make_config(
+            {"v1": "http://127.0.0.1:1"}, other, generation=generation, prediction=prediction
+        )
+
+    def counts() -> dict[str, float]:
+        found = served.series()
+        return {
+            dict(labels)["le"]: value
+            for (name, labels), value in found.items()
+            if name == "canary_prediction_value_bucket" and dict(labels)["route"] == "iris"
+        }
+
+    def put(generation: str, prediction: Prediction | None) -> None:
+        served.plane.put(compile_table(file(generation, prediction)))
+
+    served = Served(file("one", make_value(10, 20)))
+    under_way = served.plane.live.serving
+    decision = make_decision("v1", config=under_way.table.config)
+    kept = under_way.table.routes[1].decision("m", Assignment.WEIGHTED)
+    under_way.counts[kept.index].record(make_outcome(kept, body=b'{"v": 2}'))
+    served.record("v1", body=b'{"v": 15}')
+    assert counts() == {"10": 0, "20": 1, "+Inf": 1}
+
+    put("two", make_value(10, 20))
+    served.record("v1", body=b'{"v": 15}')
+    assert counts() == {"10": 0, "20": 2, "+Inf": 2}
+
+    put("three", make_value(10, 20, 50))
+    under_way.counts[decision.index].record(make_outcome(decision, body=b'{"v": 15}'))
+    assert counts() == {"10": 0, "20": 0, "50": 0, "+Inf": 0}
+    served.record("v1", body=b'{"v": 5}')
+    assert counts() == {"10": 1, "20": 1, "50": 1, "+Inf": 1}
+
+    put("four", make_value(10, 20))
+    del under_way
+    served.record("v1", body=b'{"v": 5}')
+    assert counts() == {"10": 1, "20": 1, "+Inf": 1}
+    assert served.value("canary_prediction_value_sum", route="iris", **V1) == 5
+
+    put("five", None)
+    assert counts() == {}
+    put("six", make_value(10))
+    assert counts() == {"10": 0, "+Inf": 0}
+    key = {"route": "kept", "version": "m", "role": "stable"}
+    assert served.value("canary_prediction_value_count", **key) == 1
+    requests = {"route": "iris", "code": "200", "assignment": "weighted", **V1}
+    assert served.value("canary_requests_total", **requests) == 5
 
 
 def test_the_overhead_of_all_versions_is_that_of_their_route() -> None:

@@ -42,14 +42,14 @@ VALID_JSON = documents(st.characters(codec="utf-8"), allow_nan=False, allow_infi
 def label(pointer: str, body: Any) -> Any:
     """What stands at a label pointer in some JSON: the label or why there is none."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    found, _, missing = PredictionReader(make_prediction(pointer)).read(content)
+    found, _, _, missing = PredictionReader(make_prediction(pointer)).read(content)
     return found if missing is None else missing
 
 
 def score(pointer: str, body: Any) -> Any:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     reader = PredictionReader(make_prediction(None, pointer))
-    _, found, missing = reader.read(content)
+    _, found, _, missing = reader.read(content)
     return found if missing is None else missing
 
 
@@ -81,7 +81,7 @@ def test_one_element_is_taken_out_of_a_long_array(index: int) -> None:
 def test_label_and_score_are_read_in_one_pass() -> None:
     body = b'{"model": {"x": [1]}, "predictions": ["setosa"], "probabilities": [0.97], "z": null}'
 
-    assert LABEL_AND_SCORE.read(body) == ("setosa", 0.97, None)
+    assert LABEL_AND_SCORE.read(body) == ("setosa", 0.97, None, None)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_what_stands_beside_the_way_does_not_matter() -> None:
 def test_two_pointers_may_share_their_way() -> None:
     reader = PredictionReader(make_prediction("/r/0/label", "/r/1/score"))
 
-    assert reader.read(b'{"r": [{"label": "a"}, {"score": 0.25}]}') == ("a", 0.25, None)
+    assert reader.read(b'{"r": [{"label": "a"}, {"score": 0.25}]}') == ("a", 0.25, None, None)
 
 
 # --- what it is
@@ -209,12 +209,13 @@ def test_numbers_json_does_not_have_are_unreadable(value: bytes) -> None:
 
 
 def test_an_answer_with_a_label_and_no_score_has_a_label() -> None:
-    assert LABEL_AND_SCORE.read(b'{"predictions": ["a"]}') == ("a", None, None)
-    assert LABEL_AND_SCORE.read(b'{"predictions": ["a"], "probabilities": []}') == ("a", None, None)
+    assert LABEL_AND_SCORE.read(b'{"predictions": ["a"]}') == ("a", None, None, None)
+    found = LABEL_AND_SCORE.read(b'{"predictions": ["a"], "probabilities": []}')
+    assert found == ("a", None, None, None)
 
 
 def test_an_answer_with_a_score_and_no_label_is_missing_one() -> None:
-    assert LABEL_AND_SCORE.read(b'{"probabilities": [0.5]}') == (None, 0.5, Missing.ABSENT)
+    assert LABEL_AND_SCORE.read(b'{"probabilities": [0.5]}') == (None, 0.5, None, Missing.ABSENT)
 
 
 # --- what it is not
@@ -236,12 +237,12 @@ def test_an_answer_with_a_score_and_no_label_is_missing_one() -> None:
     ],
 )
 def test_what_is_no_json_is_unreadable(body: bytes) -> None:
-    assert LABEL_AND_SCORE.read(body) == (None, None, Missing.UNREADABLE)
+    assert LABEL_AND_SCORE.read(body) == (None, None, None, Missing.UNREADABLE)
 
 
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"7", b"null", b'{"predictions": {}}'])
 def test_another_shape_than_configured_is_missing(body: bytes) -> None:
-    label, score, missing = LABEL_AND_SCORE.read(body)
+    label, score, _, missing = LABEL_AND_SCORE.read(body)
 
     assert (label, score) == (None, None)
     assert missing is not None
@@ -257,7 +258,7 @@ def test_lone_surrogates_cannot_get_in() -> None:
 def test_a_large_answer_is_not_decoded() -> None:
     body = b'{"predictions": ["a"], "x": "%b"}' % (b"x" * MAX_BYTES)
 
-    assert LABEL_AND_SCORE.read(body) == (None, None, Missing.TOO_LARGE)
+    assert LABEL_AND_SCORE.read(body) == (None, None, None, Missing.TOO_LARGE)
 
 
 def test_deep_nesting_is_unreadable_and_harmless() -> None:
@@ -273,7 +274,7 @@ def test_deep_nesting_is_unreadable_and_harmless() -> None:
 @example(b'{"a": %b}' % (b"9" * 4400))
 def test_reading_never_raises_on_bytes(body: bytes) -> None:
     for reader in READERS:
-        label, score, missing = reader.read(body)
+        label, score, _, missing = reader.read(body)
 
         assert (label is None) | isinstance(label, str)
         assert score is None or isfinite(score)
@@ -284,7 +285,7 @@ def test_reading_never_raises_on_bytes(body: bytes) -> None:
 def test_reading_never_raises_on_json(document: Any) -> None:
     body = json.dumps(document).encode()
     for reader in READERS:
-        label, score, _ = reader.read(body)
+        label, score, _, _ = reader.read(body)
 
         assert label is None or label.encode() is not None
         assert score is None or isfinite(score)

@@ -13,6 +13,7 @@ from gateway.errors import Reason, Refusal
 from gateway.gauges import Sink
 from gateway.ledger import Ledger
 from gateway.model import Assignment, PredictionLog, RoutingConfig
+from gateway.predictions import Missing
 from gateway.scribe import AccessLog, Book, Scribe
 from gateway.table import RoutingTable, compile_table
 from tests.builders import (
@@ -90,6 +91,22 @@ LOG = PredictionLog("/p.jsonl")
 def logged(log: PredictionLog | None = LOG, **rules: Any) -> RoutingConfig:
     prediction = make_prediction("/predictions/0", "/probabilities/0")
     return make_config(prediction=prediction, log=log, **rules)
+
+
+def test_what_was_read_of_a_stream_is_written_down_with_its_value() -> None:
+    prediction = make_prediction("/p", value="/v", bounds=[1.0])
+    desk = Desk(make_config(prediction=prediction, log=LOG))
+    desk.record(body=b'{"p": "length", "v": 7}')
+    desk.record(reading=("stop", None, 3.0, None), bound=True)
+    desk.record(reading=("stop", None, None, None), bound=True)
+    desk.record(reading=(None, None, None, Missing.ABSENT), bound=True)
+
+    assert [(one["prediction"], one.get("value"), one["missing"]) for one in desk.said] == [
+        ("length", 7.0, None),
+        ("stop", 3.0, None),
+        ("stop", None, None),
+        (None, None, "absent"),
+    ]
 
 
 def test_a_request_is_a_line_with_what_was_counted_of_it() -> None:

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.archive import Vocabulary
 from gateway.counts import VersionCounts
 from gateway.errors import Reason
 from gateway.ledger import Ledger, total
 from gateway.model import Assignment
-from gateway.report import versions_of
 from gateway.room import Room, room_for
 from gateway.segment import LedgerReader, SharedLedger, create
 from gateway.table import compile_table
+from gateway.totals import versions_of
+from gateway.vocabulary import Vocabulary
 from tests.builders import make_config, make_outcome, make_prediction
 
 SMALL = Room(counts=40, sums=4, names=1000, entries=20, widest=8)
@@ -131,7 +131,8 @@ def test_what_is_no_ledger_is_refused() -> None:
 
 def test_the_room_computed_is_enough_for_whatever_can_happen(opened: Open) -> None:
     """Every status code in every way, every failure, as many labels as are learned."""
-    prediction = make_prediction("/p", "/s", [f"{'ü' * 60}{i}" for i in range(200)])
+    labels = [f"{'ü' * 60}{i}" for i in range(200)]
+    prediction = make_prediction("/p", "/s", labels, "/s", range(30))
     for config in (
         make_config({"v1": "http://127.0.0.1:1", "v2": ("http://127.0.0.1:2", 1)}),
         make_config({"v" * 63: "unix:/" + "x" * 300}, name="r" * 63, prediction=prediction),

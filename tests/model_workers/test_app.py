@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from model_workers.contract.contract import Row
 from model_workers.models.catalogue import data, model_of
 from model_workers.predictors.predictor import Answer
 from model_workers.serving.app import create_app
@@ -67,8 +69,8 @@ def test_a_body_over_a_mebibyte_is_413(connect):
     assert "1048576 bytes" in response.json()["error"]
 
 
-def test_a_compressed_body_is_415(connect):
-    response = connect().post("/predict", content=b"x", headers={"Content-Encoding": "gzip"})
+def test_a_body_in_an_encoding_nobody_knows_is_415(connect):
+    response = connect().post("/predict", content=b"x", headers={"Content-Encoding": "zstd"})
     assert response.status_code == 415
 
 
@@ -82,22 +84,55 @@ def test_an_unknown_path_and_a_wrong_method_are_json_too(connect):
 # --- a model that fails by itself
 
 
-class Broken:
-    """A predictor whose every prediction raises."""
+class Answering:
+    """A predictor whose every prediction is what it was made with; an exception is raised."""
 
-    features = FEATURES
-    labels = ("setosa",)
+    contract = model_of("iris").contract
 
-    def predict(self, rows: list[list[float]]) -> Answer:
-        raise ArithmeticError("secret detail")
+    def __init__(self, answer: Answer | Exception) -> None:
+        self.answer = answer
+
+    def predict(self, rows: Sequence[Row]) -> Answer:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
 
 
-def test_a_crash_of_the_model_is_a_500_that_tells_no_secrets():
-    client = TestClient(create_app("v1", Broken()), raise_server_exceptions=False)
+def answering(answer: Answer | Exception) -> TestClient:
+    return TestClient(create_app("v1", Answering(answer)), raise_server_exceptions=False)
+
+
+def test_a_crash_of_the_model_is_a_500_that_tells_no_secrets_and_is_logged_once(caplog):
+    client = answering(ArithmeticError("secret detail"))
+    for _ in range(3):
+        response = ask(client, [FLOWER])
+        assert response.status_code == 500
+        assert response.json() == {"error": "the model failed; the worker's log says why"}
+    (record,) = caplog.records
+    assert "secret detail" in caplog.text
+    assert record.exc_info[0] is ArithmeticError
+    stats = client.get("/stats").json()
+    assert stats["requests"] == {"500": 3}
+    assert stats["failures"] == {"raised": 3, "hung": 0, "broken": 0, "overloaded": 0}
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Answer((["setosa"] * 2,), ([1.0] * 2,)), "species has 2 predictions for 1 instances"),
+        (Answer((["tulip"],), ([1.0],)), "species is 'tulip', a label nobody knows"),
+        (Answer((["setosa"],), ([float("nan")],)), "species has nan where a number belongs"),
+        (Answer((), ()), "0 outputs and not 1"),
+    ],
+)
+def test_an_answer_that_breaks_the_contract_is_never_sent(answer, words):
+    client = answering(answer)
     response = ask(client, [FLOWER])
     assert response.status_code == 500
-    assert response.json() == {"error": "the model failed; the worker's log says why"}
-    assert client.get("/stats").json()["requests"] == {"500": 1}
+    assert response.json() == {"error": f"the model broke its contract: {words}"}
+    stats = client.get("/stats").json()
+    assert stats["failures"]["broken"] == 1
+    assert set(stats["predictions"].values()) == {0}
 
 
 # --- health and counts
@@ -121,6 +156,8 @@ def test_stats_count_answers_by_status_and_predictions_by_label(connect):
         "model_version": "v1",
         "requests": {"200": 2, "422": 1, "404": 1},
         "predictions": {"setosa": 3, "versicolor": 0, "virginica": 0},
+        "failures": {"raised": 0, "hung": 0, "broken": 0, "overloaded": 0},
+        "stuck": 0,
     }
 
 

@@ -20,7 +20,9 @@ plans = st.builds(
     errors=st.floats(0, 0.25),
     hang=st.floats(0, 0.25),
     cut=st.floats(0, 0.25),
-    garbage=st.floats(0, 0.25),
+    garbage=st.floats(0, 0.125),
+    crash=st.floats(0, 0.0625),
+    stuck=st.floats(0, 0.0625),
     latency=st.floats(0, 3600),
     constant=st.none() | st.sampled_from(["setosa", "a label = with signs"]),
     after=st.integers(0, 10**6),
@@ -91,14 +93,14 @@ def test_the_same_plan_always_treats_a_request_the_same(plan, number):
 def test_the_first_requests_are_spared_and_then_all_meets_the_plan():
     plan = parse("errors=1,latency=50ms,after=3")
     assert [plan.at(number) for number in range(3)] == [NO_FAULT] * 3
-    assert plan.at(3) == Fault(0.05, Strike.ERROR)
+    assert plan.at(3) == Fault(0.05, strike=Strike.ERROR)
 
 
 def test_strikes_come_in_the_shares_asked_for():
-    plan = parse("errors=0.3,hang=0.1,cut=0.05,garbage=0.05")
+    plan = parse("errors=0.3,hang=0.1,cut=0.05,garbage=0.05,crash=0.2,stuck=0.1")
     met = [plan.at(number).strike for number in range(10_000)]
     # Within five standard deviations of the binomial; the seed is fixed, so this cannot flicker.
-    for strike, share in zip(Strike, (0.3, 0.1, 0.05, 0.05), strict=True):
+    for strike, share in zip(Strike, (0.3, 0.1, 0.05, 0.05, 0.2, 0.1), strict=True):
         assert abs(met.count(strike) - 10_000 * share) < 5 * (10_000 * share * (1 - share)) ** 0.5
 
 

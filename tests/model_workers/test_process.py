@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def running(artefacts: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str]
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            assert line.startswith("iris v2 ready at "), process.communicate()[1]
+            assert " v2 ready at " in line, process.communicate()[1]
             yield process, line.split()[-1]
         finally:
             process.kill()
@@ -120,6 +121,85 @@ def test_a_worker_answers_on_a_unix_socket_and_removes_it(artefacts, tmp_path):
     assert not path.exists()
 
 
+# --- what goes wrong with a request: a clear error, counted, and the next one is answered
+
+
+def after(address: str, body: bytes, path: str = "/predict") -> tuple[int, str]:
+    """What is answered, once a good request right behind it was answered too."""
+    status, said = call(address, "POST", path, body)
+    assert call(address, "PUT", "/faults")[0] == 200
+    assert call(address, "POST", "/predict", FLOWER)[0] == 200
+    return status, said.decode()
+
+
+def test_each_way_to_fail_is_told_and_counted_and_the_worker_goes_on(artefacts):
+    row = "[5.1, 3.5, 1.4, 0.2]"
+    refused = {
+        '{"instances": [[5.1, 3.5]]}': "the instance has 2 values; write 4, one for each feature",
+        '{"instances": [[5.1, 3.5, 1.4, 99]]}': "petal width (cm) is 99; write a number from 0 to",
+        '{"instances": [[5.1, 3.5, 1.4, "wide"]]}': "petal width (cm) is the text 'wide'; write a",
+        '{"instances": [[5.1, 3.5, 1.4, NaN]]}': "petal width (cm) is NaN; write a number from",
+        f'{{"instances": [{row}, {row}, {row}]}}': "3 instances; send at most 2 in one request",
+        "": "the body is not JSON",
+        "petals": "the body is not JSON",
+    }
+    options = ("--port", "0", "--limit", "2", "--timeout", "1")
+    with running(artefacts, *options) as (process, address):
+        for body, words in refused.items():
+            status, said = after(address, body.encode())
+            assert status == 422
+            assert words in json.loads(said)["detail"][0]["msg"]
+        status, said = after(address, b" " * ((1 << 20) + 1))
+        assert (status, "larger than 1048576 bytes" in said) == (413, True)
+        for fault, expected, words in (
+            ("crash=1", 500, "the model failed; the worker's log says why"),
+            ("stuck=1", 504, "the model hangs: not done within 1 s; the worker goes on"),
+        ):
+            assert call(address, "PUT", "/faults", fault.encode())[0] == 200
+            status, said = after(address, FLOWER)
+            assert (status, json.loads(said)) == (expected, {"error": words})
+        stats = json.loads(call(address, "GET", "/stats")[1])
+        assert stats["requests"] == {"422": 7, "413": 1, "500": 1, "504": 1, "200": 10}
+        assert stats["failures"] == {"raised": 1, "hung": 1, "broken": 0, "overloaded": 0}
+        assert stats["stuck"] == 1
+        assert call(address, "GET", "/ready")[0] == 200
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=10)
+        assert process.returncode == 0
+        assert err.count("Traceback") == 1
+        assert "RuntimeError: the model raises because its faults say so" in err
+
+
+def test_a_worker_whose_model_hangs_again_and_again_asks_to_be_started_anew(artefacts):
+    plan = ("--faults", "stuck=1", "--timeout", "1")
+    with running(artefacts, "--port", "0", *plan) as (process, address):
+        with ThreadPoolExecutor(4) as clients:
+            asked = [clients.submit(call, address, "POST", "/predict", FLOWER) for _ in range(4)]
+        assert [one.result()[0] for one in asked] == [504] * 4
+        assert call(address, "POST", "/predict", FLOWER)[0] == 503
+        for path in ("/ready", "/healthy", "/ping", "/v2/health/ready", "/v2/models/iris/ready"):
+            assert call(address, "GET", path)[0] == 503
+        assert b"4 predictions hang; start this worker anew" in call(address, "GET", "/ready")[1]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0  # what hangs does not keep it
+
+
+def test_an_unseen_category_is_refused_by_the_name_of_its_feature(artefacts):
+    options = ["--model", "diabetes", "--predictor", "dummy", "--port", "0"]
+    row = [50, "3", 25, 90, 190, 110, 50, 4, 4.6, None]
+    with running(artefacts, *options) as (_, address):
+        status, said = ask(address, row)
+        assert status == 422
+        (problem,) = json.loads(said)["detail"]
+        assert problem["loc"] == ["body", "instances", 0, 1]
+        assert problem["msg"] == "sex is the text '3'; write one of '1', '2'"
+        assert ask(address, [*row[:1], "2", *row[2:]])[0] == 200
+
+
+def ask(address: str, row: list[object]) -> tuple[int, bytes]:
+    return call(address, "POST", "/predict", json.dumps({"instances": [row]}).encode())
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
@@ -172,6 +252,8 @@ def test_workers_know_nothing_of_the_gateway():
 
 def test_the_image_installs_all_that_is_imported():
     distributions = {"sklearn": "scikit-learn"}
-    needed = {distributions.get(name, name) for name in imported() - sys.stdlib_module_names}
+    extras = {"pyarrow", "shap", "xgboost"}  # whoever uses one installs it
+    packages = imported() - sys.stdlib_module_names - extras
+    needed = {distributions.get(name, name) for name in packages}
     installed = re.findall(r"^([\w-]+)==", (PACKAGE / "requirements.txt").read_text(), re.M)
     assert needed <= set(installed)

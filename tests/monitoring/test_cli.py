@@ -446,3 +446,107 @@ def test_the_example_file_of_the_repository_is_good(run: Run, tmp_path: Path) ->
     shutil.copy(ROOT / "routing.yaml", copy)
 
     assert run("check", str(copy)) == Ended(0, run("check", str(copy)).out, "")
+
+
+# Versions that come and go.
+
+WEEKLY = "    rollout: {candidate: v3, steps: [{weight: 1, pause: 1h}]}   # each week\n"
+SHIP = ("add-version", "iris", "v4", "--url", "http://127.0.0.1:8104")
+ADDED = '      v3: {url: "http://127.0.0.1:8103"}\n      v4: {url: "http://127.0.0.1:8104"}\n'
+LAST = ADDED.partition("      v4")[0]
+
+
+def test_a_version_is_added_and_its_start_is_the_next_command(run: Run, file: Path) -> None:
+    file.write_text(TEXT + WEEKLY)
+    expected = TEXT.replace(LAST, ADDED) + WEEKLY.replace("v3", "v4")
+
+    dry = run(*SHIP, "--dry-run")
+    unchanged = file.read_text()
+    wet = run(*SHIP, "--reason", "of November")
+    again = run(*SHIP)
+
+    assert (dry.code, wet.code, again.code) == (0, 0, 0)
+    assert unchanged == TEXT + WEEKLY
+    assert dry.out == wet.out + "dry run: nothing was written\n"
+    assert file.read_text() == expected
+    assert again.out == f"{file} says so already; nothing was written\n"
+    assert run("start", "iris").code == 0
+    assert '8104", weight: 1}' in file.read_text()
+    assert "cli:" in (shown := run("history").out.splitlines())[0]
+    assert shown[0].endswith("add-version  iris  v4  of November")
+    assert shown[1].split("  ")[2:] == ["start", "iris", "v1 90 -> 89 %, v4 0 -> 1 %"]
+
+
+def test_a_version_is_only_added_where_the_rollout_is_under_way_and_that_is_wanted(
+    run: Run, file: Path
+) -> None:
+    busy = TEXT + WEEKLY.replace("v3", "v2")
+    file.write_text(busy)
+
+    refused = run(*SHIP)
+
+    assert refused.code == 2
+    assert refused.err == (
+        "error: the rollout of v2 is under way at 10 %: canary rollback iris v2 or canary promote "
+        "iris v2 first, or only add v4: canary add-version iris v4 --no-rollout ...\n"
+    )
+    assert file.read_text() == busy
+    ended = run(*SHIP, "--no-rollout", "--json", "--url", "unix:/run/v4.sock", "--readiness", "/up")
+    assert json.loads(ended.out)["after"] == {"v1": 90, "v2": 10, "v3": 0, "v4": 0}
+    assert json.loads(ended.out)["noop"] is False
+    urls = 'urls: ["http://127.0.0.1:8104", "unix:/run/v4.sock"], readiness: "/up"'
+    assert f"      v4: {{{urls}}}\n" in file.read_text()
+    assert file.read_text().endswith(WEEKLY.replace("v3", "v2"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("iris", "v3", "--url", "http://127.0.0.1:1"), "v3 is there already, at http://127.0.0.1"),
+        (("iris", "v4"), "Missing parameter: url"),
+        (("iris", "v4", "--url", "here"), "'here' is not an address"),
+        (("iris", "v4", "--url", "http://a", "--rollout-of", "v2"), "v2 has no rollout; those"),
+        (
+            ("iris", "v4", "--url", "http://a", "--rollout-of", "v2", "--no-rollout"),
+            "--no-rollout says none",
+        ),
+        (("irs", "v4", "--url", "http://a"), "no route 'irs'"),
+    ],
+)
+def test_what_cannot_be_added_is_wrong_use(
+    run: Run, file: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    ended = run("add-version", *arguments)
+
+    assert ended.code == 2
+    assert said in ended.err
+    assert file.read_text() == TEXT
+
+
+def test_a_version_that_nobody_needs_is_removed(run: Run, file: Path) -> None:
+    refused = run("remove-version", "iris", "v2")
+    removed = run("remove-version", "iris", "v3")
+
+    assert (refused.code, removed.code) == (2, 0)
+    assert "v2 gets 10 % of the requests; take it out first: canary rollback" in refused.err
+    assert file.read_text() == TEXT.replace(LAST, "")
+    assert run("history").out.rstrip().endswith("remove-version  iris  v3")
+
+
+def test_a_promotion_is_taken_back_by_the_command_and_by_its_repetition_no_further(
+    run: Run, file: Path
+) -> None:
+    assert run("promote", "iris").code == 0
+
+    back = run("rollback", "iris", "--json")
+    again = run("rollback", "iris", "--json")
+
+    assert (back.code, again.code) == (0, 2)
+    assert json.loads(back.out)["after"] == {"v1": 100, "v2": 0, "v3": 0}
+    assert "v2 was rolled back already, v1 is the stable version" in again.out
+    assert file.read_text() == TEXT.replace(", weight: 10", "")
+    assert (
+        "rollback  iris  v1 0 -> 100 %, v2 100 -> 0 %  v1 is stable again, v2 gets no request"
+        in (run("history").out)
+    )
+    assert run("promote", "iris", "v2").code == 0

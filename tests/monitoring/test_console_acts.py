@@ -361,6 +361,41 @@ def test_a_save_at_the_last_moment_is_a_conflict_too(
     assert file.read_text() == newer
 
 
+# The way back.
+
+
+def test_a_promotion_is_taken_back_by_the_button_of_the_stable_version(
+    visitor: Visitor, file: Path
+) -> None:
+    visitor.act("/routes/iris/v2/promote", reason="better")
+    promoted = file.read_text()
+    buttons = re.findall(
+        r'<a [^>]*data-action="rollback"[^>]*data-version="(\w+)"', visitor.get("/routes/iris").text
+    )
+    shown = visitor.get("/routes/iris/v2/rollback")
+    done = visitor.send(shown)
+
+    assert buttons == ["v2"]
+    assert field(shown.text, "meaning") == (
+        "v1 is stable again, v2 gets no request: v1 gets 100 % of the requests of iris instead of "
+        "none; v2 had 100 %, and stays reachable."
+    )
+    assert "stable: <mark>v2</mark>" in shown.text or 'data-side="removed"' in shown.text
+    assert done.status_code == 303
+    assert file.read_text() == promoted.replace("stable: v2", "stable: v1")
+    assert (newest(file).action, newest(file).version) == ("rollback", "v2")
+    assert newest(file).reason == "v1 is stable again, v2 gets no request"
+    assert "the stable version" in words(visitor.get("/routes/iris/v1/rollback").text)
+
+
+def test_a_history_that_cannot_be_read_is_said_in_a_sentence(visitor: Visitor, file: Path) -> None:
+    changes.history_path(file).mkdir()
+    shown = visitor.get("/routes/iris/v1/rollback")
+
+    assert shown.status_code == 409
+    assert "the history cannot be read" in words(shown.text)
+
+
 # Refusals.
 
 

@@ -81,7 +81,7 @@ def samples() -> tuple[Sample, ...]:
     config = parse(ROUTING.read_bytes())
     several = make_config(
         {"v1": ("http://127.0.0.1:1", "http://127.0.0.1:2"), "v2": "http://127.0.0.1:3"},
-        prediction=make_prediction(score="/scores/0"),
+        prediction=make_prediction(score="/scores/0", value="/values/0", bounds=[1.0]),
     )
     found: list[Sample] = []
     for each in (config, with_readiness(several)):

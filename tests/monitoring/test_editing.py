@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gateway import atomic, reserve, routing_file
-from gateway.edit import Change, Promote, SetWeight
+from gateway.edit import Change, Promote, Restore, SetWeight
 from gateway.errors import EditFailed, EditRefused, StaleEdit
 from gateway.model import generation_of
 from monitoring.editing import Changed, change, prepare
@@ -375,6 +375,23 @@ def test_on_a_full_disk_a_rollback_lives_on_the_reserve(
     assert [entry.action for entry in changes.read(path)] == ["rollback"]
     assert prepare(path) == ""
     assert reserve.place(path).stat().st_size == reserve.SIZE
+
+
+def test_on_a_full_disk_a_promotion_is_taken_back_as_any_rollback(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_change(path, Promote("iris", "v2"), action="promote")
+    promoted = path.read_text()
+    assert prepare(path) == ""
+    with monkeypatch.context() as patch:
+        full_disk(patch, path, stolen=True)
+        changed = make_change(path, Restore("iris", "v2", "v1"), even_unrecorded=True)
+    assert path.read_text() == promoted.replace("stable: v2", "stable: v1")
+    assert changed.unrecorded is not None
+    changes.record_late(path, changed.unrecorded)
+    newest = changes.read(path)[-1]
+    assert (newest.action, newest.version, newest.former) == ("rollback", "v2", "v2")
+    assert newest.reason == "v1 is stable again, v2 gets no request: wrong answers"
 
 
 def test_on_a_full_disk_without_a_reserve_a_rollback_says_what_to_do(

@@ -75,7 +75,8 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
 
 def expected_at_zero() -> set[tuple[str, frozenset[tuple[str, str]]]]:
     """Written out anew, from what the README promises."""
-    signals = ["errors", "error limit", "latency", "latency limit", "labels", "scores", "saved"]
+    signals = ["errors", "error limit", "latency", "latency limit", "labels", "scores"]
+    signals += ["values", "saved"]
     found: list[tuple[str, dict[str, str]]] = []
     for route, version in CANDIDATES:
         pair = {"route": route, "version": version}
@@ -101,6 +102,7 @@ def expected_at_zero() -> set[tuple[str, frozenset[tuple[str, str]]]]:
                 found.append(("canary_prediction_drift", pair | {"statistic": statistic}))
             found.append(("canary_sample_ratio_mismatch", {"route": route}))
     kinds = ("start", "set-weight", "advance", "promote", "rollback", "pause", "resume", "by-hand")
+    kinds = (*kinds, "add-version", "remove-version")
     for actor, kind in product(("operator", "controller"), kinds):
         found.append(("canary_weight_changes_total", {"actor": actor, "kind": kind}))
     events = ("rollback", "promote", "pause", "error")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.edit import SetPaused, SetWeight
+from gateway.edit import AddVersion, SetPaused, SetWeight
 from monitoring.analysis.verdict import Kind
 from monitoring.history import changes, journal
 from monitoring.judgement.replay import replay
@@ -235,6 +235,20 @@ def test_a_gateway_that_restarts_takes_nothing_with_it(stage: Stage) -> None:
 
 
 # --- other hands
+
+
+def test_another_version_that_comes_disturbs_no_evidence(stage: Stage) -> None:
+    for _ in range(20):
+        before = stage.look()
+    stage.edit(AddVersion("iris", "v3", ("http://127.0.0.1:8103",)), "add-version")
+    stage.look()
+    after = stage.look()
+
+    assert before is not None
+    assert after is not None
+    assert after.filed is not None
+    assert after.filed.watch.seconds >= 20
+    assert after.verdict.candidate.assigned > before.verdict.candidate.assigned
 
 
 def test_an_edit_of_something_else_costs_no_time(stage: Stage) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.config import parse
-from gateway.edit import Change, Promote, SetPaused, SetWeight, apply
+from gateway.edit import AddVersion, Change, Promote, SetPaused, SetWeight, apply
 from gateway.errors import EditRefused, UnknownName
 from gateway.model import RoutingConfig
 from monitoring import verbs
@@ -199,3 +199,75 @@ def test_names_are_those_of_the_file_and_a_candidates(verb: verbs.Verb) -> None:
         verb(config(one()), "iris", "v9")
     with pytest.raises(EditRefused, match="v1 is the stable version of iris; name a candidate"):
         verb(config(one(candidate="v1")), "iris", "v1")
+
+
+# Whose rollout a new version takes over.
+
+URLS = ["http://d"]
+
+
+@pytest.mark.parametrize(
+    ("text", "of", "taken"),
+    [
+        (file(one()), None, "v2"),
+        (file(one(candidate="v1"), "10"), None, "v1"),
+        (file(), None, ""),
+        (file(both(), "5", "0"), None, "v3"),
+        (file(both(), "0", "0"), "v3", "v3"),
+        (file(both(f"paused: true, {STEPS}"), "5", "0"), None, "v3"),
+    ],
+)
+def test_a_new_version_takes_over_the_one_rollout_that_is_free(
+    text: bytes, of: str | None, taken: str
+) -> None:
+    change = verbs.add_version(parse(text), "iris", "v9", URLS, rollout_of=of)
+
+    assert change == AddVersion("iris", "v9", ("http://d",), "", taken)
+    apply(text, change)  # it can be made
+    alone = verbs.add_version(parse(text), "iris", "v9", URLS, rollout=False)
+    assert alone == AddVersion("iris", "v9", ("http://d",))
+
+
+def test_a_version_that_is_there_takes_nothing_over() -> None:
+    """Whoever runs last week's job again must not give this week's rollout away."""
+    found = verbs.add_version(config(one(), v3="0"), "iris", "v3", ["http://c"])
+
+    assert found == AddVersion("iris", "v3", ("http://c",))
+
+
+OTHERWISE = "or only add v9: canary add-version iris v9 --no-rollout ..."
+
+
+@pytest.mark.parametrize(
+    ("text", "of", "sentence"),
+    [
+        (
+            file(one(), "5"),
+            None,
+            "the rollout of v2 is under way at 5 %: canary rollback iris v2 or canary promote iris "
+            f"v2 first, {OTHERWISE}",
+        ),
+        (
+            file(one(f"paused: true, {STEPS}")),
+            "v2",
+            f"the rollout of v2 is paused: canary resume iris v2 first, {OTHERWISE}",
+        ),
+        (
+            file(one(f"paused: true, {STEPS}", "v1")),
+            None,
+            f"the rollout of v1 is paused: take `paused` away first, {OTHERWISE}",
+        ),
+        (
+            file(both(), "0", "0"),
+            None,
+            f"say whose rollout v9 takes over: --rollout-of v2 or v3; {OTHERWISE}",
+        ),
+        (file(one()), "v3", "routes.iris.rollout: v3 has no rollout; those with one: v2"),
+    ],
+)
+def test_a_rollout_that_is_not_free_is_not_taken_over(
+    text: bytes, of: str | None, sentence: str
+) -> None:
+    with pytest.raises(EditRefused) as refusal:
+        verbs.add_version(parse(text), "iris", "v9", URLS, rollout_of=of)
+    assert str(refusal.value) == sentence

@@ -26,8 +26,9 @@ from gateway.model import RoutingConfig
 from gateway.plane import Solo
 from gateway.pool import Dial, dial
 from gateway.records import Records
-from gateway.report import VersionTotals, key_of, versions_of
+from gateway.report import key_of
 from gateway.table import compile_table
+from gateway.totals import VersionTotals, versions_of
 from gateway.tracer import Tracer
 
 PATIENCE: Final = 20.0

@@ -11,7 +11,8 @@ import pytest
 from gateway.errors import Reason
 from gateway.inbound import BODY_TIMEOUT
 from gateway.pool import dial
-from gateway.report import Histogram, ReloadStatus, State, gather
+from gateway.report import ReloadStatus, State, gather
+from gateway.totals import Histogram
 from gateway.upstream import UpstreamConnection
 from tests.builders import make_config
 from tests.sockets.conftest import Hire, Serve

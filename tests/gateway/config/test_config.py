@@ -273,13 +273,30 @@ def test_names_keep_the_spelling_that_yaml_would_change(name: str) -> None:
     assert (found.name, found.stable, found.versions[0].name) == (name, name, name)
 
 
+FINISH = "/choices/0/finish_reason"
+POWERS = tuple(2.0**k for k in range(14))
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
         ("protocol: predict", Prediction("/predictions/0", "/probabilities/0")),
         ("protocol: v2", Prediction("/outputs/0/data/0", "/outputs/1/data/0")),
         ("protocol: sagemaker", Prediction("/predictions/0", None)),
-        ("protocol: openai", Prediction("/choices/0/finish_reason", None)),
+        (
+            "protocol: openai, bounds: [100, 1000]",
+            Prediction(FINISH, None, (), "/usage/completion_tokens", (100.0, 1000.0)),
+        ),
+        (
+            "protocol: openai, value: /usage/total_tokens",
+            Prediction(FINISH, None, (), "/usage/total_tokens", POWERS),
+        ),
+        (
+            "protocol: openai",
+            Prediction(
+                FINISH, None, (), "/usage/completion_tokens", tuple(2.0**k for k in range(14))
+            ),
+        ),
         ("protocol: v2, label: /a", Prediction("/a", "/outputs/1/data/0")),
         ("protocol: predict, label: '', score: ''", Prediction("", "")),
         (
@@ -293,6 +310,12 @@ def test_protocols_preset_what_is_not_given(given: str, expected: Prediction) ->
 
     assert found.prediction == replace(expected, protocol=found.protocol)
     assert found.protocol == given.split(",")[0].removeprefix("protocol: ")
+
+
+def test_a_value_has_the_bounds_of_the_file() -> None:
+    found = only_route(route("prediction: {value: /v, bounds: [-1, 0.5, '20']}"))
+
+    assert found.prediction == Prediction(None, None, (), "/v", (-1.0, 0.5, 20.0))
 
 
 def test_generations_are_asked_once_unless_the_file_says_otherwise() -> None:
@@ -520,6 +543,25 @@ def test_a_version(version: str, found: str) -> None:
         (
             f"prediction: {{label: /a, labels: {[str(i) for i in range(201)]}}}",
             "prediction.labels: this has more than 200 entries",
+        ),
+        ("prediction: {value: a, bounds: [1]}", "prediction.value: 'a' is not a JSON Pointer"),
+        ("prediction: {value: /v}", "prediction.value: 'value' needs 'bounds' to count between"),
+        ("prediction: {bounds: [1, 2]}", "prediction.bounds: 'bounds' are given, but not of what"),
+        (
+            "prediction: {protocol: predict, bounds: [1, 2]}",
+            "prediction.bounds: 'bounds' are given, but not of what",
+        ),
+        ("prediction: {value: /v, bounds: []}", "prediction.bounds: this is empty"),
+        (
+            "prediction: {value: /v, bounds: [1, 3, 2]}",
+            "prediction.bounds: 2 stands after 3",
+        ),
+        ("prediction: {value: /v, bounds: [1, 1.0]}", "prediction.bounds: 1 stands after 1"),
+        ("prediction: {value: /v, bounds: [.inf]}", "prediction.bounds[0]: '.inf' is not a number"),
+        ("prediction: {value: /v, bounds: [1e9]}", "prediction.bounds[0]: '1e9' is not a number"),
+        (
+            f"prediction: {{value: /v, bounds: {list(range(31))}}}",
+            "prediction.bounds: this has more than 30 entries",
         ),
         ("prediction: {protocol: grpc}", "prediction.protocol: 'grpc' is unknown here"),
         ("mirror: {to: v1, percent: 1}", "mirror.to: 'v1' is the stable version"),

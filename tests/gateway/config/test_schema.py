@@ -35,7 +35,9 @@ routes:
     idempotent: false
     fallback: none
     limits: {body: 512, in_flight: 100000}
-    prediction: {protocol: v2, label: "", score: /a~1b, labels: [0, 1.5, true, many]}
+    prediction:
+      {protocol: v2, label: "", score: /a~1b, labels: [0, 1.5, true, many], value: /v,
+       bounds: [-4, 0.5, "20"]}
     mirror: {to: v3, percent: 20, compare: /predictions/0}
     rollout:
       candidate: v4
@@ -132,6 +134,8 @@ def test_what_the_gateway_takes_the_schema_takes_however_yaml_types_it(text: str
         ("in_flight: 100000", "in_flight: 100001"),
         ("label: ''", "label: predictions"),
         ("score: /a~1b", "score: /a~2b"),
+        ("bounds: [-4, 0.5", "bounds: [-4, 1e3"),
+        ("value: /v", "value: v"),
         ("protocol: v2", "protocol: v3"),
         ("path: /predict,", "path: predict,"),
         ("X-Tenant: 42", "'X Tenant': 42"),

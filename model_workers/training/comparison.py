@@ -1,0 +1,183 @@
+"""The ways to answer by a contract side by side: how often rightly, how quickly, how large."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass, fields
+from itertools import cycle, islice
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from ..contract.contract import Classes, Output
+from ..models.catalogue import data, model_of
+from ..models.model import Recipe
+from ..predictors.predictor import Predictor
+from .artefact import path_of
+from .fitting import folded, matrix_of, outputs_of, untrained
+from .supply import supply
+
+NOTHING = "-"
+_MOST_LEFT_OUT = 200  # rows: leaving out each means to train as often
+_CALLS = 2000
+# The process that loads a model has all libraries already, so that what grows is the model alone.
+_LOADS = """
+import sys
+from pathlib import Path
+import numpy
+from model_workers.models.catalogue import find
+from model_workers.training import artefact
+from model_workers.training.supply import supply
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1])
+before = resident()
+kept = supply(find(sys.argv[1], sys.argv[2]), Path(sys.argv[3]))
+print(resident() - before)
+"""
+_PAGE_KIB = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table: cells by column."""
+
+    model: str
+    predictor: str
+    five_folds: str
+    leave_one_out: str
+    out_of_bag: str
+    p50_us: str
+    p99_us: str
+    artefact_bytes: str
+    resident_kib: str
+
+    def __str__(self) -> str:
+        cells = (getattr(self, field.name) for field in fields(self))
+        return _line(cells)
+
+
+_WIDTHS = (18, 12, 19, 13, 10, 6, 6, 14, 12)
+
+
+def _line(cells: Any) -> str:
+    texts = list(cells)
+    left = [f"{text:<{width}}" for text, width in zip(texts[:3], _WIDTHS, strict=False)]
+    right = [f"{text:>{width}}" for text, width in zip(texts[3:], _WIDTHS[3:], strict=True)]
+    return f"| {' | '.join(left + right)} |"
+
+
+HEAD = "\n".join(
+    [
+        _line(field.name.replace("_", " ").replace("kib", "KiB") for field in fields(Line)),
+        "|"
+        + "|".join("-" * (width + 1) + (":" if i > 2 else "-") for i, width in enumerate(_WIDTHS))
+        + "|",
+    ]
+)
+
+
+def compared(recipe: Recipe, artefacts: Path) -> Line:
+    """Everything that is known of a recipe; trains it first if nobody did. Raises ArtefactError,
+    and MissingExtra if it needs a library that is not there.
+    """
+    with threadpool_limits(limits=1):  # as in a worker
+        predictor = supply(recipe, artefacts)
+        half, rare = latency_us(recipe, predictor)
+        outputs = outputs_of(recipe.model)
+        return Line(
+            recipe.model + (", synthetic" if model_of(recipe.model).synthetic else ""),
+            recipe.name,
+            " / ".join(_quality(recipe, predictor, place) for place in range(len(outputs))),
+            _left_out(recipe, predictor),
+            out_of_bag(recipe),
+            f"{half:.0f}",
+            f"{rare:.0f}",
+            f"{path_of(recipe, artefacts).stat().st_size}" if recipe.learner else NOTHING,
+            resident_kib(recipe, artefacts),
+        )
+
+
+def latency_us(recipe: Recipe, predictor: Predictor) -> tuple[float, float]:
+    """Median and 99th percentile of the time from one row to its answer, in microseconds: all that
+    happens between validation and encoding.
+    """
+    taken = []
+    for row in islice(cycle(data(recipe.model).rows), _CALLS):
+        begun = perf_counter_ns()
+        predictor.predict([row])
+        taken.append(perf_counter_ns() - begun)
+    half, rare = np.percentile(taken, [50, 99]) / 1000
+    return float(half), float(rare)
+
+
+def resident_kib(recipe: Recipe, artefacts: Path) -> str:
+    """By how much a process grows that loads the model, in KiB; ``-`` where no /proc says so."""
+    if not Path("/proc/self/statm").exists():
+        return NOTHING
+    command = [sys.executable, "-c", _LOADS, recipe.model, recipe.name, str(artefacts)]
+    pages = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return str(max(0, pages) * _PAGE_KIB)
+
+
+def right(predictor: Predictor, recipe: Recipe, place: int) -> float:
+    """How often an output is right on all rows: for what did not learn from them."""
+    said = predictor.predict(data(recipe.model).rows).predictions[place]
+    known = data(recipe.model).answers[place]
+    return sum(a == b for a, b in zip(said, known, strict=True)) / len(known)
+
+
+def _quality(recipe: Recipe, predictor: Predictor, place: int) -> str:
+    """The mean over 5 folds: the share of right labels, or R2 and the mean absolute error."""
+    output, answers = outputs_of(recipe.model)[place]
+    if isinstance(output, Classes):
+        if recipe.learner is None:
+            return f"{right(predictor, recipe, place):.3f}"
+        return f"{folded(recipe, output, answers):.3f}"
+    explained, error = _regressed(recipe, predictor, output, answers)
+    return f"R2 {explained:.3f} MAE {error:.1f}"
+
+
+def _regressed(
+    recipe: Recipe, predictor: Predictor, output: Output, answers: NDArray[Any]
+) -> tuple[float, float]:
+    if recipe.learner is not None:
+        error = -folded(recipe, output, answers, measure="neg_mean_absolute_error")
+        return folded(recipe, output, answers), error
+    said = np.array(predictor.predict(data(recipe.model).rows).predictions[0], dtype=np.float64)
+    return 1 - float(((answers - said) ** 2).mean() / answers.var()), float(
+        np.abs(answers - said).mean()
+    )
+
+
+def _left_out(recipe: Recipe, predictor: Predictor) -> str:
+    """The share of rows labelled rightly by a model that learned from all the others."""
+    output, answers = outputs_of(recipe.model)[0]
+    if not isinstance(output, Classes) or len(answers) > _MOST_LEFT_OUT:
+        return NOTHING
+    if recipe.learner is None:
+        return f"{right(predictor, recipe, 0):.3f}"
+    from sklearn.model_selection import LeaveOneOut, cross_val_score
+
+    scores = cross_val_score(
+        untrained(recipe), matrix_of(recipe.model), answers, cv=LeaveOneOut(), n_jobs=1
+    )
+    return f"{scores.mean():.3f}"
+
+
+def out_of_bag(recipe: Recipe) -> str:
+    """For a forest: the share of rows labelled rightly by the trees that did not learn from them
+    (L. Breiman, 2001).
+    """
+    if recipe.learner is None or len(model_of(recipe.model).contract.outputs) > 1:
+        return NOTHING
+    estimator: Any = untrained(recipe)
+    if "oob_score" not in estimator.get_params():
+        return NOTHING
+    estimator.set_params(oob_score=True)
+    estimator.fit(matrix_of(recipe.model), outputs_of(recipe.model)[0][1])
+    return f"{estimator.oob_score_:.3f}"
