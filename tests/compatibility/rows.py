@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import sqrt
 from pathlib import Path
@@ -40,6 +40,7 @@ class Row:
     share: str
     read: str
     works: bool
+    refused: bool = False  # by the server itself
 
 
 def rows_of(name: str, server: Server, only: str = "") -> Iterator[Row]:
@@ -138,7 +139,8 @@ def _judged(server: Server, visit: Visit, told: dict[str, object], seen: Seen) -
         word = f"the server itself refuses this client's predictions ({told['hopeless']})"
         result = f"{word}; the rest works"
         works = not broken and not seen.failed
-        return _row(server, visit, asked, result, "-", "-", works=works)
+        row = _row(server, visit, asked, result, "-", "-", works=works)
+        return replace(row, refused=True)
     versions = told["versions"]
     assert isinstance(versions, dict)
     total = seen.assigned.total()

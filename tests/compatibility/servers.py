@@ -386,15 +386,15 @@ SERVERS: Final = {
 
 # Named here, so that nobody has to guess: what is not run, and why.
 NOT_RUN: Final = {
-    "TensorFlow Serving": "no package index has it; it comes as a container",
+    "TensorFlow Serving": "comes as a container, not as a Python package",
     "Triton with GPUs and its other backends": "a GPU is needed; its server and wire are run above",
-    "TorchServe": "needs Java, and is no longer maintained",
+    "TorchServe": "needs Java, which no Python package brings; it is no longer maintained",
     "sagemaker-inference under Multi Model Server": "needs Java; its encoders are run above",
     "vLLM, TGI": "need a GPU and the weights of a language model",
     "Seldon Core, KServe in a cluster": "need Kubernetes; the servers they start are run above",
     "boto3 invoke_endpoint_with_response_stream": "reads AWS's own framing of events, which "
     "SageMaker puts around what a container answers: no container and no gateway speaks it",
-    "Go's and Java's clients": "no toolchain of theirs in a package index; Java's asks for HTTP/2 "
+    "Go's and Java's clients": "their toolchains are not installed here; Java's asks for HTTP/2 "
     "as curl does above",
     "gRPC clients": "the gateway speaks HTTP/1.1",
 }

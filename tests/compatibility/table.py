@@ -39,12 +39,16 @@ def summary(rows: Sequence[Row]) -> str:
     lines = ["| server | version | clients |", "|---|---|---|"]
     for server, its in groupby(rows, key=lambda row: row.server):
         pairs = list(its)
-        clients = dict.fromkeys(
-            f"{row.client} {row.client_version}" if row.works else f"BROKEN: {row.client}"
-            for row in pairs
-        )
+        clients = dict.fromkeys(map(_client, pairs))
         lines.append(f"| {server} | {pairs[0].version} | {', '.join(clients)} |")
     return "\n".join(lines)
+
+
+def _client(row: Row) -> str:
+    if not row.works:
+        return f"BROKEN: {row.client}"
+    name = f"{row.client} {row.client_version}"
+    return f"{name} (refused by the server itself)" if row.refused else name
 
 
 def document(rows: Sequence[Row]) -> str:
@@ -53,6 +57,7 @@ def document(rows: Sequence[Row]) -> str:
     servers = len({row.server for row in rows})
     clients = len({row.client for row in rows})
     broken = sum(not row.works for row in rows)
+    refused = sum(row.refused for row in rows)
     not_run = [f"| {name} | {why} |" for name, why in NOT_RUN.items()]
     return "\n".join(
         [
@@ -71,7 +76,8 @@ def document(rows: Sequence[Row]) -> str:
             "Versions of everything else",
             "stand in `tests/compatibility/requirements/`.",
             "",
-            f"{servers} servers, {clients} clients, {len(rows)} pairs, {broken} broken.",
+            f"{servers} servers, {clients} clients, {len(rows)} pairs: {broken} broken, "
+            f"{refused} refused by the server itself.",
             "",
             summary(rows),
             "",

@@ -69,10 +69,18 @@ def test_what_the_server_itself_cannot_is_said_and_breaks_nothing() -> None:
     assert row.result == "works (the server itself cannot: gzip)"
 
 
+def test_a_client_that_the_server_itself_refuses_is_no_client_that_works_with_it() -> None:
+    row = judged(TOLD | {"versions": {}, "hopeless": "422 no such type"}, seen(0, 0))
+
+    assert row.works  # the gateway
+    assert "the server itself refuses this client's predictions (422 no such type)" in row.result
+    assert "requests 2.34.2 (refused by the server itself)" in table.summary([row])
+
+
 def test_the_page_has_a_row_for_each_pair_and_what_was_not_run() -> None:
     page = table.document([judged(), judged(BOTH | {"broken": ["a|b"]})])
 
-    assert "1 servers, 1 clients, 2 pairs, 1 broken." in page
+    assert "1 servers, 1 clients, 2 pairs: 1 broken, 0 refused by the server itself." in page
     assert page.count("| FastAPI on uvicorn |") == 3  # one in the summary
     assert "requests 2.34.2, BROKEN: requests |" in page
     assert "BROKEN: a/b" in page  # no cell ends another

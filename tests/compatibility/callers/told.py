@@ -42,7 +42,7 @@ class Told:
         self.candidate: str = options.candidate
         self.asked: list[str] = []
         self.beyond: list[str] = []  # that the server itself cannot
-        self.refusal = ""  # its last word to that
+        self.refusals: dict[str, str] = {}  # its word to each of those
         self.broken: list[str] = []
         self.due = 0  # answers in which a prediction stands
         self.hopeless = ""  # what the server itself said, where it refuses this client
@@ -55,7 +55,7 @@ class Told:
         except Exception as error:
             print(f"{what}: the server itself: {error!r}", file=sys.stderr)
             self.beyond.append(what)
-            self.refusal = f"{error!s:.200}"
+            self.refusals[what] = f"{error!s:.200}"
             return
         self.holds(what, lambda url: _agree(ask(url), expected))
 
@@ -80,7 +80,7 @@ class Told:
     def able(self, *kinds: str) -> list[str]:
         """Those that the server itself took; none at all ends a visit with that word."""
         able = [kind for kind in kinds if kind not in self.beyond]
-        self.hopeless = "" if able else self.refusal
+        self.hopeless = "" if able else self.refusals[kinds[0]]
         return able
 
     def holds(self, what: str, ask: Callable[[str], object]) -> None:
