@@ -145,8 +145,7 @@ def _mlflow(place: Place) -> Words:
 
 
 def _ray(place: Place) -> Words:
-    # A Unix socket lies in its folder, and the path of one is short.
-    return [place.python, FOREIGN / "ray_app.py", place.port, f"/tmp/ray-{place.port}"]
+    return [place.python, FOREIGN / "ray_app.py", place.port]
 
 
 def _litserve(kind: str) -> Callable[[Place], Words]:

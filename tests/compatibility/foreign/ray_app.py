@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -31,16 +33,23 @@ class Iris:
         }
 
 
-if __name__ == "__main__":
+def serve_until_told(port: int, folder: str) -> None:
     ray.init(
         address="local",
         num_cpus=1,
         include_dashboard=False,
         object_store_memory=100_000_000,
         configure_logging=False,
-        _temp_dir=sys.argv[2],
+        _temp_dir=folder,
     )
-    serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[1])})
+    serve.start(http_options={"host": "127.0.0.1", "port": port})
     serve.run(Iris.bind(os.environ["MODEL_FILE"]), route_prefix="/")
     while True:
         time.sleep(60)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Its Unix sockets lie there, and the path of one is short.
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        serve_until_told(int(sys.argv[1]), folder)
