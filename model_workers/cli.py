@@ -6,11 +6,11 @@ import sys
 
 import typer
 
-from .commands import explaining, learning, scoring, serving
+from .commands import collecting, explaining, judging, learning, registering, scoring, serving
 
 app = typer.Typer(
     name="model-worker",
-    help="Train, compare and serve models, score files, explain answers.",
+    help="Train, compare, gate, register and serve models, score files, explain answers.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -21,6 +21,12 @@ app.command("explain")(explaining.command)
 app.command("train")(learning.train)
 app.command("compare")(learning.compare)
 app.command("samples")(learning.samples)
+app.command("snapshot")(collecting.command)
+app.command("evaluate")(judging.evaluate)
+app.command("gate")(judging.gate)
+app.command("register")(registering.register)
+app.command("lineage")(registering.lineage)
+app.command("versions")(registering.versions)
 
 
 def main() -> None:

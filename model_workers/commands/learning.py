@@ -11,17 +11,66 @@ import typer
 
 from ..models.catalogue import MODELS, RECIPES, data, find, model_of
 from ..models.model import DUMMY, UnknownModel
+from .saying import JsonOption, done, known_recipe, refuse
 from .serving import ARTEFACTS
 
 
 def train(
     model: Annotated[str, typer.Option(help="Only this one. Default: all.")] = "",
-    out: Annotated[Path, typer.Option(metavar="DIR")] = ARTEFACTS,
+    predictor: Annotated[str, typer.Option(help="With --data: which recipe.")] = "",
+    snapshot: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="SNAPSHOT", help="Learn from it, not from what is bundled."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="With --data.")] = 0,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR|FILE", help="With --data also a file ending .skops.")
+    ] = ARTEFACTS,
+    as_json: JsonOption = False,
 ) -> None:
     """Train what is out of date and print a table; training twice gives the same bytes.
 
-    Exit code: 1 if a file cannot be written.
+    With --data: train one recipe from a snapshot, its held-out rows left out. Exit code: 1 if a
+    file cannot be written or the rows will not do.
     """
+    if snapshot is not None:
+        _train_from(snapshot, model, predictor, seed, out, as_json)
+        return
+    if predictor or seed or as_json:
+        raise typer.BadParameter("--predictor, --seed and --json need --data SNAPSHOT")
+    _train_bundled(model, out)
+
+
+def _train_from(
+    snapshot: Path, model: str, predictor: str, seed: int, out: Path, as_json: bool
+) -> None:
+    from ..models.learners import MissingExtra
+    from ..registry import candidates, shots
+    from ..registry.files import CannotUse, digest_of
+    from ..training.teaching import CannotLearn
+
+    if not (model and predictor):
+        raise typer.BadParameter("--data needs --model and --predictor")
+    recipe = known_recipe(model, predictor)
+    try:
+        shot = shots.look(model, snapshot)
+        content, how = candidates.trained(recipe, shot, seed)
+        path = candidates.keep(recipe, content, shot, out)
+    except (CannotUse, CannotLearn, MissingExtra) as error:
+        refuse(str(error), as_json=as_json)
+    figures = "; ".join(
+        f"{output}: " + ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+        for output, metrics in how.metrics.items()
+    ).replace("_", " ")
+    sentence = (
+        f"{path}: {model} {recipe.name}, seed {seed}, {how.rows} rows of snapshot "
+        f"{how.snapshot[:16]}; five folds of these: {figures}; sha256 {digest_of(content)[:16]}"
+    )
+    document = {"path": str(path), "artefact": digest_of(content), "provenance": how}
+    done(sentence, document, as_json=as_json)
+
+
+def _train_bundled(model: str, out: Path) -> None:
     from ..models.learners import MissingExtra
     from ..training.artefact import ArtefactError, note_of, path_of
     from ..training.train import is_current, write
