@@ -137,7 +137,7 @@ def _judged(result: Result, production: str, asked: Thresholds) -> Judgement:
 def _remedy(needed: int | None) -> str:
     if needed is None:
         return "; more rows like these would not prove it"
-    return f"; about {needed:,} rows would be needed".replace(",", " ")
+    return f"; about {needed:,} rows would be needed"
 
 
 def _figure(value: float, classes: bool) -> str:

@@ -188,7 +188,7 @@ def test_a_refusal_says_the_numbers():
     assert sentence == (
         "refused: accuracy 0.941 of 340 held-out rows; difference to production v1 +0.003 "
         "(95 % interval -0.017 to +0.023) is not proven above 0: 5 rows better, 4 worse; "
-        "about 24 010 rows would be needed"
+        "about 24,010 rows would be needed"
     )
 
 
