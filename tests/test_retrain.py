@@ -153,6 +153,16 @@ def test_a_route_that_is_not_there_ends_it_before_anything_is_made(tmp_path: Pat
     assert "why it is refused" in ended.err
 
 
+def test_a_worker_that_does_not_start_is_told_with_its_reason(tmp_path: Path) -> None:
+    deploy = str(ROOT / "scripts/start-worker")
+
+    ended = Ended(tmp_path, VERSION="w7", DEPLOY=deploy, FAILS="serve=4")
+
+    assert ended.code == 1
+    assert ended.ran[-1].startswith("model-worker [serve] [--registry] [registry] [--model] [iris]")
+    assert ended.out.endswith("why it is refused\n\nstopped at step 6 of 8, deploy: exit code 1\n")
+
+
 def read_by_the_script() -> set[str]:
     """Its settings."""
     return set(re.findall(r"\b([A-Z]+)=\$\{\1:-", SCRIPT.read_text()))

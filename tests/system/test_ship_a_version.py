@@ -1,5 +1,5 @@
 """README, "Ship a new model version": each block of it, as one copies it into a shell, over real
-processes. Only ports, the length of a pause and a tolerance are others.
+processes. Only ports, the length of a pause, a tolerance and how many ask are others.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Walk:
         eventually(lambda: self.shares()[NEW]["in_flight"] == 0, "the last one is answered")
         begun = self.shares()
         eventually(
-            lambda: self.shares()[OLD]["assigned"] > begun[OLD]["assigned"] + 100, "traffic goes on"
+            lambda: self.shares()[OLD]["assigned"] > begun[OLD]["assigned"] + 50, "traffic goes on"
         )
         ended = self.shares()
         self.asked_after_rollback = (
@@ -134,6 +134,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
         "PORT=8111": f"PORT={worker.rpartition(':')[2]}",
         "pause: 5s": "pause: 1s",
         "max_increase: 5%": "max_increase: 20%",
+        "--rate 100": "--rate 50",
         "canary serve ": f"canary serve --listen {data} --admin {admin} {ALONE} ",
     }
     bash = subprocess.Popen(
@@ -222,7 +223,7 @@ def test_one_command_takes_a_promotion_back_and_the_promoted_version_gets_no_req
     assert f"{OLD} is stable again, {NEW} gets no request: the greenhouse" in back.printed
     to_the_former, to_stable = walk.asked_after_rollback
     assert to_the_former == 0
-    assert to_stable > 100
+    assert to_stable > 50
     assert forth.after.routing == back.before.routing
 
 
@@ -251,9 +252,8 @@ def test_what_passes_the_gate_and_collapses_in_traffic_is_rolled_back_with_the_r
     assert re.search(r"^passed: accuracy .* is proven above 0", made.printed, re.MULTILINE)
     new = made.after.history[len(made.before.history) :]
     assert {version for _, version, _ in new} == {METRES}
-    assert [action for action, _, _ in new if action != "hold"] == [
-        *("add-version", "start", "rollback", "rollback")
-    ]
+    acted = [action for action, _, _ in new if action not in ("hold", "advance")]
+    assert acted == ["add-version", "start", "rollback", "rollback"]
     why = r"it gives one answer only: its last \d+ are all 'virginica', which is .* % of stable's"
     assert re.fullmatch(why, new[-1][2])
     assert f'stable: "{NEW}"' in made.after.routing
@@ -267,6 +267,6 @@ def test_what_was_asked_becomes_a_snapshot_and_no_client_saw_a_failure(walk: Wal
     assert taken.code == 0
     found = re.search(r"\.jsonl: (\d+) rows .*dropped of the log: (\d+) excluded", taken.printed)
     assert found
-    assert int(found[1]) > 500
+    assert int(found[1]) > 200
     assert f"{OLD} answered" in ended.printed
     assert ended.printed.strip().endswith(", 0 failed")
