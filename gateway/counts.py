@@ -193,7 +193,7 @@ class VersionCounts:
         if self._read is not None and 200 <= status < 300:
             reading = outcome.reading if body is None else self._read.read(body)
             if reading is not None:  # else it is large, and no events
-                self._predict(reading, drawn)
+                self._predict(reading, drawn, outcome)
 
     def _failed(self, outcome: Outcome, reason: Reason) -> None:
         """Count a failure of the version."""
@@ -240,10 +240,10 @@ class VersionCounts:
         counts[self._gone] += 1
         counts[self._drawn_cut + bisect_left(LATENCY_BOUNDS, outcome.upstream_seconds)] += 1
 
-    def _predict(self, reading: Reading, drawn: bool) -> None:
+    def _predict(self, reading: Reading, drawn: bool, outcome: Outcome) -> None:
         counts = self._counts
         label, score, value, missing = reading
-        if missing is not None:
+        if missing is not None and not outcome.is_about:
             every, evidence = self._missing[missing]
             counts[every] += 1
             if drawn:

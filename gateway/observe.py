@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.errors import Reason
 from gateway.predictions import Reading
+from gateway.protocols import is_about
 from gateway.table import Decision
 
 if TYPE_CHECKING:
@@ -46,6 +47,14 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     overhead: float
     request: Request | None = None
     reading: Reading | None = None
+
+    @property
+    def is_about(self) -> bool:
+        """Whether health, metadata or an explanation was asked for, and no prediction. Looked up
+        only where there was none: see ``protocols``.
+        """
+        protocol, request = self.decision.route.protocol, self.request
+        return request is not None and is_about(protocol, request.head.path)
 
 
 Observer = Callable[[Outcome], None]

@@ -109,12 +109,11 @@ class WithVariants(RouteAt):
 def at(route: CompiledRoute, path: bytes) -> CompiledRoute | RouteAt:
     """The route itself, where its protocol says nothing of the path."""
     protocol = route.rules.protocol
+    about = is_about(protocol, path)
+    if protocol is Protocol.SAGEMAKER:
+        return WithVariants(route, evidence=not about)
     if protocol is Protocol.V2:
         named = version_in(path)
         if named is not None:
             return Versioned(route, *named)
-        if is_about(path):
-            return RouteAt(route, evidence=False)
-    elif protocol is Protocol.SAGEMAKER:
-        return WithVariants(route, evidence=path != b"/ping")
-    return route
+    return RouteAt(route, evidence=False) if about else route

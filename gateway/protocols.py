@@ -14,10 +14,6 @@ from urllib.parse import unquote_to_bytes
 
 # Beyond so many segments nobody looks for a model: paths come from strangers.
 _MOST_SEGMENTS: Final = 64
-# What is asked of a model besides predictions; `config` and `stats` are Triton's.
-_ABOUT: Final = re.compile(
-    rb"\A/v2/?\Z|/v2/(?:health/(?:live|ready)|models(?:/[^/]+(?:/(?:ready|config|stats))?)?)/?\Z"
-)
 _ENDPOINT: Final = re.compile(rb"/endpoints/[^/]+/invocations")
 
 TARGET_VARIANT: Final = b"x-amzn-sagemaker-target-variant"
@@ -32,6 +28,20 @@ class Protocol(StrEnum):
     SAGEMAKER = "sagemaker"
     OPENAI = "openai"
 
+
+# What is asked besides predictions, by the language it is asked in; `config` and `stats` are
+# Triton's. The pages of the plain language are those of the workers here.
+_ABOUT: Final = {
+    Protocol.PREDICT: re.compile(
+        rb"\A/(?:explain|contract|openapi\.json|docs(?:/.*)?|healthy|ready|ping|stats|faults)\Z"
+    ),
+    Protocol.V2: re.compile(
+        rb"\A/v2/?\Z|/v2/(?:health/(?:live|ready)"
+        rb"|models(?:/[^/]+(?:/versions/[^/]+)?(?:/(?:ready|config|stats))?)?)/?\Z"
+    ),
+    Protocol.SAGEMAKER: re.compile(rb"\A/ping\Z"),
+    Protocol.OPENAI: re.compile(rb"/v1/models(?:/[^/]+)?/?\Z"),
+}
 
 # Of these a client may name a version, whatever else the route says.
 NAMING: Final = frozenset({Protocol.V2, Protocol.SAGEMAKER})
@@ -53,11 +63,11 @@ def version_in(path: bytes) -> tuple[bytes, bytes] | None:
     return None
 
 
-def is_about(path: bytes) -> bool:
-    """Whether a path of the Open Inference Protocol, without a version, asks for health or
-    metadata and not for a prediction.
+def is_about(protocol: Protocol | None, path: bytes) -> bool:
+    """Whether at a path of this protocol health, metadata or an explanation is asked for, and not
+    a prediction.
     """
-    return _ABOUT.search(path) is not None
+    return protocol is not None and _ABOUT[protocol].search(path) is not None
 
 
 def in_container(target: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -40,8 +41,9 @@ app.command("versions")(registering.versions)
 
 
 def main() -> None:
-    """The command. Options alone mean ``serve``."""
+    """The command. Options alone mean ``serve``, also where all of them are in the environment."""
     first = sys.argv[1] if len(sys.argv) > 1 else ""
-    if first.startswith("-") and first != "--help":
+    told = not first and "MODEL_WORKER_MODEL" in os.environ
+    if told or (first.startswith("-") and first != "--help"):
         sys.argv.insert(1, "serve")
     app()

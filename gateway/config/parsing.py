@@ -244,8 +244,10 @@ def _sticky(shape: schema.Sticky, route: str) -> model.Sticky:
 
 def _prediction(shape: schema.Prediction) -> model.Prediction:
     preset = _PRESETS[shape.protocol]
+    # Who says that the number there is a value does not want it for a class as well.
+    of_preset = preset.label if shape.value != preset.label or shape.labels else None
     return model.Prediction(
-        label=preset.label if shape.label is None else shape.label,
+        label=of_preset if shape.label is None else shape.label,
         score=preset.score if shape.score is None else shape.score,
         labels=tuple(shape.labels),
         value=preset.value if shape.value is None else shape.value,

@@ -83,6 +83,8 @@ def command(
     try:
         limits = Limits(limit, timeout)
         serve(Options(recipe, version or predictor, artefacts, host, port, uds, plan, limits))
+    except BadFaults as error:  # those that only this model cannot have
+        raise typer.BadParameter(str(error)) from None
     except CannotStart as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None

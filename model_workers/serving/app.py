@@ -46,10 +46,14 @@ def create_app(
 
 
 def create_chat_app(
-    version: str, model: str, speaker: Speaker, faults: Faults = NO_FAULTS
+    version: str,
+    model: str,
+    speaker: Speaker,
+    faults: Faults = NO_FAULTS,
+    limits: Limits = LIMITS,
 ) -> ASGIApp:
     """The same of a chat model, which speaks another language."""
-    worker = ChatWorker(version, model, speaker, faults)
+    worker = ChatWorker(version, model, speaker, faults, limits.timeout_s)
     routes = [*chat.routes(worker), *upkeep.routes(worker)]
     return _app(worker, routes, [chat.openapi(worker), upkeep.openapi(worker)], chat.HANDLERS)
 

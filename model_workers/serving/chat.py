@@ -7,7 +7,7 @@ A client that leaves ends the reply at once, in the middle of a stream too; ``/s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from time import time
 from typing import Any, Final, NamedTuple
@@ -28,7 +28,9 @@ from .counts import Counts
 from .faults import NO_FAULTS, Fault, Faults, Strike
 from .openapi import ERRORS, Fragment, content, operation, ref
 from .served import Served
+from .threads import Threads
 from .wire import CUT, client_gone, crash, http_error, json_response, read_body
+from .worker import LIMITS
 
 _PREFIX: Final = "/v1/"
 
@@ -37,9 +39,14 @@ class ChatWorker(Served):
     """A version of a language model. Its predictions are why its replies ended."""
 
     def __init__(
-        self, version: str, model: str, speaker: Speaker, faults: Faults = NO_FAULTS
+        self,
+        version: str,
+        model: str,
+        speaker: Speaker,
+        faults: Faults = NO_FAULTS,
+        timeout_s: float = LIMITS.timeout_s,
     ) -> None:
-        super().__init__(model, version, Counts(chat.REASONS), faults)
+        super().__init__(model, version, Counts(chat.REASONS), faults, Threads(timeout_s))
         self.speaker = speaker
         self.since = int(time())
         self.completion_tokens = 0
@@ -67,10 +74,8 @@ def routes(worker: ChatWorker) -> list[Route]:
     async def complete(request: Request) -> Response:
         asked = chat.decode(await read_body(request), worker.model)
         fault = await worker.meet(request)
-        if fault.strike in (Strike.CRASH, Strike.STUCK):
-            raise HTTPException(500, "the model fails because its faults say so")
-        spoken = worker.speaker.speak(asked.turns, asked.seed, asked.temperature)
-        reply = Reply(worker, asked, fault, Ending(spoken, asked.max_tokens, asked.stop))
+        reply = Reply(worker, asked, fault)
+        await reply.begin()
         if asked.stream:
             request.scope.pop(CUT, None)  # a stream is cut between two tokens
             return Stream(reply)
@@ -128,18 +133,44 @@ def openapi(worker: ChatWorker) -> Fragment:
 class Reply:
     """One reply while it is said."""
 
-    def __init__(self, worker: ChatWorker, asked: Asked, fault: Fault, ending: Ending) -> None:
+    def __init__(self, worker: ChatWorker, asked: Asked, fault: Fault) -> None:
         self._worker = worker
         self._asked = asked
         self._fault = fault
-        self._ending = ending
+        self._ending = Ending(self._spoken(worker.ill(fault)), asked.max_tokens, asked.stop)
+        self._parts = filter(None, self._ending)
+        self._next: str | None = None
         self.cut = fault.strike is Strike.CUT
 
+    def _spoken(self, suffer: Callable[[], None]) -> Iterator[str]:
+        """In a thread, a token at a time."""
+        suffer()
+        asked = self._asked
+        yield from self._worker.speaker.speak(asked.turns, asked.seed, asked.temperature)
+
+    async def begin(self) -> None:
+        """Up to its first word: a model that cannot say it is an error, not half an answer. Raises
+        HTTPException.
+        """
+        self._next = await self._worker.run(self._take)
+
+    def _take(self) -> str | None:
+        """In a thread."""
+        return next(self._parts, None)
+
+    async def texts(self) -> AsyncIterator[str]:
+        """Its words, each as soon as it is known; each has the deadline of a prediction. Raises
+        HTTPException.
+        """
+        while self._next is not None:
+            yield self._next
+            self._next = await self._worker.run(self._take)
+
     async def whole(self, request: Request) -> Response:
-        """The answer in one piece, once it is known. Raises ClientDisconnect."""
+        """The answer in one piece, once it is known. Raises ClientDisconnect, HTTPException."""
         texts = []
         async with leaving(request.receive) as left:
-            for text in self._ending:
+            async for text in self.texts():
                 await self.pause(left, paced=True)
                 texts.append(text)
         counts = self._asked.prompt_tokens, self._ending.used
@@ -148,20 +179,21 @@ class Reply:
         head = self._worker.head()
         return json_response(chat.whole(head, "".join(texts), self._reason(), *counts))
 
-    def events(self) -> Iterator[Event]:
+    async def events(self) -> AsyncIterator[Event]:
         """The same as a stream of events, each as soon as it is known; of one that is to be cut
-        only the first half.
+        only the first half. Raises HTTPException.
         """
         chunks = Chunks(self._worker.head(), self._asked.usage)
-        texts: Iterable[str] = filter(None, self._ending)
-        if self.cut:
-            known = list(texts)
-            texts = known[: len(known) // 2]
         yield Event(chunks.role())
-        for index, text in enumerate(texts):
-            yield Event(chunks.text(text), paced=index > 0)
         if self.cut:
+            known = [text async for text in self.texts()]
+            for text in known[: len(known) // 2]:
+                yield Event(chunks.text(text), paced=True)
             return
+        paced = False
+        async for text in self.texts():
+            yield Event(chunks.text(text), paced)
+            paced = True
         yield Event(chunks.finish(self._reason()))
         if self._asked.usage:
             yield Event(chunks.usage(self._asked.prompt_tokens, self._ending.used))
@@ -196,10 +228,15 @@ class Stream(Response):
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
         with suppress(ClientDisconnect):
-            async with leaving(receive) as left:
-                for event in self._reply.events():
-                    await self._reply.pause(left, event.paced)
-                    await send(_part(event.data))
+            try:
+                async with leaving(receive) as left:
+                    async for event in self._reply.events():
+                        await self._reply.pause(left, event.paced)
+                        await send(_part(event.data))
+            except HTTPException as error:  # the status is with the client already
+                failed = chat.event(chat.refusal(error.detail, error.status_code))
+                await send({"type": "http.response.body", "body": failed})
+                return
             if not self._reply.cut:
                 self._reply.ended()
                 await send({"type": "http.response.body", "body": chat.DONE})

@@ -97,7 +97,7 @@ def _prepare() -> None:
 def _app(options: Options) -> ASGIApp:
     recipe, version, faults = options.recipe, options.version, options.faults
     if isinstance(recipe, ChatRecipe):
-        return create_chat_app(version, recipe.model, recipe.make(), faults)
+        return create_chat_app(version, recipe.model, recipe.make(), faults, options.limits)
     predictor = _predictor(recipe, options.artefacts)
     return create_app(version, predictor, faults, options.limits, _prepare)
 

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from math import isfinite
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from ..contract.contract import MAX_INSTANCES, Row
+from ..contract.contract import MAX_INSTANCES, Classes, Contract, Row
 from ..contract.validation import Validator
 from ..predictors.predictor import Answer, Predictor
 from .counts import Counts
-from .faults import NO_FAULTS, Faults, Strike
-from .promises import BrokenContract, check
+from .faults import NO_FAULTS, BadFaults, Faults, Strike
+from .promises import check
 from .served import Served
-from .threads import Late, Overloaded, Raised, Threads
-from .wire import HANG_S
-
-_log = logging.getLogger("model_worker")
-_RETRY = {"Retry-After": "1"}
-_MAX_LOGGED = 100  # a model that raises a thousand times a second needs no thousand tracebacks
-_T = TypeVar("_T")
+from .threads import Threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,67 +42,33 @@ class Worker(Served):
         limits: Limits = LIMITS,
         prepare: Callable[[], None] = lambda: None,
     ) -> None:
-        self.contract = predictor.contract
-        super().__init__(self.contract.model, version, Counts(self.contract.labels), faults)
+        """Raises BadFaults."""
+        self.contract = contract = predictor.contract
+        _constant(faults.constant, contract)
+        threads = Threads(limits.timeout_s, prepare)
+        super().__init__(contract.model, version, Counts(contract.labels), faults, threads)
         self.predictor = predictor
         self.limits = limits
-        self.validator = Validator(self.contract, limits.instances)
-        self._threads = Threads(limits.timeout_s, prepare)
-        self._logged: set[str] = set()  # what of failures stands in the log already
+        self.validator = Validator(contract, limits.instances)
 
-    @property
-    def stuck(self) -> int:
-        return self._threads.stuck
-
-    @property
-    def well(self) -> bool:
-        return self._threads.well
+    def plan(self, faults: Faults) -> None:
+        """Raises BadFaults, too, for a constant that is no number where numbers are answered."""
+        _constant(faults.constant, self.contract)
+        super().plan(faults)
 
     async def answer(self, request: Request, rows: list[Row]) -> Answer:
         """Score the rows, unless the fault plan has something else in mind for this request."""
         fault = await self.meet(request)
-        answer = await self.run(partial(self._predict, rows, fault.strike))
+        answer = await self.run(partial(self._predict, rows, self.ill(fault)))
         if fault.constant is not None:
-            answer = _constant(fault.constant, answer)
+            answer = _replaced(answer, *_constant(fault.constant, self.contract))
         if fault.strike is not Strike.CUT and self.contract.labels:
             self.counts.predicted(map(str, answer.predictions[0]))
         return answer
 
-    async def run(self, call: Callable[[], _T], threads: Threads | None = None) -> _T:
-        """What the model does, in a thread and with a deadline; whatever goes wrong is counted and
-        becomes an answer that says what, and tells no secrets. ``threads`` are others than those of
-        the predictions.
-        """
-        try:
-            result: _T = await (threads or self._threads).run(call)
-            return result
-        except Overloaded as error:
-            self.counts.failures["overloaded"] += 1
-            raise HTTPException(503, f"the worker is busy: {error}; try again", _RETRY) from None
-        except Late as error:
-            self._failed("hung", str(error))
-            raise HTTPException(504, f"the model hangs: {error}; the worker goes on") from None
-        except Raised as error:
-            cause = error.__cause__
-            if isinstance(cause, BrokenContract):
-                self._failed("broken", str(cause))
-                raise HTTPException(500, f"the model broke its contract: {cause}") from None
-            self._failed("raised", repr(cause), cause)
-            raise HTTPException(500, "the model failed; the worker's log says why") from None
-
-    def _failed(self, kind: str, said: str, cause: BaseException | None = None) -> None:
-        """Count a failure of the model, and log it the first time it happens in these words."""
-        self.counts.failures[kind] += 1
-        if said not in self._logged and len(self._logged) < _MAX_LOGGED:
-            self._logged.add(said)
-            _log.error("%s %s %s: %s", self.model, self.version, kind, said, exc_info=cause)
-
-    def _predict(self, rows: list[Row], strike: Strike | None) -> Answer:
+    def _predict(self, rows: list[Row], suffer: Callable[[], None]) -> Answer:
         """In a thread."""
-        if strike is Strike.STUCK:
-            time.sleep(HANG_S)
-        if strike is Strike.CRASH:
-            raise RuntimeError("the model raises because its faults say so")
+        suffer()
         answer = self.predictor.predict(rows)
         check(self.contract, answer, len(rows))
         return answer
@@ -127,8 +85,23 @@ class Worker(Served):
             )
 
 
-def _constant(label: str, answer: Answer) -> Answer:
+def _constant(constant: str | None, contract: Contract) -> tuple[str | float, float | None]:
+    """What a fault plan's constant is as a prediction of the first output, and its probability."""
+    output = contract.outputs[0]
+    if constant is None or isinstance(output, Classes):
+        return constant or "", 1.0
+    try:
+        number = float(constant)
+    except ValueError:
+        number = float("nan")
+    if not isfinite(number):
+        raise BadFaults(f"constant is {constant!r}, and {output.name} a number; write one")
+    return number, None
+
+
+def _replaced(answer: Answer, prediction: str | float, probability: float | None) -> Answer:
     """The same answer, but the first output says nothing else."""
     rows = len(answer.predictions[0])
-    first = [label] * rows, [1.0] * rows
-    return Answer((first[0], *answer.predictions[1:]), (first[1], *answer.probabilities[1:]))
+    first: list[str] | list[float] = [prediction] * rows  # type: ignore[assignment]
+    sure = None if probability is None else [probability] * rows
+    return Answer((first, *answer.predictions[1:]), (sure, *answer.probabilities[1:]))

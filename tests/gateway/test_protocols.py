@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.headers import to_container
-from gateway.protocols import in_container, is_about, version_in
+from gateway.protocols import Protocol, in_container, is_about, version_in
 from gateway.target import path_of
 
 
@@ -61,7 +61,8 @@ def test_no_path_can_harm(path: bytes) -> None:
     named = version_in(b"/v2/models/" + path)
 
     assert named is None or all(named)
-    is_about(path)
+    for protocol in (None, *Protocol):
+        is_about(protocol, path)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,9 @@ def test_no_path_can_harm(path: bytes) -> None:
         ("/v2/models/iris/", True),
         ("/v2/models/iris/ready", True),
         ("/v2/models/iris/stats", True),
+        ("/v2/models/iris/versions/v1", True),
+        ("/v2/models/iris/versions/v1/ready", True),
+        ("/v2/models/iris/versions/v1/infer", False),
         ("/serving/v2/models/iris/ready", True),
         ("/v2/models/iris/infer", False),
         ("/v2/models/iris/generate", False),
@@ -88,7 +92,33 @@ def test_no_path_can_harm(path: bytes) -> None:
     ],
 )
 def test_health_and_metadata_are_told_from_predictions(path: str, about: bool) -> None:
-    assert is_about(path.encode()) is about
+    assert is_about(Protocol.V2, path.encode()) is about
+
+
+@pytest.mark.parametrize(
+    ("protocol", "path", "about"),
+    [
+        (Protocol.SAGEMAKER, "/ping", True),
+        (Protocol.SAGEMAKER, "/endpoints/iris/invocations", False),
+        (Protocol.OPENAI, "/v1/models", True),
+        (Protocol.OPENAI, "/v1/models/assistant", True),
+        (Protocol.OPENAI, "/v1/chat/completions", False),
+        (Protocol.OPENAI, "/v1/models/assistant/chat", False),
+        (Protocol.PREDICT, "/explain", True),
+        (Protocol.PREDICT, "/docs", True),
+        (Protocol.PREDICT, "/docs/swagger-ui.css", True),
+        (Protocol.PREDICT, "/openapi.json", True),
+        (Protocol.PREDICT, "/predict", False),
+        (Protocol.PREDICT, "/predict/explain", False),
+        (Protocol.PREDICT, "/v1/models", False),
+        (None, "/ping", False),
+        (None, "/explain", False),
+    ],
+)
+def test_each_language_has_its_own_paths_of_what_is_no_prediction(
+    protocol: Protocol | None, path: str, about: bool
+) -> None:
+    assert is_about(protocol, path.encode()) is about
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -180,6 +181,34 @@ def test_a_constant_replaces_every_label_also_by_one_nobody_knows(connect):
     client = connect(faults="constant=tulip")
     assert ask(client, [FLOWER, FLOWER]).json()["predictions"] == ["tulip", "tulip"]
     assert client.get("/stats").json()["predictions"]["tulip"] == 2
+
+
+def test_a_constant_of_a_model_that_answers_numbers_is_a_number_in_every_language(connect):
+    client = connect("diabetes", "dummy", faults="constant=7.5")
+    row = {feature["name"]: 2.0 for feature in client.get("/contract").json()["features"]}
+    row |= {"sex": "1", "age": 50, "bmi": 25, "bp": 90, "s1": 190, "s2": 110, "s3": 50, "s6": 90}
+    answer = client.post("/predict", json={"instances": [row]}).json()
+    assert (answer["predictions"], answer.get("probabilities")) == ([7.5], None)
+    inputs = [
+        {
+            "name": name,
+            "shape": [1],
+            "datatype": "BYTES" if isinstance(value, str) else "FP64",
+            "data": [value],
+        }
+        for name, value in row.items()
+    ]
+    asked = {"inputs": inputs, "parameters": {"binary_data_output": True}}
+    packed = client.post("/v2/models/diabetes/infer", json=asked)
+    assert packed.status_code == 200
+    assert packed.content.endswith(struct.pack("<d", 7.5))
+
+
+@pytest.mark.parametrize("constant", ["high", "nan"])
+def test_a_constant_that_is_no_number_is_refused_where_numbers_are_answered(connect, constant):
+    refused = connect("diabetes", "dummy").put("/faults", content=f"constant={constant}")
+    assert refused.status_code == 422
+    assert "progression a number; write one" in refused.json()["error"]
 
 
 def test_garbage_is_a_200_that_is_not_json(connect):

@@ -25,6 +25,7 @@ from model_workers.protocols.chat import BadChat
 from model_workers.protocols.ending import Ending
 from model_workers.serving.app import create_chat_app
 from model_workers.serving.faults import parse
+from model_workers.serving.worker import Limits
 
 PATH = "/v1/chat/completions"
 QUESTION = [{"role": "user", "content": "Where is my parcel?"}]
@@ -344,7 +345,64 @@ def test_a_constant_fault_is_the_end_of_each_reply(talk):
 @pytest.mark.parametrize("stream", [True, False])
 def test_garbage_is_no_json_and_a_crash_is_an_error(talk, stream):
     assert talk(faults="garbage=1").post(PATH, json=asked(stream=stream)).text.startswith("<html>")
-    assert talk(faults="crash=1").post(PATH, json=asked(stream=stream)).status_code == 500
+    crashed = talk(faults="crash=1").post(PATH, json=asked(stream=stream))
+    assert (crashed.status_code, crashed.json()["error"]["type"]) == (500, "server_error")
+
+
+class Failing:
+    """A language model that says so many tokens and then raises."""
+
+    def __init__(self, said: int) -> None:
+        self._said = said
+
+    def speak(self, turns: object, seed: int, temperature: float) -> Iterator[str]:
+        yield from ["well "] * self._said
+        raise ArithmeticError
+
+
+def failing(said: int) -> TestClient:
+    return TestClient(create_chat_app("v1", "assistant", Failing(said)))
+
+
+@pytest.mark.parametrize(("said", "stream"), [(0, True), (0, False), (3, False)])
+def test_a_model_that_raises_before_its_answer_begins_is_a_500_and_counted(said, stream):
+    with failing(said) as client:
+        answer = client.post(PATH, json=asked(stream=stream))
+        assert answer.status_code == 500
+        assert answer.json()["error"]["message"] == "the model failed; the worker's log says why"
+        assert client.get("/stats").json()["failures"]["raised"] == 1
+        assert client.get("/ready").status_code == 200
+
+
+def test_a_model_that_raises_in_the_middle_of_a_stream_ends_it_with_an_error(caplog):
+    with failing(3) as client:
+        *parts, last = (
+            client.post(PATH, json=asked(stream=True)).text.removesuffix("\n\n").split("\n\n")
+        )
+        assert [json.loads(part[6:])["choices"][0]["delta"].get("content") for part in parts] == [
+            "",
+            *["well "] * 3,
+        ]
+        assert json.loads(last[6:])["error"]["type"] == "server_error"
+        told = client.get("/stats").json()
+        assert told["failures"]["raised"] == 1
+        assert sum(told["predictions"].values()) == 0
+    assert "ArithmeticError" in caplog.text
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_model_that_hangs_is_given_up_and_the_next_plan_frees_it(stream):
+    limits = Limits(timeout_s=0.05)
+    app = create_chat_app("v1", "assistant", speaker_of("v1"), parse("stuck=1"), limits)
+    with TestClient(app, client=("127.0.0.1", 50_000)) as client:
+        answer = client.post(PATH, json=asked(stream=stream))
+        assert answer.status_code == 504
+        assert "the model hangs" in answer.json()["error"]["message"]
+        assert client.get("/stats").json()["failures"]["hung"] == 1
+        client.put("/faults")
+        assert said(client)["choices"]
+        while client.get("/stats").json()["stuck"]:
+            pass
 
 
 # --- in the middle of a stream, over a socket

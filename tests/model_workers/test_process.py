@@ -161,7 +161,8 @@ def test_each_way_to_fail_is_told_and_counted_and_the_worker_goes_on(artefacts):
         stats = json.loads(call(address, "GET", "/stats")[1])
         assert stats["requests"] == {"422": 7, "413": 1, "500": 1, "504": 1, "200": 10}
         assert stats["failures"] == {"raised": 1, "hung": 1, "broken": 0, "overloaded": 0}
-        assert stats["stuck"] == 1
+        while json.loads(call(address, "GET", "/stats")[1])["stuck"]:
+            pass  # what hung is free again with the next plan, a moment later
         assert call(address, "GET", "/ready")[0] == 200
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=10)

@@ -194,6 +194,7 @@ def test_health_is_each_versions_own_and_no_evidence(serve: Serve, hire: Hire) -
     for generation in (0, 1):
         assert gateway.evidence("v1", generation).assigned == 0
         assert gateway.evidence("v2", generation).assigned == 0
+        assert not any(gateway.evidence("v1", generation).missing.values())
 
 
 def test_asking_whether_a_model_is_ready_does_not_use_up_a_user(serve: Serve, hire: Hire) -> None:

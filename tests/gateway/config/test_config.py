@@ -303,6 +303,18 @@ POWERS = tuple(2.0**k for k in range(14))
             "protocol: predict, labels: [a]",
             Prediction("/predictions/0", "/probabilities/0", ("a",)),
         ),
+        (  # a number is a value or a class, not both
+            "protocol: sagemaker, value: /predictions/0, bounds: [1]",
+            Prediction(None, None, (), "/predictions/0", (1.0,)),
+        ),
+        (
+            "protocol: sagemaker, value: /predictions/1, bounds: [1]",
+            Prediction("/predictions/0", None, (), "/predictions/1", (1.0,)),
+        ),
+        (
+            "protocol: sagemaker, value: /predictions/0, bounds: [1], labels: [a]",
+            Prediction("/predictions/0", None, ("a",), "/predictions/0", (1.0,)),
+        ),
     ],
 )
 def test_protocols_preset_what_is_not_given(given: str, expected: Prediction) -> None:
