@@ -5,6 +5,7 @@ FUZZ_TARGETS ?= requests answers config predictions
 FUZZ_ARGS ?= -max_total_time=300  # options of libFuzzer, for each target
 BENCH_ARGS ?=  # of `make bench`, for example --quick or --case small
 CRASH_ARGS ?= --every 25 --twice  # of `make crash`, for example --all or --story paused
+COMPATIBILITY_ARGS ?=  # of `make compatibility`, for example --only mlserver or --write
 CALIBRATE_ARGS ?=  # of `make calibrate`, for example --runs 3000 or --only errors
 
 # For the images: Python and system as in their Dockerfiles, the versions of constraints.txt, and the
@@ -13,7 +14,8 @@ COMPILE := .lock/bin/uv pip compile --quiet --upgrade --python-version 3.12 --py
 	--generate-hashes --no-annotate --custom-compile-command 'make lock' --constraint constraints.txt
 IMAGES := gateway model_workers
 
-.PHONY: install demo test check bench calibrate crash fuzz models dashboards screenshots lock sbom clean
+.PHONY: install demo test check bench calibrate compatibility crash fuzz models retrain dashboards screenshots
+.PHONY: lock sbom clean
 
 install: .venv/installed
 
@@ -42,6 +44,10 @@ bench: install
 calibrate: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.calibration $(CALIBRATE_ARGS)
 
+compatibility: install
+	$(BIN)/model-worker train
+	$(BIN)/python -m tests.compatibility $(COMPATIBILITY_ARGS)
+
 crash: install
 	$(BIN)/python -m tests.crash $(CRASH_ARGS) 2> /dev/null
 
@@ -51,6 +57,9 @@ fuzz: install
 
 models: install
 	$(BIN)/model-worker train && $(BIN)/model-worker compare
+
+retrain: install
+	@BIN=$(BIN) scripts/retrain
 
 dashboards: install
 	$(BIN)/python -m monitoring.grafana

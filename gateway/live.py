@@ -33,6 +33,8 @@ from gateway.table import DEFAULT_BODY_LIMIT, Fields, Place, RoutingTable
 from gateway.uploads import Uploads
 
 LOOK_EVERY: Final = 1.0  # seconds, at the connections to workers
+# Of twelve hexadecimal digits, as the last group of a UUID has, and for long to come.
+_FIRST: Final = 1 << 44
 # Seconds until the first check of an endpoint: many are spread over the time between two checks.
 _DELAYS: Final = tuple(number / 10 for number in range(10))
 
@@ -90,8 +92,8 @@ class Live:
         self.uploads = Uploads(clock)
         self._dial = dial
         self._scribe = scribe
-        self._prefix = token_hex(6).encode()
-        self._serial = count(1)
+        self._prefix = _first_of_an_id()
+        self._serial = count(_FIRST)
         self._looked = clock()
         self._delays = cycle(_DELAYS)
         self._checks: tuple[Check, ...] = ()
@@ -99,8 +101,8 @@ class Live:
         self.serving = self._assemble(table, ledger, {}, {})
 
     def new_id(self) -> bytes:
-        """An id no other request of this or another process has."""
-        return b"%b-%x" % (self._prefix, next(self._serial))
+        """An id no other request of this or another process has, in the form of a UUID."""
+        return b"%b%x" % (self._prefix, next(self._serial))
 
     def body_limit(self, path: bytes, fields: Fields) -> int:
         """The largest body the route of a request takes, in bytes. Without a route there is a
@@ -186,3 +188,13 @@ class Live:
         pool.limit = limit
         pool.watch(version.readiness, self._delays)
         return pool
+
+
+def _first_of_an_id() -> bytes:
+    """All groups of a UUID but the last: 72 bits by chance, and version 4.
+
+    There are model servers that refuse a request whose X-Request-Id is no such UUID
+    (starlette-context in its ordinary setting, which llama-cpp-python's server has).
+    """
+    made = token_hex(9)
+    return f"{made[:8]}-{made[8:12]}-4{made[12:15]}-8{made[15:]}-".encode()

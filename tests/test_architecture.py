@@ -72,11 +72,15 @@ PURE = {
         *("grafana.route", "grafana.upkeep"),
     },
     "model_workers": {
-        *("contract", "contract.contract", "contract.feature", "contract.refusal"),
-        *("predictors.predictor", "predictors.speaker"),
+        *("contract", "contract.contract", "contract.feature", "contract.fingerprint"),
+        *("contract.refusal", "contract.validation"),
+        *("models.model", "predictors.predictor", "predictors.speaker"),
         *("protocols.chat", "protocols.compression", "protocols.ending"),
         *("protocols.input_tensors", "protocols.open_inference", "protocols.sagemaker"),
         "protocols.tensors",
+        *("registry.evaluation", "registry.gate", "registry.interval", "registry.lineage"),
+        *("registry.manifest", "registry.prediction_log", "registry.rows", "registry.snapshot"),
+        "training.provenance",
     },
 }
 WORLD = {
@@ -113,6 +117,7 @@ PLACES = {
         *("model_workers.batch.progress", "model_workers.commands.scoring"),
         *("monitoring.commands.*", "monitoring.terminal.*"),
     },
+    "scipy": {"model_workers.registry.interval"},
     "shap": {"model_workers.explanations.shapley"},
     "sklearn": {"model_workers.models.*", "model_workers.training.*"},
     "skops": {"model_workers.training.artefact"},

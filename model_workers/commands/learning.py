@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -11,17 +12,66 @@ import typer
 
 from ..models.catalogue import MODELS, RECIPES, data, find, model_of
 from ..models.model import DUMMY, UnknownModel
+from .saying import JsonOption, done, known_recipe, refuse
 from .serving import ARTEFACTS
 
 
 def train(
     model: Annotated[str, typer.Option(help="Only this one. Default: all.")] = "",
-    out: Annotated[Path, typer.Option(metavar="DIR")] = ARTEFACTS,
+    predictor: Annotated[str, typer.Option(help="With --data: which recipe.")] = "",
+    snapshot: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="SNAPSHOT", help="Learn from it, not from what is bundled."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="With --data.")] = 0,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR|FILE", help="With --data also a file ending .skops.")
+    ] = ARTEFACTS,
+    as_json: JsonOption = False,
 ) -> None:
     """Train what is out of date and print a table; training twice gives the same bytes.
 
-    Exit code: 1 if a file cannot be written.
+    With --data: train one recipe from a snapshot, its held-out rows left out. Exit code: 1 if a
+    file cannot be written or the rows will not do.
     """
+    if snapshot is not None:
+        _train_from(snapshot, model, predictor, seed, out, as_json)
+        return
+    if predictor or seed or as_json:
+        raise typer.BadParameter("--predictor, --seed and --json need --data SNAPSHOT")
+    _train_bundled(model, out)
+
+
+def _train_from(
+    snapshot: Path, model: str, predictor: str, seed: int, out: Path, as_json: bool
+) -> None:
+    from ..models.learners import MissingExtra
+    from ..registry import candidates, shots
+    from ..registry.files import CannotUse, digest_of
+    from ..training.teaching import CannotLearn
+
+    if not (model and predictor):
+        raise typer.BadParameter("--data needs --model and --predictor")
+    recipe = known_recipe(model, predictor)
+    try:
+        shot = shots.look(model, snapshot)
+        content, how = candidates.trained(recipe, shot, seed)
+        path = candidates.keep(recipe, content, shot, out)
+    except (CannotUse, CannotLearn, MissingExtra) as error:
+        refuse(str(error), as_json=as_json)
+    figures = "; ".join(
+        f"{output}: " + ", ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+        for output, metrics in how.metrics.items()
+    ).replace("_", " ")
+    sentence = (
+        f"{path}: {model} {recipe.name}, seed {seed}, {how.rows} rows of snapshot "
+        f"{how.snapshot[:16]}; five folds of these: {figures}; sha256 {digest_of(content)[:16]}"
+    )
+    document = {"path": str(path), "artefact": digest_of(content), "provenance": how}
+    done(sentence, document, as_json=as_json)
+
+
+def _train_bundled(model: str, out: Path) -> None:
     from ..models.learners import MissingExtra
     from ..training.artefact import ArtefactError, note_of, path_of
     from ..training.train import is_current, write
@@ -73,12 +123,25 @@ def compare(
                 raise typer.Exit(1) from None
 
 
-def samples(model: Annotated[str, typer.Option()]) -> None:
+def samples(
+    model: Annotated[str, typer.Option()],
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="One row a line, as model-worker snapshot --from reads.")
+    ] = False,
+) -> None:
     """Print the labelled rows a model knows, as one JSON object: ``rows`` of feature values, and
     ``labels`` with the right label of each; for load generators and tests.
     """
     _known(model)
     found = data(model)
+    if as_csv:
+        contract = model_of(model).contract
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow([*contract.names, *(output.name for output in contract.outputs)])
+        writer.writerows(
+            [*row, *right] for row, *right in zip(found.rows, *found.answers, strict=True)
+        )
+        return
     json.dump({"rows": found.rows, "labels": found.answers[0]}, sys.stdout)
 
 

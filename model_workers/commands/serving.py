@@ -8,14 +8,24 @@ from typing import Annotated
 import typer
 
 from ..contract.contract import MAX_INSTANCES
-from ..models.assistant import CHATS, find_chat
+from ..models.assistant import CHATS, ChatRecipe, find_chat
 from ..models.catalogue import find
-from ..models.model import UnknownModel
+from ..models.model import Recipe, UnknownModel
 from ..serving.faults import BadFaults, parse
 from ..serving.process import CannotStart, Options, serve
 from ..serving.worker import LIMITS, Limits
+from .saying import known_model
 
 ARTEFACTS = Path("artefacts")
+RegisteredOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--registry",
+        metavar="DIR",
+        envvar="MODEL_WORKER_REGISTRY",
+        help="Serve the registered --version, its checksums verified.",
+    ),
+]
 
 
 def command(
@@ -57,6 +67,7 @@ def command(
         ),
     ] = LIMITS.timeout_s,
     artefacts: Annotated[Path, typer.Option(metavar="DIR")] = ARTEFACTS,
+    registry: RegisteredOption = None,
 ) -> None:
     """Serve one version of one model. Prints one line with its address once it answers.
 
@@ -65,8 +76,8 @@ def command(
     if not (version or predictor):
         raise typer.BadParameter("say which --predictor, or a --version that is named like one")
     try:
-        recipe = (find_chat if model in CHATS else find)(model, predictor or version)
         plan = parse(faults)
+        recipe = _recipe(model, version, predictor, registry)
     except (UnknownModel, BadFaults) as error:
         raise typer.BadParameter(str(error)) from None
     try:
@@ -77,3 +88,25 @@ def command(
     except CannotStart as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+def _recipe(model: str, version: str, predictor: str, registry: Path | None) -> Recipe | ChatRecipe:
+    if registry is not None:
+        return _registered(registry, model, version, predictor)
+    return (find_chat if model in CHATS else find)(model, predictor or version)
+
+
+def _registered(registry: Path, model: str, version: str, predictor: str) -> Recipe:
+    """A recipe that answers as the registered version does."""
+    from ..registry.files import CannotUse
+    from ..registry.versions import load
+
+    if predictor or not version:
+        raise typer.BadParameter("--registry serves a --version; --predictor is none of it")
+    known_model(model)
+    try:
+        manifest, loaded = load(registry, model, version)
+    except CannotUse as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
+    return Recipe(model, manifest.recipe, "registered", ready=lambda contract: loaded)

@@ -27,6 +27,7 @@ from ..predictors.scorer import Linear, Quadratic, Scorer
 from ..predictors.trained import TrainedPredictor
 from ..predictors.trees import Trees
 from ..predictors.words import Words
+from .provenance import Provenance
 
 FORMAT = 2  # another number makes all artefacts out of date
 _REMEDY = "train it with 'model-worker train'"
@@ -38,14 +39,16 @@ class ArtefactError(Exception):
     """The file cannot be used; the message is one sentence that says why and what to do."""
 
 
-class Note(msgspec.Struct, frozen=True):
+class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the zip's comment says. ``recipe`` is compared when a file is loaded, ``made`` when it
-    is asked whether to train anew, ``accuracy`` only shown.
+    is asked whether to train anew, ``accuracy`` only shown. ``provenance`` is there if it was
+    trained from a snapshot.
     """
 
     recipe: str
     made: str
     accuracy: float
+    provenance: Provenance | None = None
 
 
 def path_of(recipe: Recipe, directory: Path) -> Path:
@@ -81,15 +84,26 @@ def pack(predictor: TrainedPredictor, note: Note) -> bytes:
 
 def note_of(path: Path) -> Note:
     """What an artefact says of itself, after checking that all its bytes are sound."""
+    return note_in(content_of(path), path)
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of an artefact; raises ArtefactError."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:
-                raise zipfile.BadZipFile("a checksum does not match")
-            return msgspec.json.decode(archive.comment, type=Note)
+        return path.read_bytes()
     except FileNotFoundError:
         raise ArtefactError(f"{path} is missing; {_REMEDY}") from None
     except OSError as error:
         raise ArtefactError(f"{path} cannot be read: {error.strerror}; make it readable") from error
+
+
+def note_in(content: bytes, path: Path) -> Note:
+    """The same of bytes that were read from ``path``."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if archive.testzip() is not None:
+                raise zipfile.BadZipFile("a checksum does not match")
+            return msgspec.json.decode(archive.comment, type=Note)
     except Exception as error:  # zipfile raises a dozen types; one wrong byte may bring any of them
         raise ArtefactError(f"{path} is damaged or no artefact ({error}); {_REMEDY}") from error
 
@@ -97,11 +111,16 @@ def note_of(path: Path) -> Note:
 def load(recipe: Recipe, directory: Path) -> TrainedPredictor:
     """The trained model, ready to answer, after it answered one row."""
     path = path_of(recipe, directory)
-    if note_of(path).recipe != fingerprint(recipe):
+    content = content_of(path)
+    if note_in(content, path).recipe != fingerprint(recipe):
         raise ArtefactError(f"{path} was trained by another recipe or contract; {_REMEDY}")
-    contract = model_of(recipe.model).contract
+    return read(content, model_of(recipe.model).contract, path)
+
+
+def read(content: bytes, contract: Contract, path: Path) -> TrainedPredictor:
+    """What bytes hold that were read from ``path``, by whatever recipe it was made."""
     try:
-        predictor = TrainedPredictor(_scorers(path), contract)
+        predictor = TrainedPredictor(_scorers(content), contract)
         predictor.predict([typical(contract)])
     except Exception as error:  # whatever a crafted file brings about, the remedy is the same
         raise ArtefactError(
@@ -124,16 +143,16 @@ def _typical(feature: Feature) -> float | str:
     return feature.values[0] if isinstance(feature, Choice) else "a" * feature.shortest
 
 
-def _scorers(path: Path) -> list[Scorer]:
+def _scorers(content: bytes) -> list[Scorer]:
     """What the file holds; raises whatever a file that is none of ours makes Python raise."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         nodes = json.loads(archive.read(_SCHEMA))["content"]
         scorers = []
         for place, told in enumerate(json.loads(json.loads(nodes["about"]["content"]))):
             parts = dict(told["plain"])
             for name in told["arrays"]:
-                content = archive.read(nodes[f"{place}.{name}"]["file"])
-                parts[name] = np.load(io.BytesIO(content), allow_pickle=False)
+                array = archive.read(nodes[f"{place}.{name}"]["file"])
+                parts[name] = np.load(io.BytesIO(array), allow_pickle=False)
             scorers.append(_scorer(told["kind"], parts))
         return scorers
 

@@ -41,9 +41,14 @@ def made_from(recipe: Recipe) -> str:
         for key, value in sorted(estimator.get_params().items())
         if _is_setting(value)
     ]
-    more = ("xgboost",) if type(estimator).__module__.startswith("xgboost") else ()
-    parts += [f"{name}=={_installed(name)}" for name in (*_LIBRARIES, *more)]
+    parts += [f"{name}=={version}" for name, version in libraries(estimator).items()]
     return sha256("\n".join(parts).encode()).hexdigest()
+
+
+def libraries(estimator: Any) -> dict[str, str]:
+    """The versions of what decides the bytes of an artefact."""
+    more = ("xgboost",) if type(estimator).__module__.startswith("xgboost") else ()
+    return {name: _installed(name) for name in (*_LIBRARIES, *more)}
 
 
 def write(recipe: Recipe, directory: Path) -> Path:

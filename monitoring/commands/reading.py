@@ -1,6 +1,4 @@
-"""``check``, ``schema``, ``explain`` and ``history``: what the file says, and how it came to say
-so.
-"""
+"""``check``, ``schema``, ``stable`` and ``explain``: what the file says."""
 
 from __future__ import annotations
 
@@ -11,8 +9,10 @@ import typer
 
 from gateway.config import parse, warnings
 from gateway.config.schema import json_schema
+from gateway.edit import routed
 from gateway.errors import ConfigError
 from gateway.tls import unusable_authority
+from monitoring.commands.changing import RouteName
 from monitoring.commands.options import (
     DEFAULT_FILE,
     File,
@@ -49,6 +49,15 @@ def schema(
 ) -> None:
     """Print the JSON Schema of the routing file, for editors."""
     print_json(json_schema())
+
+
+def stable(route: RouteName, file: File = DEFAULT_FILE, json: Json = False) -> None:
+    """Print the name of a route's stable version; for scripts."""
+    name = routed(parse(content_of(file)), route).stable
+    if json:
+        print_json({"route": route, "stable": name})
+    else:
+        typer.echo(name)
 
 
 def explain(

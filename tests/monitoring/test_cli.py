@@ -369,6 +369,12 @@ def test_wrong_use_exits_with_two_and_writes_nothing(
     assert file.read_text() == TEXT
 
 
+def test_the_stable_version_is_alone_on_its_line(run: Run) -> None:
+    assert run("stable", "iris") == (0, "v1\n", "")
+    assert json.loads(run("stable", "iris", "--json").out) == {"route": "iris", "stable": "v1"}
+    assert run("stable", "irs").code == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from random import Random
+from uuid import UUID
 
 import pytest
 
@@ -293,6 +294,14 @@ def test_a_request_without_an_id_gets_one_of_its_own(serve: Serve, hire: Hire) -
 
     assert len(made) == 10
     assert {seen["x-request-id"] for seen in worker.requests} == made
+
+
+def test_an_id_that_is_made_is_a_uuid_as_some_servers_demand(serve: Serve, hire: Hire) -> None:
+    for gateway in (serve(single(hire())), serve(single(hire()))):
+        made = [gateway.ask()["x-request-id"] for _ in range(3)]
+
+        assert [str(UUID(each)) for each in made] == made
+        assert {UUID(each).version for each in made} == {4}
 
 
 # --- connections

@@ -1,0 +1,1 @@
+"""From data to a registered version: snapshots, evaluations, the gate, the versioned folder."""

@@ -1,0 +1,118 @@
+"""Learning from rows that somebody brings, and how good what is learned is on the rows left out in
+turn.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from ..contract.contract import Classes, Contract, Output
+from ..models.catalogue import model_of
+from ..models.model import Data, Recipe
+from ..predictors.preparation import Preparation
+from ..predictors.trained import TrainedPredictor
+from .extraction import scorer_of
+from .fitting import untrained
+
+FOLDS = 5
+
+
+class CannotLearn(Exception):
+    """These rows will not do; the message says which are missing."""
+
+
+def teach(recipe: Recipe, data: Data, seed: int) -> TrainedPredictor:
+    """Learn from all these rows, on one thread: sums over several may be added in another order
+    on the next run. Raises :class:`CannotLearn` and :class:`~..models.learners.MissingExtra`.
+    """
+    contract = model_of(recipe.model).contract
+    check(contract, data)
+    with threadpool_limits(limits=1):
+        matrix = Preparation(contract).matrix(data.rows)
+        scorers = []
+        for output, answers in _outputs(contract, data):
+            try:
+                fitted = seeded(recipe, seed).fit(matrix, answers)
+            except ValueError as error:
+                raise CannotLearn(f"{recipe.name} cannot learn {output.name}: {error}") from error
+            scorers.append(scorer_of(fitted, matrix))
+    return TrainedPredictor(scorers, contract)
+
+
+def check(contract: Contract, data: Data) -> None:
+    """Raise :class:`CannotLearn` unless there are rows of each label for each of the folds."""
+    if len(data.rows) < FOLDS:
+        raise CannotLearn(f"{len(data.rows)} rows to learn from; {FOLDS} are the least")
+    for output, answers in zip(contract.outputs, data.answers, strict=True):
+        if isinstance(output, Classes):
+            tally = Counter(answers)
+            for label in output.labels:
+                if tally[label] < FOLDS:
+                    raise CannotLearn(
+                        f"{tally[label]} rows to learn from have the {output.name} {label}; "
+                        f"{FOLDS} are the least: bring more of them"
+                    )
+
+
+def seeded(recipe: Recipe, seed: int) -> Any:
+    """An estimator that has seen no data, with everything random about it drawn from the seed."""
+    estimator: Any = untrained(recipe)
+    names = [
+        name
+        for name in estimator.get_params()
+        if name == "random_state" or name.endswith("__random_state")
+    ]
+    return estimator.set_params(**dict.fromkeys(names, seed))
+
+
+def settings(recipe: Recipe, seed: int) -> dict[str, str]:
+    """The estimator's class and its parameters, as far as they are plain values."""
+    estimator = seeded(recipe, seed)
+    found = {"estimator": type(estimator).__name__}
+    for name, value in sorted(estimator.get_params().items()):
+        if value is None or isinstance(value, str | int | float):
+            found[name] = repr(value)
+    return found
+
+
+def measured(recipe: Recipe, data: Data, seed: int) -> dict[str, dict[str, float]]:
+    """By output, the mean over 5 folds (shuffled by the seed; stratified by label): ``accuracy``,
+    or ``r2`` and ``mean_absolute_error``.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold, cross_validate
+
+    contract = model_of(recipe.model).contract
+    check(contract, data)
+    found = {}
+    with threadpool_limits(limits=1):
+        matrix = Preparation(contract).matrix(data.rows)
+        for output, answers in _outputs(contract, data):
+            classes = isinstance(output, Classes)
+            folds = (StratifiedKFold if classes else KFold)(FOLDS, shuffle=True, random_state=seed)
+            names = ["accuracy"] if classes else ["r2", "neg_mean_absolute_error"]
+            scores = cross_validate(
+                seeded(recipe, seed), matrix, answers, cv=folds, scoring=names, n_jobs=1
+            )
+            found[output.name] = {
+                name.removeprefix("neg_"): abs(float(scores[f"test_{name}"].mean()))
+                if name.startswith("neg_")
+                else float(scores[f"test_{name}"].mean())
+                for name in names
+            }
+    return found
+
+
+def _outputs(contract: Contract, data: Data) -> list[tuple[Output, NDArray[Any]]]:
+    """The right answers as an estimator gets them: the place of the label, or the quantity."""
+    found: list[tuple[Output, NDArray[Any]]] = []
+    for output, answers in zip(contract.outputs, data.answers, strict=True):
+        if isinstance(output, Classes):
+            found.append((output, np.array([output.labels.index(str(one)) for one in answers])))
+        else:
+            found.append((output, np.array(answers, dtype=np.float64)))
+    return found
