@@ -39,11 +39,14 @@ app.command("register")(registering.register)
 app.command("lineage")(registering.lineage)
 app.command("versions")(registering.versions)
 
+# Where one of these stands in the environment, it says which model there is to serve.
+_WHICH = {"MODEL_WORKER_VERSION", "MODEL_WORKER_PREDICTOR"}
+
 
 def main() -> None:
     """The command. Options alone mean ``serve``, also where all of them are in the environment."""
     first = sys.argv[1] if len(sys.argv) > 1 else ""
-    told = not first and "MODEL_WORKER_MODEL" in os.environ
+    told = not first and bool(os.environ.keys() & _WHICH)
     if told or (first.startswith("-") and first != "--help"):
         sys.argv.insert(1, "serve")
     app()

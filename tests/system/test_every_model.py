@@ -413,7 +413,7 @@ def broken(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     """A gateway of its own, with a candidate that is not there yet."""
     system = System(tmp_path_factory.mktemp("broken"))
     worker, text = f"http://127.0.0.1:{free_port()}", "routes:\n"
-    for name, timeout in (("slow", "30s"), ("quick", "1s")):
+    for name, timeout in (("slow", "30s"), ("quick", "3s")):
         rules = stage.workers["iris", "rules"]
         text += BROKEN.format(name=name, timeout=timeout, stable=rules, candidate=worker)
     try:
@@ -425,7 +425,7 @@ def broken(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 def _start(broken: Stage, *options: str, **settings: str) -> subprocess.Popen[str]:
     """The candidate that will be broken; all of its settings stand in the environment."""
     port = broken.workers[CANARY].rpartition(":")[2]
-    usual = {"MODEL": "iris", "VERSION": "canary", "PREDICTOR": "rules", "TIMEOUT": "1"}
+    usual = {"MODEL": "iris", "VERSION": "canary", "PREDICTOR": "rules"}
     named = {f"MODEL_WORKER_{key}": value for key, value in (usual | settings).items()}
     return subprocess.Popen(
         [sys.executable, "-m", "model_workers", *options],
