@@ -243,7 +243,7 @@ class VersionCounts:
     def _predict(self, reading: Reading, drawn: bool, outcome: Outcome) -> None:
         counts = self._counts
         label, score, value, missing = reading
-        if missing is not None and not outcome.is_about:
+        if missing is not None and not outcome.asks_for_none:
             every, evidence = self._missing[missing]
             counts[every] += 1
             if drawn:

@@ -8,7 +8,7 @@ counters, tests) run after the answer was written and cannot fail a request.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -19,6 +19,9 @@ from gateway.table import Decision
 
 if TYPE_CHECKING:
     from gateway.request import Request
+
+
+_NO_PREDICTION: Final = (b"HEAD", b"OPTIONS")  # probes, and browsers that ask before a POST
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -49,12 +52,14 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     reading: Reading | None = None
 
     @property
-    def is_about(self) -> bool:
-        """Whether health, metadata or an explanation was asked for, and no prediction. Looked up
-        only where there was none: see ``protocols``.
+    def asks_for_none(self) -> bool:
+        """Whether no prediction was asked for, but health, metadata or an explanation (see
+        ``protocols``), or by a method whose answer has none. Looked up only where there was none.
         """
-        protocol, request = self.decision.route.protocol, self.request
-        return request is not None and is_about(protocol, request.head.path)
+        if self.request is None:
+            return False
+        head = self.request.head
+        return head.method in _NO_PREDICTION or is_about(self.decision.route.protocol, head.path)
 
 
 Observer = Callable[[Outcome], None]

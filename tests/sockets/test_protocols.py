@@ -197,6 +197,19 @@ def test_health_is_each_versions_own_and_no_evidence(serve: Serve, hire: Hire) -
         assert not any(gateway.evidence("v1", generation).missing.values())
 
 
+def test_a_method_whose_answer_has_no_prediction_misses_none(serve: Serve, hire: Hire) -> None:
+    worker = hire(answering(200, b""))
+    gateway = serve(make_config({"v1": worker.url}, prediction=V2))
+    with gateway.client() as client:
+        for method in ("HEAD", "OPTIONS"):
+            assert client.ask(method, INFER, body=None).status == 200
+        assert not any(gateway.counts("v1").missing.values())
+        assert not any(gateway.evidence("v1").missing.values())
+
+        client.ask("POST", INFER, body=b"{}")  # an empty answer to this one is missing
+    assert gateway.counts("v1").missing["unreadable"] == 1
+
+
 def test_asking_whether_a_model_is_ready_does_not_use_up_a_user(serve: Serve, hire: Hire) -> None:
     """Of a sticky user only the first request is evidence, and clients ask before they infer."""
     gateway = serve(halves(hire(), hire(), sticky=make_sticky()))
