@@ -20,6 +20,12 @@ settings.register_profile(
 )
 settings.load_profile("shared machine")
 
+# Files and directories of half a minute and more.
+_LONG = (
+    *("tests/browser/", "tests/composed/", "tests/system/test_ship_a_version.py"),
+    *("tests/system/test_chaos.py", "tests/system/test_demo.py", "tests/system/test_saves.py"),
+)
+
 
 class _Files(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
     """A process runs whole files, so that what a file starts is started once; and a whole directory
@@ -35,6 +41,11 @@ class _Files(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Files:
     """Who runs what, where several processes share the tests."""
     return _Files(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long goes first, so that no process is left with it when the others are done."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
 
 
 def pytest_collection_finish() -> None:
