@@ -18,19 +18,19 @@ from typing import Any
 
 import uvloop
 
-from gateway.admin import Mount
+from gateway.admin.app import Mount
+from gateway.admin.relay import SOCKET_VARIABLE, Relays, private_socket
 from gateway.app import Certificates, Telling, serve
-from gateway.certificate import Certificate
-from gateway.changes import Authors, nobody_knows
-from gateway.companion import Companion
 from gateway.config.quantities import percent
-from gateway.credential import TokenError, find_token
 from gateway.errors import CertificateRefused, ConfigError, TracesRefused
+from gateway.files.changes import Authors, nobody_knows
 from gateway.logs import adopt_others, configure_logs
+from gateway.machine.port import Address
 from gateway.model import FULL_WEIGHT
-from gateway.port import Address
-from gateway.relay import SOCKET_VARIABLE, Relays, private_socket
-from gateway.scribe import STDOUT, AccessLog
+from gateway.processes.companion import Companion
+from gateway.security.certificate import Certificate
+from gateway.security.credential import TokenError, find_token
+from gateway.writing.scribe import STDOUT, AccessLog
 
 
 def main(

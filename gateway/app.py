@@ -17,34 +17,34 @@ from time import monotonic
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from gateway.access import is_loopback
-from gateway.admin import Mount, create_admin, own_segments
-from gateway.admin_port import AdminConnection, AdminServer, admin_server
-from gateway.allocator import keep_apart
-from gateway.certificate import Certificate
-from gateway.changes import Authors, nobody_knows
-from gateway.companion import Companion, url_from_here
+from gateway.admin.app import Mount, create_admin, own_segments
+from gateway.admin.port import AdminConnection, AdminServer, admin_server
+from gateway.admin.relay import Relays
+from gateway.clients.listener import DRAIN_LIMIT
 from gateway.config import parse, warnings
-from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token, TokenError
-from gateway.descriptors import raise_limit
+from gateway.counting.report import Report, State, gather
 from gateway.errors import ConfigError
-from gateway.group import Group
-from gateway.listener import DRAIN_LIMIT
+from gateway.files.changes import Authors, nobody_knows
+from gateway.files.reloader import Reloader, missing, read_bounded
 from gateway.logs import Log
-from gateway.metrics import GatewayMetrics
+from gateway.machine.allocator import keep_apart
+from gateway.machine.descriptors import raise_limit
+from gateway.machine.port import Address
+from gateway.metrics.collector import GatewayMetrics
 from gateway.model import RoutingConfig
-from gateway.plane import Plane, Solo
-from gateway.port import Address
-from gateway.records import Records, secret_of
-from gateway.relay import Relays
-from gateway.reloader import Reloader, missing, read_bounded
-from gateway.report import Report, State, gather
-from gateway.rounds import USUAL, Rounds, Schedule
-from gateway.sampling import sampling_of
-from gateway.scribe import AccessLog
-from gateway.spans import check_installed, exporting
-from gateway.tls import unusable_authority
-from gateway.tracer import Tracer
+from gateway.processes.companion import Companion, url_from_here
+from gateway.processes.group import Group
+from gateway.processes.plane import Plane, Solo
+from gateway.routing.rounds import USUAL, Rounds, Schedule
+from gateway.security.access import is_loopback
+from gateway.security.certificate import Certificate
+from gateway.security.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token, TokenError
+from gateway.security.tls import unusable_authority
+from gateway.traces.sampling import sampling_of
+from gateway.traces.spans import check_installed, exporting
+from gateway.traces.tracer import Tracer
+from gateway.writing.records import Records, secret_of
+from gateway.writing.scribe import AccessLog
 
 log = Log()
 

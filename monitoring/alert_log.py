@@ -25,9 +25,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from gateway.admin_port import admin_server
+from gateway.admin.port import admin_server
 from gateway.logs import Log, adopt_others, configure_logs
-from gateway.port import Address
+from gateway.machine.port import Address
 
 DEFAULT: Final = Address("127.0.0.1", 8083)
 _NOTED: Final = ("summary", "description", "runbook_url")  # of the annotations

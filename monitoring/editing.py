@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import time
 
-from gateway import reserve, routing_file
 from gateway.config import parse
 from gateway.edit import Change, Restore, SetWeight, diff
 from gateway.errors import ConfigError
+from gateway.files import reserve, routing_file
+from gateway.files.reloader import missing, read_bounded
+from gateway.files.routing_file import EditResult
 from gateway.model import Route
-from gateway.reloader import missing, read_bounded
-from gateway.routing_file import EditResult
 from monitoring.history import changes
 
 
@@ -121,7 +121,8 @@ def change(
 
     ``by`` is the actor (``cli:alice``, ``controller``, ``console``), ``action`` the word of the
     command (``set-weight``, ``rollback``, ``promote``). ``if_generation`` is the file the decision
-    was based on; None takes it as it is. Errors are those of :func:`gateway.routing_file.edit`.
+    was based on; None takes it as it is. Errors are those of
+    :func:`gateway.files.routing_file.edit`.
 
     What cannot be recorded is not done. Only a rollback is, with ``even_unrecorded``, which also
     lets it use the space that :func:`prepare` keeps; ValueError for any other change.

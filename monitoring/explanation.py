@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.errors import Refusal
+from gateway.http.target import check_characters, check_path
 from gateway.model import Assignment, Route, RoutingConfig
-from gateway.split import BUCKETS, bucket_of
-from gateway.table import compile_table
-from gateway.target import check_characters, check_path
+from gateway.routing.split import BUCKETS, bucket_of
+from gateway.routing.table import compile_table
 
 
 @dataclass(frozen=True, slots=True)

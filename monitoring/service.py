@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from gateway.__main__ import main
-from gateway.admin import Mount
+from gateway.admin.app import Mount
 from monitoring import runbooks
 from monitoring.history.authors import Authors
 

@@ -10,7 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gateway.headers import RequestHead
+from gateway.answers.observe import Outcome
+from gateway.counting.report import ReloadStatus, Report, State, gather
+from gateway.http.headers import RequestHead
+from gateway.http.request import Request
 from gateway.model import (
     Assignment,
     Endpoint,
@@ -22,12 +25,9 @@ from gateway.model import (
     Tls,
     Version,
 )
-from gateway.observe import Outcome
-from gateway.plane import Solo
+from gateway.processes.plane import Solo
 from gateway.protocols import Protocol
-from gateway.report import ReloadStatus, Report, State, gather
-from gateway.request import Request
-from gateway.table import Decision, compile_table
+from gateway.routing.table import Decision, compile_table
 
 Urls = str | Sequence[str]
 Versions = Mapping[str, Urls | tuple[Urls, float]]

@@ -35,9 +35,9 @@ from time import monotonic
 from types import FrameType
 from typing import Any, Final, TypeAlias
 
-from gateway import atomic, neighbour, reserve, routing_file
 from gateway.config import parse
 from gateway.edit import SetWeight
+from gateway.files import atomic, neighbour, reserve, routing_file
 from gateway.model import FULL_WEIGHT, generation_of
 from monitoring import editing
 from monitoring.controller import herald, loop, witness

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.archive import KEPT_GENERATIONS
 from gateway.config import parse
+from gateway.counting.archive import KEPT_GENERATIONS
+from gateway.counting.grid import LATENCY_BOUNDS
 from gateway.errors import ConfigError
-from gateway.grid import LATENCY_BOUNDS
 from gateway.model import FULL_WEIGHT, Route, RoutingConfig, generation_of
 from monitoring.readings.sources import SourceError
 

@@ -17,33 +17,28 @@ PACKAGES = ("gateway", "monitoring", "model_workers")
 # What chooses: values in, values out.
 PURE = {
     "gateway": {
+        *("admin.opening", "admin.status"),
+        *("answers.events", "answers.observe", "answers.predictions", "answers.recovery"),
+        *("answers.stream", "answers.tensors"),
+        "clients.uploads",
         *("config", "config.addresses", "config.document", "config.judgement", "config.parsing"),
-        *("config.quantities", "config.remarks", "config.rules", "config.scalars"),
-        *("config.schema", "config.shape", "access", "archive", "backlog", "backoff"),
-        *(
-            "budget",
-            "chunks",
-            "counts",
-            "edit",
-            "edit.change",
-            "edit.intention",
-            "edit.placement",
-            "ejection",
-            "errors",
-            "events",
-            "exemplars",
-            "gathering",
-            "gauges",
-            "grid",
-            "headers",
-            "heads",
-        ),
-        *("changes", "ledger", "line", "model", "observe", "offlimits", "opening", "paths"),
-        *("predictions", "protocols"),
-        *("readiness", "recovery"),
-        *("report", "request", "room", "rounds", "run", "sampling", "scale", "scribe", "span"),
-        *("splice", "split", "totals", "vocabulary"),
-        *("status", "stream", "table", "target", "tensors", "tracing", "uploads", "weights"),
+        *("config.quantities", "config.remarks", "config.rules", "config.scalars", "config.schema"),
+        "config.shape",
+        *("counting.archive", "counting.counts", "counting.exemplars", "counting.gauges"),
+        *("counting.grid", "counting.ledger", "counting.report", "counting.room", "counting.scale"),
+        *("counting.totals", "counting.vocabulary"),
+        *("edit", "edit.change", "edit.intention", "edit.placement", "edit.splice"),
+        *("errors", "model", "protocols"),
+        "files.changes",
+        *("http.chunks", "http.headers", "http.heads", "http.request", "http.target"),
+        "metrics.weights",
+        "processes.backoff",
+        *("routing.paths", "routing.rounds", "routing.run", "routing.split", "routing.table"),
+        *("security.access", "security.offlimits"),
+        *("traces.sampling", "traces.span", "traces.tracing"),
+        *("workers.backlog", "workers.budget", "workers.ejection", "workers.gathering"),
+        "workers.readiness",
+        *("writing.line", "writing.scribe"),
     },
     "monitoring": {
         *("analysis.betting", "analysis.case", "analysis.constant", "analysis.drift"),
@@ -91,21 +86,22 @@ WORLD = {
 
 # Where a library may be imported; it is named here only if it has a place of its own.
 PLACES = {
-    "httptools": {"gateway.reader", "gateway.upstream"},
+    "httptools": {"gateway.clients.reader", "gateway.workers.upstream"},
     "httpx2": {
         *("monitoring.demo.load", "monitoring.demo.stage", "monitoring.notices.delivery"),
         *("monitoring.notices.postman", "monitoring.readings.sources"),
     },
     "jinja2": {"monitoring.console.layout"},
     "msgspec": {
-        *("gateway.control", "gateway.events", "gateway.line", "gateway.observe"),
-        *("gateway.predictions", "gateway.scribe", "gateway.tensors", "model_workers.*"),
+        *("gateway.answers.events", "gateway.answers.observe", "gateway.answers.predictions"),
+        *("gateway.answers.tensors", "gateway.processes.control", "gateway.writing.line"),
+        *("gateway.writing.scribe", "model_workers.*"),
     },
-    "opentelemetry": {"gateway.spans"},
+    "opentelemetry": {"gateway.traces.spans"},
     "prometheus_client": {
-        *("gateway.admin", "gateway.app", "gateway.exposition", "gateway.metrics"),
-        *("gateway.upkeep", "monitoring.metrics.collector", "monitoring.metrics.standing"),
-        "monitoring.metrics.tally",
+        *("gateway.admin.app", "gateway.app", "gateway.metrics.collector"),
+        *("gateway.metrics.exposition", "gateway.metrics.upkeep", "monitoring.metrics.collector"),
+        *("monitoring.metrics.standing", "monitoring.metrics.tally"),
     },
     "pydantic": {
         *("gateway.config.judgement", "gateway.config.parsing", "gateway.config.scalars"),
@@ -121,9 +117,9 @@ PLACES = {
     "shap": {"model_workers.explanations.shapley"},
     "sklearn": {"model_workers.models.*", "model_workers.training.*"},
     "skops": {"model_workers.training.artefact"},
-    "ssl": {"gateway.certificate", "gateway.tls"},
+    "ssl": {"gateway.security.certificate", "gateway.security.tls"},
     "starlette": {
-        *("gateway.admin", "gateway.app", "model_workers.*", "monitoring.alert_log"),
+        *("gateway.admin.app", "gateway.app", "model_workers.*", "monitoring.alert_log"),
         "monitoring.console.*",
         *("monitoring.metrics.port", "monitoring.runbooks"),
     },
@@ -133,11 +129,11 @@ PLACES = {
         "monitoring.cli",
         "monitoring.commands.*",
     },
-    "uvicorn": {"gateway.admin_port", "model_workers.*"},
-    "uvloop": {"gateway.__main__", "gateway.member"},
+    "uvicorn": {"gateway.admin.port", "model_workers.*"},
+    "uvloop": {"gateway.__main__", "gateway.processes.member"},
     "xgboost": {"model_workers.models.learners", "model_workers.training.train"},
-    "xxhash": {"gateway.split"},
-    "yaml": {"gateway.config.document", "gateway.splice"},
+    "xxhash": {"gateway.routing.split"},
+    "yaml": {"gateway.config.document", "gateway.edit.splice"},
 }
 
 
@@ -283,7 +279,7 @@ CONTROL = {"pydantic", "yaml", "starlette", "uvicorn", "prometheus_client", "arg
         ("monitoring.service", HEAVY),
         # Verdicts are made again from what the history has of them, in arrays.
         ("monitoring.console.__main__", HEAVY - {"httpx2", "numpy"}),
-        ("gateway.member", HEAVY | CONTROL),
+        ("gateway.processes.member", HEAVY | CONTROL),
     ],
 )
 def test_a_serving_process_carries_no_weight_it_does_not_need(

@@ -13,7 +13,7 @@ import typer
 from gateway.config import parse, warnings
 from gateway.config.schema import json_schema
 from gateway.errors import Reason
-from gateway.metrics import GatewayMetrics
+from gateway.metrics.collector import GatewayMetrics
 from gateway.model import Assignment
 from monitoring.cli import app
 from monitoring.metrics.collector import Metrics
@@ -58,7 +58,7 @@ def test_every_reason_and_assignment_is_explained() -> None:
 
 
 def test_every_refusal_of_a_request_is_explained() -> None:
-    source = "".join(path.read_text() for path in (ROOT / "gateway").glob("*.py"))
+    source = "".join(path.read_text() for path in (ROOT / "gateway").rglob("*.py"))
     reasons = set(re.findall(r'Refusal\(\s*\d{3},\s*"([a-z_]+)"', source))
 
     assert len(reasons) > 5

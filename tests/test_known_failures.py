@@ -28,8 +28,8 @@ from hypothesis import strategies as st
 from gateway.config import parse
 from gateway.edit import SetWeight, apply
 from gateway.model import Analysis, generation_of
-from gateway.split import BUCKETS
-from gateway.table import compile_table
+from gateway.routing.split import BUCKETS
+from gateway.routing.table import compile_table
 from monitoring.analysis.case import Case
 from monitoring.analysis.question import question_of
 from monitoring.analysis.verdict import Kind, judge

@@ -14,14 +14,14 @@ from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
 )
 
+from gateway.answers.predictions import Missing
+from gateway.counting.gauges import Loss, Sink
+from gateway.counting.report import CertificateStatus, ReloadStatus, State, gather
 from gateway.errors import REFUSED, Reason
-from gateway.exposition import expose
-from gateway.gauges import Loss, Sink
-from gateway.metrics import GatewayMetrics
+from gateway.metrics.collector import GatewayMetrics
+from gateway.metrics.exposition import expose
 from gateway.model import Analysis, Assignment, RoutingConfig
-from gateway.plane import Solo
-from gateway.predictions import Missing
-from gateway.report import CertificateStatus, ReloadStatus, State, gather
+from gateway.processes.plane import Solo
 from monitoring.metrics.collector import Metrics
 from tests.builders import make_config, make_prediction, with_readiness
 

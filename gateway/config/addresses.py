@@ -12,7 +12,7 @@ from typing import Final
 
 from gateway.config.quantities import quoted
 from gateway.model import Endpoint, Tls
-from gateway.offlimits import METADATA_HOSTS, off_limits
+from gateway.security.offlimits import METADATA_HOSTS, off_limits
 
 _HOST_LABEL: Final = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST: Final = re.compile(rf"{_HOST_LABEL}(?:\.{_HOST_LABEL})*")

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from gateway.headers import HOP_BY_HOP
+from gateway.http.headers import HOP_BY_HOP
 from gateway.model import FULL_WEIGHT
 
 Number = TypeVar("Number", int, float)

@@ -13,9 +13,9 @@ from typing import Final, NamedTuple, TypeAlias
 from gateway.config.document import Data, Path, dotted
 from gateway.config.quantities import nearest, percent, percent_text, quoted
 from gateway.config.schema import MAX_ROUTES
+from gateway.http.target import path_matches
 from gateway.model import FULL_WEIGHT
 from gateway.protocols import TARGET_VARIANT, Protocol
-from gateway.target import path_matches
 
 Finding: TypeAlias = "tuple[Path, str]"
 

@@ -28,9 +28,9 @@ from gateway.edit.change import (
 )
 from gateway.edit.intention import intended, named, routed
 from gateway.edit.placement import splices
+from gateway.edit.splice import spliced
 from gateway.errors import ConfigError, EditRefused
 from gateway.model import RoutingConfig
-from gateway.splice import spliced
 
 __all__ = [
     "AddVersion",

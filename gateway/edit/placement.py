@@ -16,8 +16,7 @@ from gateway.edit.change import (
     SetPaused,
     SetWeight,
 )
-from gateway.model import Route
-from gateway.splice import (
+from gateway.edit.splice import (
     Node,
     Splice,
     added,
@@ -35,6 +34,7 @@ from gateway.splice import (
     scalar,
     struck,
 )
+from gateway.model import Route
 
 # What needs no quotes wherever it stands: in brackets, and for every reader of YAML.
 _PLAIN: Final = re.compile("[a-z]+:[A-Za-z0-9._/:-]*[A-Za-z0-9]|/[A-Za-z0-9._/-]*")

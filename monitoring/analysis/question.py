@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Final
 
-from gateway.grid import LATENCY_BOUNDS
+from gateway.counting.grid import LATENCY_BOUNDS
 from gateway.model import FULL_WEIGHT, Analysis, Prediction, Route, ShiftAction
 from monitoring.analysis.lenience import Lenient, lenient
 from monitoring.analysis.signals import (

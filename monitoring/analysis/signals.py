@@ -7,8 +7,8 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from gateway.counts import OTHER_LABEL
-from gateway.grid import LATENCY_BOUNDS
+from gateway.counting.counts import OTHER_LABEL
+from gateway.counting.grid import LATENCY_BOUNDS
 from monitoring.analysis import errors, latency, predictions, spans, split
 from monitoring.analysis.betting import Array, Bets
 from monitoring.readings.evidence import Counts

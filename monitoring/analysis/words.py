@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 
-from gateway.grid import LATENCY_BOUNDS
+from gateway.counting.grid import LATENCY_BOUNDS
 from monitoring.analysis import spans
 from monitoring.analysis.case import Case
 from monitoring.analysis.interval import Interval

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token, TokenError, find_token
-from gateway.port import Address
+from gateway.machine.port import Address
+from gateway.security.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token, TokenError, find_token
 from monitoring.editing import content_of as content_of
 
 File = Annotated[Path, typer.Option("--file", "-f", help="The routing file.", envvar="CANARY_FILE")]

@@ -11,7 +11,7 @@ from gateway.config import parse, warnings
 from gateway.config.schema import json_schema
 from gateway.edit import routed
 from gateway.errors import ConfigError
-from gateway.tls import unusable_authority
+from gateway.security.tls import unusable_authority
 from monitoring.commands.changing import RouteName
 from monitoring.commands.options import (
     DEFAULT_FILE,

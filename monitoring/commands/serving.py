@@ -16,8 +16,8 @@ import typer
 
 from gateway.config import parse
 from gateway.config.quantities import percent
-from gateway.credential import Token
 from gateway.logs import Log, adopt_others, configure_logs
+from gateway.security.credential import Token
 from monitoring.commands.console import command_of
 from monitoring.commands.options import (
     DEFAULT_ADMIN,

@@ -14,13 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from gateway.access import is_loopback
-from gateway.admin_port import AdminConnection, AdminServer, admin_server
-from gateway.companion import ADMIN_VARIABLE
-from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token, TokenError, find_token
+from gateway.admin.port import AdminConnection, AdminServer, admin_server
+from gateway.admin.relay import FOLDER, SOCKET_VARIABLE
 from gateway.logs import Log, adopt_others, configure_logs
-from gateway.port import Address
-from gateway.relay import FOLDER, SOCKET_VARIABLE
+from gateway.machine.port import Address
+from gateway.processes.companion import ADMIN_VARIABLE
+from gateway.security.access import is_loopback
+from gateway.security.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token, TokenError, find_token
 from monitoring.console.app import create_console
 from monitoring.console.context import Context
 from monitoring.readings.sources import GatewaySources, SourceError

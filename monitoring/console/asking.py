@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.config import parse
 from gateway.errors import ConfigError
-from gateway.split import BUCKETS
+from gateway.routing.split import BUCKETS
 from monitoring import editing
 from monitoring.console.context import Context
 from monitoring.console.forms import Fault

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import time
 
-from gateway.credential import Token
+from gateway.security.credential import Token
 from monitoring.console.notices import Notices
 from monitoring.console.texts import Texts
 from monitoring.readings.sources import GatewaySources

@@ -13,7 +13,7 @@ from threading import Lock
 
 from gateway.config import parse
 from gateway.errors import ConfigError
-from gateway.reloader import missing, read_bounded
+from gateway.files.reloader import missing, read_bounded
 from monitoring.console.papers import Judged, Papers
 from monitoring.controller.leader import is_led
 from monitoring.history import changes, journal

@@ -1,4 +1,4 @@
-"""Who may come in, by the rules of :mod:`gateway.access`; here they are people with browsers.
+"""Who may come in, by the rules of :mod:`gateway.security.access`; here: people with browsers.
 
 Without a token the console is on loopback: the Host field has to say so (DNS rebinding). With one
 everything but the login page, the files below ``/static/``, the icon and the probe needs a session,
@@ -31,7 +31,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.access import brings, by_name, from_another_site, host_of, is_loopback
+from gateway.security.access import brings, by_name, from_another_site, host_of, is_loopback
 from monitoring.console.context import Context
 from monitoring.console.layout import page
 from monitoring.console.sessions import LIFETIME, Sessions

@@ -13,7 +13,7 @@ from itertools import pairwise
 from math import inf
 from typing import Final, TypeAlias
 
-from gateway.grid import DURATION_BOUNDS, SCORE_BOUNDS
+from gateway.counting.grid import DURATION_BOUNDS, SCORE_BOUNDS
 from monitoring.readings.exposition import labels_of, name_of
 
 Key: TypeAlias = tuple[str, str]
@@ -30,7 +30,7 @@ class Totals:
     """Of one version since its gateway began. ``answered`` are requests that it answered, ``drawn``
     those that the split assigned to it, ``asked`` all that it was asked, ``errors`` those of them
     that it gave no good answer to. ``durations`` and ``scores`` are counts between the bounds of
-    :mod:`gateway.grid`; ``weight`` is a share, 0 to 1, None where none is told.
+    :mod:`gateway.counting.grid`; ``weight`` is a share, 0 to 1, None where none is told.
     """
 
     role: str = ""

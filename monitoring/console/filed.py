@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 from gateway.config import parse, warnings
 from gateway.errors import ConfigError, Problem
 from gateway.model import generation_of
-from gateway.tls import unusable_authority
+from gateway.security.tls import unusable_authority
 from monitoring import editing
 from monitoring.console import listing
 from monitoring.console.context import Context

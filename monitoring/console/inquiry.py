@@ -8,7 +8,7 @@ from itertools import groupby
 
 from gateway.config.quantities import percent_text
 from gateway.model import FULL_WEIGHT, Assignment, Route, RoutingConfig, StickyKind
-from gateway.split import lanes_of
+from gateway.routing.split import lanes_of
 from monitoring.explanation import Explanation, explain
 from monitoring.rollout.position import position_of
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.grid import Bounds
+from gateway.counting.grid import Bounds
 from monitoring.console.rings import Counts
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from gateway.grid import DURATION_BOUNDS, SCORE_BOUNDS
+from gateway.counting.grid import DURATION_BOUNDS, SCORE_BOUNDS
 from monitoring.console.exposition import Key, Reading, Totals, added
 from monitoring.console.rings import RESOLUTIONS, Counts, Ring
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.grid import DURATION_BOUNDS
+from gateway.counting.grid import DURATION_BOUNDS
 from monitoring.console.quantiles import quantiles
 from monitoring.console.rings import RESOLUTIONS, Counts
 from monitoring.console.series import OTHERS, Frame, Series, Span

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.config.quantities import percent_text
-from gateway.grid import DURATION_BOUNDS
+from gateway.counting.grid import DURATION_BOUNDS
 from gateway.model import FULL_WEIGHT, Role, Route
 from monitoring.console import figures
 from monitoring.console.drawing import Piece, pieces, shares, sparks

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
-from gateway.grid import SCORE_BOUNDS
+from gateway.counting.grid import SCORE_BOUNDS
 from gateway.model import Route
 from monitoring.console import figures
 from monitoring.console.drawing import shares

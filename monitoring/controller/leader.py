@@ -14,9 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from gateway import routing_file
+from gateway.files import routing_file
+from gateway.files.neighbour import open_lock
 from gateway.logs import Log
-from gateway.neighbour import open_lock
 
 log = Log()
 

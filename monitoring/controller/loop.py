@@ -16,9 +16,9 @@ from math import inf
 from pathlib import Path
 from typing import Final
 
-from gateway import routing_file
 from gateway.config import parse
 from gateway.errors import ConfigError, GatewayError, StaleEdit
+from gateway.files import routing_file
 from gateway.model import RoutingConfig
 from monitoring import editing
 from monitoring.controller.witness import JUDGED, RECORDING, STANDING_BY, Witness

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
-from gateway import routing_file
 from gateway.config import parse
 from gateway.edit import diff
+from gateway.files import routing_file
 from gateway.model import Route
 from monitoring.demo.load import Load, samples_of
 from monitoring.demo.stage import Stage

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from gateway.changes import Authorship
+from gateway.files.changes import Authorship
 from monitoring.history import journal
 from monitoring.history.chain import BY_HAND
 

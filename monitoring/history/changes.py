@@ -20,8 +20,8 @@ from pathlib import Path
 from secrets import token_hex
 from time import time
 
-from gateway import routing_file
 from gateway.errors import StaleEdit
+from gateway.files import routing_file
 from monitoring.history import chain
 from monitoring.history.chain import BY_HAND, Entry, Status
 from monitoring.history.journal import Row, append, history_path, rows, tail

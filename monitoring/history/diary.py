@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from gateway import routing_file
+from gateway.files import routing_file
 from monitoring.history import chain, changes, journal
 from monitoring.judgement.docket import Filed, Key
 from monitoring.judgement.record import VERDICT, WATCH, Record, resumed

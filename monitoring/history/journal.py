@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from gateway import routing_file
-from gateway.neighbour import open_shared, sync_directory
+from gateway.files import routing_file
+from gateway.files.neighbour import open_shared, sync_directory
 
 Row: TypeAlias = dict[str, Any]
 

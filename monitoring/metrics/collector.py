@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gateway.exposition import expose
+from gateway.metrics.exposition import expose
 from gateway.model import Event, Route
 from monitoring.analysis.saved import SAVED
 from monitoring.analysis.verdict import Kind, Verdict

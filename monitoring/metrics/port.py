@@ -19,11 +19,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from gateway.access import is_loopback
-from gateway.admin import guarded
-from gateway.admin_port import AdminServer, admin_server
-from gateway.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token
-from gateway.port import Address
+from gateway.admin.app import guarded
+from gateway.admin.port import AdminServer, admin_server
+from gateway.machine.port import Address
+from gateway.security.access import is_loopback
+from gateway.security.credential import FILE_VARIABLE, TOKEN_VARIABLE, Token
 from monitoring.metrics.collector import Metrics
 
 DEFAULT: Final = Address("127.0.0.1", 8082)

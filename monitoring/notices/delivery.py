@@ -18,7 +18,7 @@ from typing import Final
 
 import httpx2
 
-from gateway.tls import client_context
+from gateway.security.tls import client_context
 from monitoring.notices.notice import Notice
 
 TIMEOUT: Final = 5.0  # seconds for a whole attempt: name, connection, handshake, answer

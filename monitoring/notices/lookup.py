@@ -14,7 +14,7 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-from gateway.offlimits import literal, off_limits
+from gateway.security.offlimits import literal, off_limits
 
 
 class NotAllowed(OSError):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
 import httpx2
 
-from gateway.credential import TOKEN_VARIABLE, Token
-from gateway.tls import client_context
+from gateway.security.credential import TOKEN_VARIABLE, Token
+from gateway.security.tls import client_context
 
 if TYPE_CHECKING:
     from ssl import SSLContext

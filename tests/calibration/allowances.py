@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from gateway.config import parse
-from gateway.grid import LATENCY_BOUNDS
+from gateway.counting.grid import LATENCY_BOUNDS
 from monitoring.analysis.lenience import Lenient
 from monitoring.analysis.question import question_of
 from monitoring.analysis.track import Track

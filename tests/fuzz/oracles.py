@@ -22,22 +22,23 @@ from typing import Any, Final
 import h11
 import msgspec
 
-from gateway import reader, upstream
-from gateway.backlog import Backlog
+from gateway.answers.predictions import LONG, MAX_VALUE, Missing, PredictionReader
+from gateway.clients import reader
+from gateway.clients.reader import RequestReader
+from gateway.clients.uploads import Uploads
 from gateway.config import parse, warnings
 from gateway.edit import Change, Promote, SetPaused, SetWeight, apply
 from gateway.errors import ConfigError, EditRefused, Reason
-from gateway.gathering import Gathering
-from gateway.headers import HOP_BY_HOP, ReplyHead
+from gateway.http.headers import HOP_BY_HOP, ReplyHead
+from gateway.http.replies import reply
+from gateway.http.request import Request
+from gateway.http.target import origin_form
 from gateway.model import FULL_WEIGHT, Prediction, Route, RoutingConfig
-from gateway.predictions import LONG, MAX_VALUE, Missing, PredictionReader
-from gateway.reader import RequestReader
-from gateway.replies import reply
-from gateway.request import Request
-from gateway.table import Fields, compile_table
-from gateway.target import origin_form
-from gateway.uploads import Uploads
-from gateway.upstream import UpstreamConnection
+from gateway.routing.table import Fields, compile_table
+from gateway.workers import upstream
+from gateway.workers.backlog import Backlog
+from gateway.workers.gathering import Gathering
+from gateway.workers.upstream import UpstreamConnection
 
 Oracle = Callable[[bytes], None]
 

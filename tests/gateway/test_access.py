@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.access import Fields, host_of, is_loopback, refusal
+from gateway.security.access import Fields, host_of, is_loopback, refusal
 
 TOKEN = "0123456789abcdef"
 HOST = (b"host", b"127.0.0.1:8081")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.allocator import LOOK_EVERY, SLACK, Trimmer, trim, unused
+from gateway.machine.allocator import LOOK_EVERY, SLACK, Trimmer, trim, unused
 
 
 class Heap:

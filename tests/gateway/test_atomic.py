@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway import atomic, reserve
-from gateway.atomic import NO_FILE, recover, replace_if
 from gateway.errors import StaleEdit
+from gateway.files import atomic, reserve
+from gateway.files.atomic import NO_FILE, recover, replace_if
 from gateway.model import generation_of
 
 OLD, NEW, SAVED, SAVED_LATER = b"old text\n", b"the new text\n", b"a save\n", b"a later save\n"

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from gateway.backlog import LIMIT, STALL_TIMEOUT, TOTAL_TIMEOUT, Backlog
+from gateway.workers.backlog import LIMIT, STALL_TIMEOUT, TOTAL_TIMEOUT, Backlog
 
 MEBIBYTE = 1024 * 1024
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import companion, group
-from gateway.backoff import Backoff
+from gateway.processes import companion, group
+from gateway.processes.backoff import Backoff
 
 USED = pytest.mark.parametrize("backoff", [group.SUCCESSION, companion.SUCCESSION])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.budget import FLOOR, SHARE, Retry, RetryBudget, most_retries
+from gateway.workers.budget import FLOOR, SHARE, Retry, RetryBudget, most_retries
 
 
 def test_a_few_may_always_be_sent_once_more() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from gateway import certificate as module
-from gateway.certificate import Certificate, expiry
+from gateway.counting.report import CertificateStatus
 from gateway.errors import CertificateRefused
-from gateway.report import CertificateStatus
+from gateway.security import certificate as module
+from gateway.security.certificate import Certificate, expiry
 from tests import certificates
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.changes import Shift, shifts
+from gateway.files.changes import Shift, shifts
 from gateway.model import RoutingConfig
 from tests.builders import make_config, make_route
 

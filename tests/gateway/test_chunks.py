@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.chunks import ChunkedBody
+from gateway.http.chunks import ChunkedBody
 
 LIMIT = 100
 GOOD = (

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from gateway import companion as module
-from gateway.companion import GRACE, Companion, url_from_here
-from gateway.port import Address
+from gateway.machine.port import Address
+from gateway.processes import companion as module
+from gateway.processes.companion import GRACE, Companion, url_from_here
 
 PATIENCE = 60.0  # seconds until something counts as hung
 
@@ -195,7 +195,7 @@ def test_a_leash_without_its_holder_leads_nowhere(tmp_path: Path) -> None:
     command = python(f"open({str(seen)!r}, 'w')")
     somebody_else = str(os.getppid())
     ended = subprocess.run(
-        [sys.executable, "-P", "-m", "gateway.leash", somebody_else, *command],
+        [sys.executable, "-P", "-m", "gateway.processes.leash", somebody_else, *command],
         timeout=PATIENCE,
         check=False,
     )

@@ -11,21 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.counts import (
+from gateway.answers.predictions import Missing
+from gateway.counting.counts import (
     CLIENT_GONE,
     LEARNED_LABELS,
     OTHER_LABEL,
     VersionCounts,
 )
+from gateway.counting.grid import DRAWN_SCORE_BOUNDS, DURATION_BOUNDS, LATENCY_BOUNDS, SCORE_BOUNDS
+from gateway.counting.ledger import Ledger, total
+from gateway.counting.totals import VersionTotals, versions_of
+from gateway.counting.vocabulary import Vocabulary
 from gateway.errors import Reason
-from gateway.grid import DRAWN_SCORE_BOUNDS, DURATION_BOUNDS, LATENCY_BOUNDS, SCORE_BOUNDS
-from gateway.ledger import Ledger, total
 from gateway.model import Assignment, Prediction, Role
-from gateway.predictions import Missing
-from gateway.split import BUCKETS, SLOTS
-from gateway.table import compile_table
-from gateway.totals import VersionTotals, versions_of
-from gateway.vocabulary import Vocabulary
+from gateway.routing.split import BUCKETS, SLOTS
+from gateway.routing.table import compile_table
 from tests.builders import (
     make_config,
     make_decision,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.credential import TOKEN_VARIABLE, Token, TokenError, find_token
+from gateway.security.credential import TOKEN_VARIABLE, Token, TokenError, find_token
 
 FIRST = "first-0123456789-first"
 SECOND = "second-0123456789-second"

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gateway.ejection import (
+from gateway.workers.ejection import (
     FAILURES,
     FIRST_PAUSE,
     LONGEST_PAUSE,

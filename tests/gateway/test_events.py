@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.events import MAX_EVENT, EventReader
-from gateway.predictions import Missing, PredictionReader
+from gateway.answers.events import MAX_EVENT, EventReader
+from gateway.answers.predictions import Missing, PredictionReader
 from tests.builders import make_prediction
 
 CHAT = PredictionReader(

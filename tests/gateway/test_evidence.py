@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from gateway.archive import KEPT_GENERATIONS, KEPT_ROUNDS
+from gateway.admin.status import evidence_json, status_json
+from gateway.counting.archive import KEPT_GENERATIONS, KEPT_ROUNDS
+from gateway.counting.grid import DRAWN_SCORE_BOUNDS, LATENCY_BOUNDS
+from gateway.counting.report import ReloadStatus, State, gather
 from gateway.errors import Reason
-from gateway.grid import DRAWN_SCORE_BOUNDS, LATENCY_BOUNDS
 from gateway.model import Assignment, Match, RoutingConfig, Sticky
-from gateway.plane import Solo
-from gateway.report import ReloadStatus, State, gather
-from gateway.split import SLOTS
-from gateway.status import evidence_json, status_json
-from gateway.table import compile_table
+from gateway.processes.plane import Solo
+from gateway.routing.split import SLOTS
+from gateway.routing.table import compile_table
 from tests.builders import (
     make_config,
     make_outcome,

@@ -10,11 +10,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from gateway.exemplars import Exemplar, Exemplars
-from gateway.grid import DURATION_BOUNDS
-from gateway.metrics import GatewayMetrics
+from gateway.counting.exemplars import Exemplar, Exemplars
+from gateway.counting.grid import DURATION_BOUNDS
+from gateway.metrics.collector import GatewayMetrics
 from gateway.model import RoutingConfig
-from gateway.table import compile_table
+from gateway.routing.table import compile_table
 from tests.builders import make_config, make_decision, make_report
 
 CONFIG = make_config()

@@ -19,7 +19,7 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.registry import Collector
 
-from gateway.exposition import expose, pieces, prefers_openmetrics, unit_of
+from gateway.metrics.exposition import expose, pieces, prefers_openmetrics, unit_of
 
 OPENMETRICS = "application/openmetrics-text"
 # What they send: Prometheus 2.42, recorded, and 3.5, by the scrape protocols it has by default.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from gateway.backlog import Backlog
-from gateway.gathering import LIMIT, Gathering
+from gateway.workers.backlog import Backlog
+from gateway.workers.gathering import LIMIT, Gathering
 
 KIBIBYTE = 1024
 PIECE = 256 * KIBIBYTE

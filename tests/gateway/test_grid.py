@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.grid import (
+from gateway.counting.grid import (
     DRAWN_SCORE_BOUNDS,
     DURATION_BOUNDS,
     LATENCY_BOUNDS,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.config import parse
-from gateway.control import Channel, Message, pack, pair, unpack
-from gateway.port import Address
+from gateway.machine.port import Address
+from gateway.processes.control import Channel, Message, pack, pair, unpack
 
 EXAMPLE = Path(__file__).parents[2] / "routing.yaml"
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.headers import ReplyHead
-from gateway.heads import MAX_HEAD, MAX_REMEMBERED, MAX_SEEN, Heads, head_of
+from gateway.http.headers import ReplyHead
+from gateway.http.heads import MAX_HEAD, MAX_REMEMBERED, MAX_SEEN, Heads, head_of
 
 
 def test_a_head_is_remembered_when_it_comes_again() -> None:

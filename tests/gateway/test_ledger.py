@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.archive import KEPT_GENERATIONS, Archive
-from gateway.counts import LEARNED_LABELS, LEARNED_SERIES, OTHER_LABEL
-from gateway.ledger import Ledger, Totals, total
-from gateway.table import compile_table
-from gateway.vocabulary import Vocabulary
+from gateway.counting.archive import KEPT_GENERATIONS, Archive
+from gateway.counting.counts import LEARNED_LABELS, LEARNED_SERIES, OTHER_LABEL
+from gateway.counting.ledger import Ledger, Totals, total
+from gateway.counting.vocabulary import Vocabulary
+from gateway.routing.table import compile_table
 from tests.builders import make_config, make_prediction
 
 NAMES = (

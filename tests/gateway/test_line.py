@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.line import (
+from gateway.writing.line import (
     MAX_FEATURES,
     AccessLine,
     Features,

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from gateway import listener
-from gateway.ledger import Ledger
-from gateway.listener import Listener
-from gateway.live import Live
-from gateway.table import compile_table
+from gateway.clients import listener
+from gateway.clients.listener import Listener
+from gateway.clients.live import Live
+from gateway.counting.ledger import Ledger
+from gateway.routing.table import compile_table
 from tests.builders import make_config
 
 

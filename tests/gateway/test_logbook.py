@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from gateway.gauges import Loss, Sink, lines_lost
-from gateway.ledger import Ledger, total
-from gateway.logbook import PAGE, Logbook, Lost
-from gateway.scribe import Book
+from gateway.counting.gauges import Loss, Sink, lines_lost
+from gateway.counting.ledger import Ledger, total
+from gateway.writing.logbook import PAGE, Logbook, Lost
+from gateway.writing.scribe import Book
 from tests.sockets.peers import eventually
 
 HUNG = 20.0

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.gauges import Sink
-from gateway.logbook import Lost
-from gateway.logfile import Files
+from gateway.counting.gauges import Sink
 from gateway.model import Rotation
-from gateway.scribe import STDOUT, Book
+from gateway.writing.logbook import Lost
+from gateway.writing.logfile import Files
+from gateway.writing.scribe import STDOUT, Book
 
 ROOT = Path(__file__).parents[2]
 DAY = 86_400.0
@@ -240,9 +240,9 @@ def test_a_file_that_cannot_give_way_does_not_grow(
 
 PRINTS = """
 import sys
-from gateway.gauges import Sink
-from gateway.logfile import Files
-from gateway.scribe import STDOUT, Book
+from gateway.counting.gauges import Sink
+from gateway.writing.logfile import Files
+from gateway.writing.scribe import STDOUT, Book
 line = b'{"timestamp":"2026","path":"%b"}\\n' % (sys.argv[1].encode() * 100)
 for _ in range(5):
     Files(lambda: 0.0, 3).write(Book(Sink.ACCESS, STDOUT), line * 200)
@@ -268,9 +268,9 @@ def test_on_a_terminal_a_person_reads_them() -> None:
     ours, theirs = os.openpty()
     line = r'{"timestamp":"2026","path":"/a\u001b[2J b","route":null,"status":200}'
     program = f"""
-from gateway.gauges import Sink
-from gateway.logfile import Files
-from gateway.scribe import STDOUT, Book
+from gateway.counting.gauges import Sink
+from gateway.writing.logfile import Files
+from gateway.writing.scribe import STDOUT, Book
 Files(lambda: 0.0).write(Book(Sink.ACCESS, STDOUT), {line!r}.encode() + b"\\n")
 """
     subprocess.run([sys.executable, "-c", program], stdout=theirs, cwd=ROOT, check=True)

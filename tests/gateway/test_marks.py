@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.marks import Marks, SharedMarks, attach
 from gateway.model import Sticky
-from gateway.run import Run, follow
-from gateway.split import BUCKETS, SLOTS, lanes_of
+from gateway.routing.marks import Marks, SharedMarks, attach
+from gateway.routing.run import Run, follow
+from gateway.routing.split import BUCKETS, SLOTS, lanes_of
 from tests.builders import make_route, make_sticky
 
 

@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from gateway.counting.grid import BEGINNING_BOUNDS, DURATION_BOUNDS, OVERHEAD_BOUNDS, SCORE_BOUNDS
+from gateway.counting.report import Process, ReloadStatus, Report, State, gather
 from gateway.errors import REFUSED, Reason
-from gateway.grid import BEGINNING_BOUNDS, DURATION_BOUNDS, OVERHEAD_BOUNDS, SCORE_BOUNDS
-from gateway.metrics import GatewayMetrics
+from gateway.machine.usage import Usage
+from gateway.metrics.collector import GatewayMetrics
 from gateway.model import Assignment, Prediction, RoutingConfig
-from gateway.plane import Solo
+from gateway.processes.plane import Solo
 from gateway.protocols import Protocol
-from gateway.report import Process, ReloadStatus, Report, State, gather
-from gateway.table import compile_table
-from gateway.usage import Usage
+from gateway.routing.table import compile_table
 from tests.builders import (
     make_config,
     make_decision,
@@ -189,7 +189,7 @@ def test_traffic_of_every_known_kind_makes_no_new_series() -> None:
 def test_the_reasons_of_refusals_are_all_that_requests_are_refused_for() -> None:
     """Those of the admin port (``access``) are counted nowhere."""
     folder = Path(__file__).parents[2] / "gateway"
-    source = "".join(one.read_text() for one in folder.glob("*.py") if one.stem != "access")
+    source = "".join(one.read_text() for one in folder.rglob("*.py") if one.stem != "access")
     found = re.findall(r'Refusal\(\s*(\d{3}),\s*"([a-z_]+)"', source)
 
     assert {reason for _, reason in found} == set(REFUSED)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.neighbour import copy_owner, open_lock, open_shared
+from gateway.files.neighbour import copy_owner, open_lock, open_shared
 
 
 @pytest.fixture

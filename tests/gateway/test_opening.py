@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.opening import LARGEST, length_for_console
+from gateway.admin.opening import LARGEST, length_for_console
 
 OWN = frozenset({"metrics", "-", "api", "runbooks"})
 HOST = b"Host: localhost:8081\r\n"

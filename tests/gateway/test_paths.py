@@ -10,9 +10,9 @@ from gateway.config import parse
 from gateway.errors import Refusal
 from gateway.model import Assignment, Match
 from gateway.protocols import Protocol
-from gateway.run import NOTHING_SPENT
-from gateway.split import SLOTS
-from gateway.table import RoutingTable, compile_table
+from gateway.routing.run import NOTHING_SPENT
+from gateway.routing.split import SLOTS
+from gateway.routing.table import RoutingTable, compile_table
 from monitoring.explanation import explain
 from tests.builders import make_config, make_cookie, make_prediction, make_route, make_sticky
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.predictions import LONG, MAX_BYTES, Missing, PredictionReader
+from gateway.answers.predictions import LONG, MAX_BYTES, Missing, PredictionReader
 from tests.builders import make_prediction
 from tests.fuzz.oracles import pointed_at
 

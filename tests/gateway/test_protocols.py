@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.headers import to_container
+from gateway.http.headers import to_container
+from gateway.http.target import path_of
 from gateway.protocols import Protocol, in_container, is_about, version_in
-from gateway.target import path_of
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.heads import MAX_HEAD, MAX_REMEMBERED
+from gateway.clients.reader import RequestReader, known
+from gateway.clients.uploads import Uploads
+from gateway.http.heads import MAX_HEAD, MAX_REMEMBERED
+from gateway.http.request import UPLOAD_BUFFER, Request
 from gateway.model import RoutingConfig
-from gateway.reader import RequestReader, known
-from gateway.request import UPLOAD_BUFFER, Request
-from gateway.table import Fields, compile_table
-from gateway.uploads import Uploads
+from gateway.routing.table import Fields, compile_table
 
 LIMIT = 1000
 MESSAGES = (

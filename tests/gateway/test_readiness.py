@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from gateway.balance import BalancedPool, WatchedEndpoint
-from gateway.check import request_of
-from gateway.dial import dial
-from gateway.ejection import FAILURES, State
-from gateway.readiness import SILENCES, Readiness, held
+from gateway.workers.balance import BalancedPool, WatchedEndpoint
+from gateway.workers.check import request_of
+from gateway.workers.dial import dial
+from gateway.workers.ejection import FAILURES, State
+from gateway.workers.readiness import SILENCES, Readiness, held
 from tests.builders import make_endpoint
 
 

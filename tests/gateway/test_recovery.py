@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from gateway.answers.recovery import Move, next_move
 from gateway.errors import Reason
-from gateway.recovery import Move, next_move
 
 FLAGS = ("sent", "began", "stale", "retried", "repeatable", "fallback", "in_time")
 SENDS = {Move.RETRY_FRESH, Move.RETRY_ELSEWHERE, Move.GIVE_WAY}

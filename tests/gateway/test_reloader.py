@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.archive import KEPT_GENERATIONS
-from gateway.changes import Authorship
 from gateway.config import parse
+from gateway.counting.archive import KEPT_GENERATIONS
+from gateway.counting.report import ReloadStatus, Report, State, gather
+from gateway.files.changes import Authorship
+from gateway.files.reloader import AT_MOST, QUIET_IF_OPEN, Reloader, Unrest
 from gateway.model import Assignment, generation_of
-from gateway.plane import Solo
-from gateway.reloader import AT_MOST, QUIET_IF_OPEN, Reloader, Unrest
-from gateway.report import ReloadStatus, Report, State, gather
-from gateway.table import RoutingTable
+from gateway.processes.plane import Solo
+from gateway.routing.table import RoutingTable
 from tests.builders import make_outcome
 
 TEXT = """\
@@ -275,7 +275,7 @@ def test_a_mistake_with_one_file_does_not_end_the_watching(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reloader, plane = reloader_of(file)
-    monkeypatch.setattr("gateway.reloader.LOOK_EVERY", 0)
+    monkeypatch.setattr("gateway.files.reloader.LOOK_EVERY", 0)
     swap, failures, swapped = plane.swap, 3, asyncio.Event()
 
     async def failing(table: RoutingTable) -> None:

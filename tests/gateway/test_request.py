@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import Refusal
-from gateway.headers import RequestHead
-from gateway.request import (
+from gateway.http.headers import RequestHead
+from gateway.http.request import (
     MAX_FIELDS,
     MAX_TARGET,
     Request,

@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from gateway.exemplars import Exemplars
-from gateway.inbound import InboundConnection
-from gateway.ledger import Ledger
-from gateway.listener import Kind
-from gateway.live import Live
+from gateway.clients.inbound import InboundConnection
+from gateway.clients.listener import Kind
+from gateway.clients.live import Live
+from gateway.counting.exemplars import Exemplars
+from gateway.counting.ledger import Ledger
 from gateway.model import Endpoint
-from gateway.table import compile_table
-from gateway.traced import TracedConnection
-from gateway.upstream import UpstreamConnection
+from gateway.routing.table import compile_table
+from gateway.traces.traced import TracedConnection
+from gateway.workers.upstream import UpstreamConnection
 from tests.builders import make_config, make_prediction
 
 BODY = b'{"predictions": ["setosa"], "probabilities": [0.5], "note": "%b"}' % (b"x" * 130)

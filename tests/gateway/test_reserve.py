@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway import reserve
-from gateway.reserve import FULL, SIZE, fill, half_made, place, prepare, shrink
+from gateway.files import reserve
+from gateway.files.reserve import FULL, SIZE, fill, half_made, place, prepare, shrink
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.model import Route
-from gateway.rounds import USUAL, Rounds, Schedule
-from gateway.run import Run, follow
-from gateway.split import lanes_of
+from gateway.routing.rounds import USUAL, Rounds, Schedule
+from gateway.routing.run import Run, follow
+from gateway.routing.split import lanes_of
 from tests.builders import make_route, make_sticky
 
 

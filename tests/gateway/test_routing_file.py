@@ -11,11 +11,11 @@ from threading import Thread
 
 import pytest
 
-from gateway import routing_file
 from gateway.edit import Promote, SetWeight
 from gateway.errors import ConfigError, EditFailed, StaleEdit, UnknownName
+from gateway.files import routing_file
+from gateway.files.routing_file import EditResult, edit, preview, read
 from gateway.model import generation_of
-from gateway.routing_file import EditResult, edit, preview, read
 
 TEXT = b"""\
 routes:

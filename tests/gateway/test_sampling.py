@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 
 from gateway.errors import TracesRefused
-from gateway.sampling import ARGUMENT, SAMPLER, USUAL_SHARE, Sampling, sampling_of
+from gateway.traces.sampling import ARGUMENT, SAMPLER, USUAL_SHARE, Sampling, sampling_of
 
 RATIO = "parentbased_traceidratio"
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from gateway.counts import VersionCounts
+from gateway.answers.predictions import Missing
+from gateway.counting.counts import VersionCounts
+from gateway.counting.gauges import Sink
+from gateway.counting.ledger import Ledger
 from gateway.errors import Reason, Refusal
-from gateway.gauges import Sink
-from gateway.ledger import Ledger
 from gateway.model import Assignment, PredictionLog, RoutingConfig
-from gateway.predictions import Missing
-from gateway.scribe import AccessLog, Book, Scribe
-from gateway.table import RoutingTable, compile_table
+from gateway.routing.table import RoutingTable, compile_table
+from gateway.writing.scribe import AccessLog, Book, Scribe
 from tests.builders import (
     make_config,
     make_cookie,

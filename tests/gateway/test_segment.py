@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.counts import VersionCounts
+from gateway.counting.counts import VersionCounts
+from gateway.counting.ledger import Ledger, total
+from gateway.counting.room import Room, room_for
+from gateway.counting.segment import LedgerReader, SharedLedger, create
+from gateway.counting.totals import versions_of
+from gateway.counting.vocabulary import Vocabulary
 from gateway.errors import Reason
-from gateway.ledger import Ledger, total
 from gateway.model import Assignment
-from gateway.room import Room, room_for
-from gateway.segment import LedgerReader, SharedLedger, create
-from gateway.table import compile_table
-from gateway.totals import versions_of
-from gateway.vocabulary import Vocabulary
+from gateway.routing.table import compile_table
 from tests.builders import make_config, make_outcome, make_prediction
 
 SMALL = Room(counts=40, sums=4, names=1000, entries=20, widest=8)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import parse
-from gateway.table import CompiledRoute, compile_table
+from gateway.routing.table import CompiledRoute, compile_table
 
 NOBODY = {b"host": b"models.example"}
 DRAWS = 100_000

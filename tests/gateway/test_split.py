@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xxhash import xxh64
 
-from gateway.split import BUCKETS, STABLE, bucket_of, lanes_of
+from gateway.routing.split import BUCKETS, STABLE, bucket_of, lanes_of
 
 VECTORS = json.loads((Path(__file__).parent / "split_vectors.json").read_text())
 KEYS = tuple(b"user-%d" % i for i in range(100_000))
@@ -126,7 +126,7 @@ def test_the_vectors_cover_what_other_implementations_get_wrong() -> None:
 
 def test_the_same_key_has_the_same_bucket_in_another_process() -> None:
     program = (
-        "import sys; from gateway.split import bucket_of, lanes_of\n"
+        "import sys; from gateway.routing.split import bucket_of, lanes_of\n"
         "print([bucket_of(b'iris', b'user-%d' % i) for i in range(1000)])\n"
         "print(lanes_of((1234, 777, 5)).hex())"
     )

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from gateway.headers import RequestHead
-from gateway.span import Visit
-from gateway.spool import BATCH, Spool
-from gateway.tracing import Trace
+from gateway.http.headers import RequestHead
+from gateway.traces.span import Visit
+from gateway.traces.spool import BATCH, Spool
+from gateway.traces.tracing import Trace
 
 OWN = Trace("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", 1)
 VISIT = Visit(OWN, "", b"", RequestHead([]), b"", b"", 0, 0.0, 200, None, "", False, ())

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import Refusal
-from gateway.headers import cookie
+from gateway.http.headers import cookie
+from gateway.http.target import path_matches
 from gateway.model import Assignment, Match, Role, Route, RoutingConfig
-from gateway.run import NOTHING_SPENT
-from gateway.split import BUCKETS, SLOTS, bucket_of, lanes_of, place_of
-from gateway.table import CompiledRoute, compile_table
-from gateway.target import path_matches
+from gateway.routing.run import NOTHING_SPENT
+from gateway.routing.split import BUCKETS, SLOTS, bucket_of, lanes_of, place_of
+from gateway.routing.table import CompiledRoute, compile_table
 from tests.builders import make_config, make_cookie, make_route, make_sticky
 
 NOBODY = {b"host": b"models.example"}

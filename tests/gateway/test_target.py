@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import Refusal
-from gateway.target import authority_of, origin_form, path_of
+from gateway.http.target import authority_of, origin_form, path_of
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.tls import PIECE, TlsConnection, server_context
+from gateway.security.tls import PIECE, TlsConnection, server_context
 from tests import certificates
 
 DATA = Random(7).randbytes(5 * PIECE + 123)

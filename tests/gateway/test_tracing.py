@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.trace import TraceState
 
-from gateway.headers import RequestHead
-from gateway.tracing import Trace, read_traceparent, read_tracestate
+from gateway.http.headers import RequestHead
+from gateway.traces.tracing import Trace, read_traceparent, read_tracestate
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gateway.clients.uploads import LIMIT, PIECE, Uploads
 from gateway.errors import Refusal
-from gateway.uploads import LIMIT, PIECE, Uploads
 
 MEBIBYTE = 1024 * 1024
 

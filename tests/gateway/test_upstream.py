@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.backlog import Backlog
 from gateway.errors import Reason
-from gateway.gathering import Gathering
-from gateway.headers import ReplyHead
-from gateway.upstream import MAX_HEAD, REPLY_BUFFER, UpstreamConnection, known
+from gateway.http.headers import ReplyHead
+from gateway.workers.backlog import Backlog
+from gateway.workers.gathering import Gathering
+from gateway.workers.upstream import MAX_HEAD, REPLY_BUFFER, UpstreamConnection, known
 
 OK = b"HTTP/1.1 200 OK\r\n"
 EVENTS = OK + b"Content-Type: text/event-stream\r\n"

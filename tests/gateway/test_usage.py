@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.usage import Usage, parse, usage_of
+from gateway.machine.usage import Usage, parse, usage_of
 
 # As proc_pid_stat(5) numbers them: 14 is user time, 15 system time, 24 resident pages.
 FIELDS = ["S", *map(str, range(4, 53))]

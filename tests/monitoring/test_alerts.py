@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.config import parse
-from gateway.metrics import GatewayMetrics
+from gateway.metrics.collector import GatewayMetrics
 from monitoring.metrics.collector import Metrics
 from monitoring.runbooks import PATH, pages
 from tests.builders import make_endpoint, make_report, with_readiness

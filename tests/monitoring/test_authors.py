@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.changes import Authorship
 from gateway.edit import SetWeight
+from gateway.files.changes import Authorship
 from gateway.model import generation_of
 from monitoring import editing
 from monitoring.history.authors import Authors

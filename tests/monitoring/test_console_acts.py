@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gateway import atomic
+from gateway.files import atomic
 from gateway.model import generation_of
 from monitoring.history import changes
 from tests.visitor import ORIGIN, Visitor, console, field, hidden, words

@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from gateway.credential import Token
+from gateway.security.credential import Token
 from monitoring.console import door as module
 from monitoring.console.context import Context
 from monitoring.console.door import FAILURE_PAUSE, MOST_FAILURES, Door, form

@@ -33,8 +33,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from gateway.config import parse
-from gateway.metrics import GatewayMetrics
-from gateway.report import CertificateStatus
+from gateway.counting.report import CertificateStatus
+from gateway.metrics.collector import GatewayMetrics
 from monitoring.grafana.__main__ import dashboards, main
 from monitoring.metrics.collector import Metrics
 from tests.builders import make_config, make_prediction, make_report, with_readiness

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from gateway import atomic, reserve, routing_file
 from gateway.edit import Change, Promote, Restore, SetWeight
 from gateway.errors import EditFailed, EditRefused, StaleEdit
+from gateway.files import atomic, reserve, routing_file
 from gateway.model import generation_of
 from monitoring.editing import Changed, change, prepare
 from monitoring.history import changes

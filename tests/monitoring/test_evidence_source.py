@@ -11,7 +11,7 @@ from contextlib import closing
 import httpx2
 import pytest
 
-from gateway.credential import Token
+from gateway.security.credential import Token
 from monitoring.readings.sources import LARGEST, TIMEOUT, GatewaySource, GatewaySources, SourceError
 
 TOKEN = "0123456789abcdef-token"

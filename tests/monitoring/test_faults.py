@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from gateway import atomic
 from gateway.config import parse
 from gateway.edit import SetWeight
+from gateway.files import atomic
 from gateway.model import FULL_WEIGHT, generation_of
 from monitoring.analysis.verdict import Kind
 from monitoring.history import changes, journal

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.grid import DURATION_BOUNDS
+from gateway.counting.grid import DURATION_BOUNDS
 from monitoring.readings.exposition import labels_of, read
 from monitoring.readings.live import (
     DURATIONS,

@@ -17,10 +17,10 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from gateway import atomic
 from gateway.config import parse
 from gateway.edit import Change, Promote, SetPaused, SetWeight
 from gateway.errors import ConfigError, GatewayError
+from gateway.files import atomic
 from gateway.model import FULL_WEIGHT, generation_of
 from monitoring.history import changes, journal
 from monitoring.history.changes import BY_HAND, Status

@@ -17,8 +17,8 @@ import typer
 import yaml
 from starlette.routing import Mount
 
-from gateway.admin import guarded
-from gateway.credential import Token
+from gateway.admin.app import guarded
+from gateway.security.credential import Token
 from monitoring import service
 from monitoring.cli import app
 from monitoring.runbooks import PATH, pages

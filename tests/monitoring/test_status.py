@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from gateway.status import status_json
+from gateway.admin.status import status_json
 from monitoring.commands.status import render
 from tests.builders import make_config, make_report, with_readiness
 

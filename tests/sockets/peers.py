@@ -21,15 +21,15 @@ from typing import Any, Final, TypeVar
 
 import uvloop
 
-from gateway.ledger import Totals
+from gateway.counting.ledger import Totals
+from gateway.counting.report import key_of
+from gateway.counting.totals import VersionTotals, versions_of
 from gateway.model import RoutingConfig
-from gateway.plane import Solo
-from gateway.pool import Dial, dial
-from gateway.records import Records
-from gateway.report import key_of
-from gateway.table import compile_table
-from gateway.totals import VersionTotals, versions_of
-from gateway.tracer import Tracer
+from gateway.processes.plane import Solo
+from gateway.routing.table import compile_table
+from gateway.traces.tracer import Tracer
+from gateway.workers.pool import Dial, dial
+from gateway.writing.records import Records
 
 PATIENCE: Final = 20.0
 

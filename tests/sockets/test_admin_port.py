@@ -20,8 +20,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from gateway import admin_port
-from gateway.admin_port import admin_server
+from gateway.admin import port as admin_port
+from gateway.admin.port import admin_server
 from tests.sockets.peers import PATIENCE, Client, Ended, eventually
 
 SMALL = b"GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -12,9 +12,9 @@ from random import Random
 
 import pytest
 
-from gateway.date import _line
+from gateway.http.date import _line
+from gateway.http.target import check_path
 from gateway.model import Match
-from gateway.target import check_path
 from tests.builders import make_config, make_route
 from tests.sockets.bad_input import MALFORMED, VALID
 from tests.sockets.conftest import Hire, Serve

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from gateway.config.parsing import parse
+from gateway.counting.totals import VersionTotals
 from gateway.model import Prediction, PredictionLog
-from gateway.records import Records
-from gateway.totals import VersionTotals
+from gateway.writing.records import Records
 from tests.builders import make_config
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.peers import (

@@ -10,9 +10,9 @@ from random import Random
 
 import pytest
 
-from gateway.inbound import BODY_TIMEOUT, HEAD_TIMEOUT, IDLE_TIMEOUT, LINGER_TIMEOUT
+from gateway.clients.inbound import BODY_TIMEOUT, HEAD_TIMEOUT, IDLE_TIMEOUT, LINGER_TIMEOUT
 from gateway.model import Limits
-from gateway.pool import dial
+from gateway.workers.pool import dial
 from tests.builders import make_config
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.peers import (

@@ -24,10 +24,10 @@ from typing import Any
 
 import pytest
 
-from gateway import atomic, neighbour, reserve, routing_file
 from gateway.config import parse
 from gateway.edit import SetWeight
 from gateway.errors import ConfigError, StaleEdit
+from gateway.files import atomic, neighbour, reserve, routing_file
 from gateway.model import generation_of
 from monitoring import editing
 from monitoring.history import changes, journal

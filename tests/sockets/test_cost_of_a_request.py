@@ -9,7 +9,8 @@ from typing import Any
 
 import uvloop
 
-from gateway import reader, upstream
+from gateway.clients import reader
+from gateway.workers import upstream
 from tests.builders import make_config, make_sticky
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.peers import Gateway, eventually, request

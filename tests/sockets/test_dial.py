@@ -14,11 +14,11 @@ import pytest
 import trustme
 import uvloop
 
-from gateway import dial
 from gateway.config import parse
 from gateway.errors import ConfigError
 from gateway.model import RoutingConfig
-from gateway.tls import unusable_authority
+from gateway.security.tls import unusable_authority
+from gateway.workers import dial
 from tests import certificates
 from tests.builders import make_config
 from tests.sockets.conftest import Hire, Serve

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from gateway.listener import IDLE_GRACE
+from gateway.clients.listener import IDLE_GRACE
 from tests.builders import make_config
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.peers import Clock, Gateway, eventually, request

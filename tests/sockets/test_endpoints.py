@@ -7,15 +7,15 @@ from contextlib import suppress
 
 import pytest
 
-from gateway.budget import FLOOR
-from gateway.ejection import FAILURES, FIRST_PAUSE, PATIENCE
-from gateway.gauges import ejected_name
-from gateway.live import LOOK_EVERY
-from gateway.metrics import GatewayMetrics
+from gateway.admin.status import status_json
+from gateway.clients.live import LOOK_EVERY
+from gateway.counting.gauges import ejected_name
+from gateway.counting.report import ReloadStatus, Report, State, gather
+from gateway.metrics.collector import GatewayMetrics
 from gateway.model import Limits
-from gateway.pool import IDLE_LOOKS
-from gateway.report import ReloadStatus, Report, State, gather
-from gateway.status import status_json
+from gateway.workers.budget import FLOOR
+from gateway.workers.ejection import FAILURES, FIRST_PAUSE, PATIENCE
+from gateway.workers.pool import IDLE_LOOKS
 from tests.builders import make_config, make_report
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.peers import (

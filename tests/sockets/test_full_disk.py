@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from gateway import reserve
 from gateway.config import parse
 from gateway.edit import Change, Promote, SetWeight
 from gateway.errors import EditFailed
+from gateway.files import reserve
 from monitoring import editing
 from monitoring.history import changes
 from monitoring.history.changes import Entry, history_path

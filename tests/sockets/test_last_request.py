@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from gateway import reader
+from gateway.clients import reader
 from tests.builders import make_config
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.peers import Talk, eventually, request

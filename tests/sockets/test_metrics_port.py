@@ -11,8 +11,8 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from gateway.credential import Token
-from gateway.port import Address
+from gateway.machine.port import Address
+from gateway.security.credential import Token
 from monitoring.metrics.collector import Metrics
 from monitoring.metrics.port import DEFAULT, serve
 from tests.builders import make_route

@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
+from gateway.clients.inbound import BODY_TIMEOUT
+from gateway.counting.report import ReloadStatus, State, gather
+from gateway.counting.totals import Histogram
 from gateway.errors import Reason
-from gateway.inbound import BODY_TIMEOUT
-from gateway.pool import dial
-from gateway.report import ReloadStatus, State, gather
-from gateway.totals import Histogram
-from gateway.upstream import UpstreamConnection
+from gateway.workers.pool import dial
+from gateway.workers.upstream import UpstreamConnection
 from tests.builders import make_config
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.peers import (

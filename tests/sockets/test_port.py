@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
-from gateway.port import Address, Reservation, reserve, shared
+from gateway.machine.port import Address, Reservation, reserve, shared
 
 FREE = Address("127.0.0.1", 0)
 

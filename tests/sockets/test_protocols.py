@@ -13,9 +13,9 @@ import pytest
 
 from gateway.model import Limits, RoutingConfig
 from gateway.protocols import Protocol
-from gateway.sampling import Sampling
-from gateway.span import Visit, spans_of
-from gateway.tracer import Tracer
+from gateway.traces.sampling import Sampling
+from gateway.traces.span import Visit, spans_of
+from gateway.traces.tracer import Tracer
 from tests.builders import make_config, make_prediction, make_sticky
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.peers import Talk, Worker, answering, chunked, refusing, url_of

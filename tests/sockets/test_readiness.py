@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from gateway import dial as dialling
-from gateway.check import EVERY, Check
-from gateway.dial import dial
-from gateway.ejection import FAILURES, FIRST_PAUSE
-from gateway.metrics import GatewayMetrics
+from gateway.admin.status import status_json
+from gateway.counting.report import ReloadStatus, Report, State, gather
+from gateway.metrics.collector import GatewayMetrics
 from gateway.model import Endpoint, RoutingConfig, Tls
-from gateway.readiness import SILENCES
-from gateway.report import ReloadStatus, Report, State, gather
-from gateway.status import status_json
-from gateway.table import compile_table
-from gateway.upstream import UpstreamConnection
+from gateway.routing.table import compile_table
+from gateway.workers import dial as dialling
+from gateway.workers.check import EVERY, Check
+from gateway.workers.dial import dial
+from gateway.workers.ejection import FAILURES, FIRST_PAUSE
+from gateway.workers.readiness import SILENCES
+from gateway.workers.upstream import UpstreamConnection
 from tests import certificates
 from tests.builders import make_config, with_readiness
 from tests.sockets.conftest import Hire, Serve

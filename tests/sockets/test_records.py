@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from gateway.gauges import Loss, Sink, lines_lost
-from gateway.logbook import Lost
+from gateway.counting.gauges import Loss, Sink, lines_lost
 from gateway.model import PredictionLog, RoutingConfig
-from gateway.records import Records
-from gateway.scribe import AccessLog, Book
+from gateway.writing.logbook import Lost
+from gateway.writing.records import Records
+from gateway.writing.scribe import AccessLog, Book
 from tests.builders import make_config, make_prediction, make_sticky
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.peers import Gateway, Message, answering, eventually, refusing, url_of

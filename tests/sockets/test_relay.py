@@ -20,12 +20,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from gateway import admin_port, relay
-from gateway.admin import guarded, own_segments
-from gateway.admin_port import admin_server
-from gateway.credential import Token
-from gateway.relay import Relays
-from gateway.tls import TlsConnection, server_context
+from gateway.admin import port as admin_port
+from gateway.admin import relay
+from gateway.admin.app import guarded, own_segments
+from gateway.admin.port import admin_server
+from gateway.admin.relay import Relays
+from gateway.security.credential import Token
+from gateway.security.tls import TlsConnection, server_context
 from tests import certificates
 from tests.sockets.peers import PATIENCE, Client, Ended, Wire, eventually
 

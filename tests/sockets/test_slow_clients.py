@@ -12,10 +12,10 @@ from random import Random
 
 import pytest
 
-from gateway.backlog import STALL_TIMEOUT, TOTAL_TIMEOUT
-from gateway.inbound import BODY_TIMEOUT, HEAD_TIMEOUT
+from gateway.clients.inbound import BODY_TIMEOUT, HEAD_TIMEOUT
+from gateway.http.request import UPLOAD_BUFFER
 from gateway.model import Limits
-from gateway.request import UPLOAD_BUFFER
+from gateway.workers.backlog import STALL_TIMEOUT, TOTAL_TIMEOUT
 from tests.builders import make_config
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.peers import (

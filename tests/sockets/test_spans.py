@@ -8,13 +8,13 @@ from contextlib import closing as closed
 
 import pytest
 
-from gateway.exemplars import Exemplar
+from gateway.counting.exemplars import Exemplar
 from gateway.model import Match
-from gateway.sampling import Sampling
-from gateway.span import Span, Visit, spans_of
-from gateway.spans import exporting
-from gateway.tracer import Tracer
-from gateway.tracing import read_traceparent
+from gateway.traces.sampling import Sampling
+from gateway.traces.span import Span, Visit, spans_of
+from gateway.traces.spans import exporting
+from gateway.traces.tracer import Tracer
+from gateway.traces.tracing import read_traceparent
 from tests.builders import make_config
 from tests.collector import Collector, attributes_of
 from tests.sockets.conftest import Hire, Serve

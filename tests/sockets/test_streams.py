@@ -9,8 +9,8 @@ from random import Random
 import pytest
 
 from gateway.model import Limits
-from gateway.pool import dial
-from gateway.upstream import REPLY_BUFFER
+from gateway.workers.pool import dial
+from gateway.workers.upstream import REPLY_BUFFER
 from tests.builders import make_config
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.peers import (

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from gateway.model import Limits, Match
-from gateway.pool import dial
+from gateway.workers.pool import dial
 from tests.builders import make_config, make_sticky
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.peers import (

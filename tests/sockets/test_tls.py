@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from gateway import dial as dialling
-from gateway import tls
-from gateway.listener import MAX_SHAKING
+from gateway.clients.listener import MAX_SHAKING
+from gateway.security import tls
+from gateway.workers import dial as dialling
 from tests import certificates
 from tests.builders import make_config
 from tests.sockets.conftest import Hire, Serve

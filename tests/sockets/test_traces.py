@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.exemplars import Exemplar
+from gateway.counting.exemplars import Exemplar
 from tests.builders import make_config
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.peers import (

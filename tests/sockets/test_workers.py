@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from gateway.model import Limits, RoutingConfig
-from gateway.pool import dial
+from gateway.workers.pool import dial
 from tests.builders import make_config, make_sticky
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.faults import FAULTS, OK, SLOW, check_error

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from gateway.split import place_of
+from gateway.routing.split import place_of
 from tests.sockets.peers import Client, Message, Talk, Worker, eventually, hanging
 
 TEXT = """\

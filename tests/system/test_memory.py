@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from gateway import backlog, uploads
+from gateway.clients import uploads
+from gateway.workers import backlog
 from tests.sockets.conftest import Hire, stack
 from tests.sockets.conftest import hire as hire
 from tests.sockets.peers import Client, Talk, Worker, chunked, request

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import gateway.app
-from gateway.port import Address
-from gateway.rounds import Schedule
+from gateway.machine.port import Address
+from gateway.routing.rounds import Schedule
 from monitoring.readings.evidence import Window
 from monitoring.readings.windows import windows_of
 from tests.sockets.peers import Client, Worker, eventually

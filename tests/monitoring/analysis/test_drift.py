@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.grid import DRAWN_SCORE_BOUNDS
+from gateway.counting.grid import DRAWN_SCORE_BOUNDS
 from monitoring.analysis.drift import drift, statistics_of
 from monitoring.readings.evidence import Counts, named, row
 from tests.builders import make_prediction

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gateway.admin.status import evidence_json
+from gateway.counting.report import ReloadStatus, State, gather
 from gateway.model import Analysis, RoutingConfig, ShiftAction
-from gateway.plane import Solo
-from gateway.report import ReloadStatus, State, gather
-from gateway.status import evidence_json
-from gateway.table import compile_table
+from gateway.processes.plane import Solo
+from gateway.routing.table import compile_table
 from monitoring.analysis import spans
 from monitoring.analysis.case import Case
 from monitoring.analysis.drift import drift, statistics_of

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gateway.grid import LATENCY_BOUNDS
+from gateway.counting.grid import LATENCY_BOUNDS
 from gateway.model import Analysis, Prediction, ShiftAction
 from monitoring.analysis.case import Case
 from monitoring.analysis.question import Question, question_of

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client import Counter as Counting
 from prometheus_client.exposition import generate_latest
 
-from gateway.grid import DURATION_BOUNDS, SCORE_BOUNDS
+from gateway.counting.grid import DURATION_BOUNDS, SCORE_BOUNDS
 
 _OF = ["route", "version", "role"]
 

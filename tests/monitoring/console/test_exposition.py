@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client import Counter as Counting
 from prometheus_client.exposition import generate_latest
 
-from gateway.grid import DURATION_BOUNDS, SCORE_BOUNDS
+from gateway.counting.grid import DURATION_BOUNDS, SCORE_BOUNDS
 from monitoring.console.exposition import Reader, Reading, added
 
 NAMES = st.text(max_size=8)

@@ -11,11 +11,11 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from gateway.admin.status import status_json
 from gateway.config import parse
 from gateway.edit import SetPaused
 from gateway.errors import ConfigError
-from gateway.metrics import GatewayMetrics
-from gateway.status import status_json
+from gateway.metrics.collector import GatewayMetrics
 from monitoring.controller.leader import Leadership, lock_path
 from monitoring.readings.live import Traffic
 from monitoring.readings.sources import GatewaySource, GatewaySources, SourceError

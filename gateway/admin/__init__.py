@@ -1,0 +1,1 @@
+"""The admin port: who answers on it, and what."""

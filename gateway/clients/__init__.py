@@ -1,0 +1,1 @@
+"""The side of the clients: connections, their requests, and the exchange with a worker."""

@@ -1,0 +1,1 @@
+"""What is counted of requests, in memory that processes share, and the report of it."""

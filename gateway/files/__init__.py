@@ -1,0 +1,1 @@
+"""``routing.yaml`` and what lies beside it: read again, written whole, locked."""

@@ -1,0 +1,1 @@
+"""HTTP/1.1 as values: heads, fields, targets, chunks, and the answers the gateway makes itself."""

@@ -1,0 +1,1 @@
+"""The data plane as one process or several, and what runs beside it."""

@@ -1,0 +1,1 @@
+"""Whose a request is: routes, their versions, and the split between them."""

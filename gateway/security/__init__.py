@@ -1,0 +1,1 @@
+"""Whom to let in, whom to connect to, and by which certificates."""

@@ -1,0 +1,1 @@
+"""Which requests are traced, and the way of their spans to a collector."""
