@@ -177,7 +177,7 @@ def test_whatever_the_disk_does_no_request_waits_or_fails(
     gateway = serve(logged(v1.url, v2.url, log), records=Records("secret", write=write))
     before = ask(gateway, 20)
     if trouble == "full":
-        assert eventually(lambda: gateway.run(lambda: dropped(gateway))) == 20
+        assert eventually(lambda: gateway.run(lambda: dropped(gateway)) == 20)
     free.set()
     after = ask(gateway, 5)
     expected = before * (trouble == "slow") + after
