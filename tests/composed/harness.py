@@ -232,7 +232,7 @@ class Composed:
                 self.running[name].terminate()
             for name in last:
                 try:
-                    self.running[name].wait(10)
+                    self.running[name].wait(60)
                 except subprocess.TimeoutExpired:
                     deaf.append(name)
                     self.running[name].kill()

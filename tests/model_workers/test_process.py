@@ -72,7 +72,7 @@ def test_a_worker_trains_its_model_answers_and_ends_well_on_sigterm(artefacts):
         assert json.loads(body)["predictions"] == ["setosa"]
         assert (artefacts / "iris" / "v2.skops").exists()
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=60)
         assert (process.returncode, out, err) == (0, "", "")
 
 
@@ -88,7 +88,7 @@ def test_sigterm_does_not_wait_for_a_request_that_hangs(artefacts):
                     break
             assert call(address, "GET", "/healthy")[0] == 200
             process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=10) == 0
+            assert process.wait(timeout=60) == 0
             assert client.recv(1000).startswith(b"HTTP/1.1 503 ")
 
 
@@ -117,7 +117,7 @@ def test_a_worker_answers_on_a_unix_socket_and_removes_it(artefacts, tmp_path):
         assert taken.returncode == 1
         assert "somebody else does" in taken.stderr
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
     assert not path.exists()
 
 
@@ -165,7 +165,7 @@ def test_each_way_to_fail_is_told_and_counted_and_the_worker_goes_on(artefacts):
             pass  # what hung is free again with the next plan, a moment later
         assert call(address, "GET", "/ready")[0] == 200
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 0
         assert err.count("Traceback") == 1
         assert "RuntimeError: the model raises because its faults say so" in err
@@ -182,7 +182,7 @@ def test_a_worker_whose_model_hangs_again_and_again_asks_to_be_started_anew(arte
             assert call(address, "GET", path)[0] == 503
         assert b"4 predictions hang; start this worker anew" in call(address, "GET", "/ready")[1]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 0  # what hangs does not keep it
+        assert process.wait(timeout=60) == 0  # what hangs does not keep it
 
 
 def test_an_unseen_category_is_refused_by_the_name_of_its_feature(artefacts):
