@@ -481,10 +481,16 @@ def test_no_log_line_says_more_of_a_webhook_than_scheme_and_host(
         answers(httpx2.RemoteProtocolError("illegal status line: b'SECRET'")),
         answers(httpx2.InvalidURL(URL)),
     ):
-        post = office(answer, room=0)
-        post.tell(make_notice())
+        post = office(answer)
         post.tell(make_notice())
         post.postman.close(PATIENCE)
+    gate = Gate()
+    post = office(gate, room=0)
+    post.tell(make_notice())
+    assert gate.reached.wait(PATIENCE)
+    post.tell(make_notice())  # there is no room to wait in
+    gate.opened.set()
+    post.postman.close(PATIENCE)
 
     said = capsys.readouterr().err + caplog.text
     assert "SECRET" not in said
