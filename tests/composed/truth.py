@@ -184,13 +184,15 @@ def score_buckets(which: str) -> Truth:
 
 
 def latency_buckets(which: str) -> Truth:
-    """A client waited longer than the gateway knows of, and a worker as long as it was told to."""
+    """None took longer than until its client's next answer, and a worker as long as it was told
+    to.
+    """
 
     def expected(facts: Facts) -> Expected:
         found = [one for one in facts.answers if role(one.version) == which]
         return {
             by(le=name): (
-                sum(one.seconds <= le for one in found),
+                sum(one.longest <= le for one in found),
                 sum(one.least <= le for one in found),
             )
             for le, name in [*((le, str(float(le))) for le in LATENCY), (inf, "+Inf")]
@@ -213,7 +215,7 @@ def quantile(share: float, *, in_worker: bool = False) -> Truth:
         return {
             of_version(version, route=facts.route): (
                 bucket(share, [one.least for one in some])[0],
-                bucket(share, [one.seconds for one in some])[1],
+                bucket(share, [one.longest for one in some])[1],
             )
             for version, some in found.items()
         }
@@ -225,7 +227,7 @@ def overhead(share: float) -> Truth:
     """Some of what the clients waited, less what the workers are known to have waited."""
 
     def expected(facts: Facts) -> Expected:
-        waited = [one.seconds - one.least for one in facts.answers]
+        waited = [one.longest - one.least for one in facts.answers]
         return {by(route=facts.route): (1e-9, bucket(share, waited)[1])}
 
     return Truth(expected)
@@ -235,4 +237,4 @@ def bucket(share: float, values: list[float]) -> Range:
     """The bounds between which so large a share of the values ends."""
     value = sorted(values)[ceil(share * len(values)) - 1]
     place = bisect_left(LATENCY, value)
-    return (0, *LATENCY)[place], LATENCY[place]
+    return (0, *LATENCY)[place], (*LATENCY, inf)[place]
