@@ -56,7 +56,7 @@ def write_authority(folder: Path, name: str = "ours") -> Path:
 
 def trusting(name: str = "ours") -> ssl.SSLContext:
     """What a client needs that trusts this authority and nobody else."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority(name).configure_trust(context)
     return context
 

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -150,7 +151,8 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def imports(path: Path, *, at_run_time: bool = True) -> set[str]:
+@cache
+def imports(path: Path, *, at_run_time: bool = True) -> frozenset[str]:
     """Absolute dotted names a module imports; those for type checkers only, if asked, as well."""
     tree = ast.parse(path.read_text())
     if at_run_time:
@@ -166,7 +168,7 @@ def imports(path: Path, *, at_run_time: bool = True) -> set[str]:
             base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
             names |= {f"{module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
 
 
 def own_imports(name: str) -> set[str]:
