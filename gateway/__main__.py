@@ -19,7 +19,8 @@ from typing import Any
 import uvloop
 
 from gateway.admin.app import Mount
-from gateway.admin.relay import SOCKET_VARIABLE, Relays, private_socket
+from gateway.admin.hidden_socket import SOCKET_VARIABLE, private_socket
+from gateway.admin.relay import Relays
 from gateway.app import Certificates, Telling, serve
 from gateway.config.quantities import percent
 from gateway.errors import CertificateRefused, ConfigError, TracesRefused

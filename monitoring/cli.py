@@ -5,25 +5,57 @@ from __future__ import annotations
 import errno
 import json
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from typer.exceptions import TyperException
 
 from gateway.errors import ConfigError, EditRefused, GatewayError
-from monitoring.commands import changing, console, past, reading, serving, status, verdict, versions
-from monitoring.commands import demo as demonstration
-from monitoring.readings.sources import SourceError
 
-app = typer.Typer(
-    help="Put a new model version in front of real traffic, safely.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+# Where each command is, in the order of the help.
+COMMANDS: Final = {
+    "demo": "demo",
+    "serve": "serving",
+    "controller": "controlling",
+    "console": "console",
+    "check": "reading",
+    "schema": "reading",
+    "stable": "reading",
+    "status": "status",
+    "verdict": "verdict",
+    "explain": "reading",
+    "add-version": "versions",
+    "remove-version": "versions",
+    "start": "changing",
+    "pause": "changing",
+    "resume": "changing",
+    "set-weight": "changing",
+    "rollback": "changing",
+    "promote": "changing",
+    "history": "past",
+    "replay": "past",
+}
 
 
-@app.callback(invoke_without_command=True)
+def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line with these commands. What one needs is imported with it, and that of all
+    takes twice as long as most commands.
+    """
+    app = typer.Typer(
+        help="Put a new model version in front of real traffic, safely.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    app.callback(invoke_without_command=True)(_main)
+    for name in names:
+        module = import_module(f"monitoring.commands.{COMMANDS[name]}")
+        app.command(name)(getattr(module, name.replace("-", "_")))
+    return app
+
+
 def _main(
     show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
@@ -32,30 +64,9 @@ def _main(
         raise typer.Exit(0)
 
 
-app.command()(demonstration.demo)
-app.command()(serving.serve)
-app.command()(serving.controller)
-app.command()(console.console)
-app.command()(reading.check)
-app.command()(reading.schema)
-app.command()(reading.stable)
-app.command()(status.status)
-app.command()(verdict.verdict)
-app.command()(reading.explain)
-app.command("add-version")(versions.add_version)
-app.command("remove-version")(versions.remove_version)
-app.command()(changing.start)
-app.command()(changing.pause)
-app.command()(changing.resume)
-app.command("set-weight")(changing.set_weight)
-app.command()(changing.rollback)
-app.command()(changing.promote)
-app.command()(past.history)
-app.command()(past.replay)
-
-
 def main() -> None:
     """Run a command; say what went wrong in one sentence each, never with a traceback."""
+    app = application([word for word in sys.argv[1:2] if word in COMMANDS] or COMMANDS)
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except TyperException as error:
@@ -73,7 +84,7 @@ def main() -> None:
     except OSError as error:
         remedy = "; choose another address" if error.errno == errno.EADDRINUSE else ""
         _complain(f"error: {error}{remedy}", [f"{error}{remedy}"], 1)
-    except (GatewayError, SourceError) as error:
+    except GatewayError as error:
         _complain(f"error: {error}", [str(error)], 1)
 
 

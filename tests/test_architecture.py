@@ -120,8 +120,8 @@ PLACES = {
     "skops": {"model_workers.training.artefact"},
     "ssl": {"gateway.security.certificate", "gateway.security.tls"},
     "starlette": {
-        *("gateway.admin.app", "gateway.app", "model_workers.*", "monitoring.alert_log"),
-        "monitoring.console.*",
+        *("gateway.admin.app", "gateway.admin.guard", "gateway.app", "model_workers.*"),
+        *("monitoring.alert_log", "monitoring.console.*"),
         *("monitoring.metrics.port", "monitoring.runbooks"),
     },
     "typer": {
@@ -292,3 +292,24 @@ def test_a_serving_process_carries_no_weight_it_does_not_need(
 
     assert not {top(name) for name in loaded} & unneeded
     assert "starlette.testclient" not in loaded
+
+
+@pytest.mark.parametrize(
+    ("command", "needed"),
+    [
+        ("check", {"typer", "yaml", "pydantic"}),
+        ("set-weight", {"typer", "yaml", "pydantic"}),
+        ("serve", {"typer", "yaml", "pydantic"}),
+        ("status", {"typer", "yaml", "pydantic", "rich", "httpx2", "numpy"}),
+    ],
+)
+def test_a_command_carries_no_weight_it_does_not_need(command: str, needed: set[str]) -> None:
+    program = f"""import sys; from monitoring.cli import main
+sys.argv[1:] = ["{command}", "--no-such-option"]
+try: main()
+except SystemExit: print(*sorted(sys.modules))"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    loaded = {top(name) for name in ended.stdout.split()}
+
+    assert "No such option" in ended.stderr
+    assert loaded & ((HEAVY | CONTROL) - {"argparse"}) <= needed

@@ -15,7 +15,7 @@ from gateway.config.schema import json_schema
 from gateway.errors import Reason
 from gateway.metrics.collector import GatewayMetrics
 from gateway.model import Assignment
-from monitoring.cli import app
+from monitoring.cli import application
 from monitoring.metrics.collector import Metrics
 from tests.builders import make_report, make_value
 
@@ -46,7 +46,7 @@ def test_every_metric_that_is_explained_exists() -> None:
 
 
 def test_every_command_is_explained() -> None:
-    commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    commands = set(typer.main.get_command(application()).commands)  # type: ignore[attr-defined]
 
     assert {name for name in commands if f"`canary {name}" not in README} == set()
 

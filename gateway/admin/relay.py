@@ -14,37 +14,16 @@ every ``IDLE_LIMIT`` seconds.
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 from typing import Final, cast
 
 from gateway.admin.opening import LARGEST, length_for_console
 from gateway.admin.port import AdminConnection
 
-# Tells the console where it is to listen.
-SOCKET_VARIABLE: Final = "CANARY_CONSOLE_SOCKET"
 MOST_RELAYED: Final = 256
 IDLE_LIMIT: Final = 90.0  # seconds in which nothing moved, in neither direction
-FOLDER: Final = "canary-console-"  # how the name of a socket's own directory begins
 _LOOK_EVERY: Final = 5.0
-_LONGEST_PATH: Final = 107  # bytes of a Unix socket's: sun_path of unix(7) without its NUL
-
-
-@contextmanager
-def private_socket() -> Iterator[Path]:
-    """A path for a Unix socket that only this user can reach; gone at the end. Raises OSError."""
-    folder = mkdtemp(prefix=FOLDER)
-    if len(os.fsencode(folder)) + len("/socket") > _LONGEST_PATH:
-        os.rmdir(folder)
-        folder = mkdtemp(prefix=FOLDER, dir="/tmp")
-    try:
-        yield Path(folder, "socket")
-    finally:
-        rmtree(folder, ignore_errors=True)
 
 
 class Relays:

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from gateway.admin.relay import SOCKET_VARIABLE
+from gateway.admin.hidden_socket import SOCKET_VARIABLE
 from monitoring.commands.options import (
     DEFAULT_ADMIN,
     DEFAULT_FILE,

@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from gateway.admin.hidden_socket import FOLDER, SOCKET_VARIABLE
 from gateway.admin.port import AdminConnection, AdminServer, admin_server
-from gateway.admin.relay import FOLDER, SOCKET_VARIABLE
 from gateway.logs import Log, adopt_others, configure_logs
 from gateway.machine.port import Address
 from gateway.processes.companion import ADMIN_VARIABLE

@@ -107,7 +107,7 @@ class Controller:
             documents = self._documents(self._config)
             elapsed = 0.0 if since is None else now - since
             judgements = self._docket.look(self._config, documents, elapsed)
-        except (GatewayError, SourceError, OSError) as error:
+        except (GatewayError, OSError) as error:
             self._witness.cannot(str(error))
             return outcome, []
         self._looked = now if judgements else None

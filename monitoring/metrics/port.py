@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from gateway.admin.app import guarded
+from gateway.admin.guard import guarded
 from gateway.admin.port import AdminServer, admin_server
 from gateway.machine.port import Address
 from gateway.security.access import is_loopback

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
 import httpx2
 
+from gateway.errors import GatewayError
 from gateway.security.credential import TOKEN_VARIABLE, Token
 from gateway.security.tls import client_context
 
@@ -27,7 +28,7 @@ LARGEST: Final = 32 * 1024 * 1024  # bytes of an answer; a large gateway's have 
 _Told = TypeVar("_Told")
 
 
-class SourceError(Exception):
+class SourceError(GatewayError):
     """No evidence could be had. Never a reason to roll back."""
 
 

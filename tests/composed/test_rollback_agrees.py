@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from monitoring.cli import app
+from monitoring.cli import application
 from tests.composed.harness import Composed, Told, eventually
 
 WHERE = {"route": "breast-cancer", "version": "v2"}
@@ -21,7 +21,7 @@ REASON = "errors"  # the signal that the story's fault is proven by
 def canary(composed: Composed, *words: str) -> Any:
     """What a command prints with --json."""
     ended = CliRunner().invoke(
-        app,
+        application(),
         [*words, "--file", str(composed.routing_file), "--json"],
         env={
             "CANARY_ADMIN": composed.url("gateway", 8081, ""),

@@ -22,7 +22,7 @@ from gateway.config import parse
 from gateway.model import Endpoint, Route
 from model_workers.cli import app as workers
 from monitoring import alert_log
-from monitoring.cli import app
+from monitoring.cli import application
 from monitoring.commands.options import address
 
 ROOT = Path(__file__).parents[2]
@@ -284,7 +284,7 @@ def test_a_worker_serves_the_version_it_is_named_after(name: str) -> None:
 @pytest.mark.parametrize("name", CANARY)
 def test_the_command_line_of_gateway_and_controller_is_understood(name: str) -> None:
     verb, *arguments = CANARY[name]["command"]
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(application())
     assert isinstance(group, TyperGroup)
 
     parsed = group.commands[verb].make_context(verb, arguments).params
@@ -382,7 +382,7 @@ def test_prometheus_scrapes_the_ports_of_gateway_and_controller_by_name_of_the_s
 
 
 def test_prometheus_for_plain_processes_scrapes_the_ports_that_serve_has_by_itself() -> None:
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(application())
     assert isinstance(group, TyperGroup)
     serve, controller = (group.commands[verb].params for verb in ("serve", "controller"))
     (admin,) = (one.default for one in serve if one.name == "admin")

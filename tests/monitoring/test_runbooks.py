@@ -17,10 +17,10 @@ import typer
 import yaml
 from starlette.routing import Mount
 
-from gateway.admin.app import guarded
+from gateway.admin.guard import guarded
 from gateway.security.credential import Token
 from monitoring import service
-from monitoring.cli import app
+from monitoring.cli import application
 from monitoring.runbooks import PATH, pages
 from tests.monitoring.test_alerts import METRIC, NAMES, RULES, TOLD, labels_of, promtool
 
@@ -30,7 +30,7 @@ HEADINGS = [
     "When it is a false alarm",
 ]
 PAGES = pages()
-COMMANDS: Any = typer.main.get_command(app)
+COMMANDS: Any = typer.main.get_command(application())
 
 each_page = pytest.mark.parametrize("name", PAGES)
 

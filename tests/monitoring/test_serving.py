@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from monitoring.cli import app
+from monitoring.cli import application
 from monitoring.commands.serving import SERVICE
 
 Serve = Callable[..., list[str]]
@@ -24,7 +24,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
     def served(*options: str) -> list[str]:
         became: list[list[str]] = []
         monkeypatch.setattr(os, "execv", lambda program, words: became.append([program, *words]))
-        ended = CliRunner().invoke(app, ["serve", *options], catch_exceptions=False)
+        ended = CliRunner().invoke(application(), ["serve", *options], catch_exceptions=False)
         assert ended.exit_code == 0, ended.output
         ((program, *words),) = became
         assert [program, *words[:4]] == [sys.executable, sys.executable, "-P", "-m", SERVICE]
@@ -80,7 +80,7 @@ def test_its_metrics_are_where_they_are_wanted(serve: Serve) -> None:
     [("--controller-metrics", "nowhere"), ("--controller-metrics", ":1", "--no-controller")],
 )
 def test_metrics_nowhere_or_of_nobody_are_wrong_use(options: tuple[str, ...]) -> None:
-    ended = CliRunner().invoke(app, ["serve", *options])
+    ended = CliRunner().invoke(application(), ["serve", *options])
 
     assert ended.exit_code == 2
 

@@ -22,7 +22,9 @@ from starlette.routing import Route
 
 from gateway.admin import port as admin_port
 from gateway.admin import relay
-from gateway.admin.app import guarded, own_segments
+from gateway.admin.app import own_segments
+from gateway.admin.guard import guarded
+from gateway.admin.hidden_socket import private_socket
 from gateway.admin.port import admin_server
 from gateway.admin.relay import Relays
 from gateway.security.credential import Token
@@ -423,7 +425,7 @@ def test_the_path_of_the_socket_fits_and_is_for_us_alone(
     long.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(long))
 
-    with relay.private_socket() as path:
+    with private_socket() as path:
         with socket.socket(socket.AF_UNIX) as one:
             one.bind(str(path))
         assert path.parent.stat().st_mode & 0o777 == 0o700
