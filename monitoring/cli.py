@@ -20,6 +20,7 @@ app = typer.Typer(
     help="Put a new model version in front of real traffic, safely.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
 )
 
 
