@@ -48,6 +48,7 @@ def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
         help="Put a new model version in front of real traffic, safely.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
     )
     app.callback(invoke_without_command=True)(_main)
     for name in names:

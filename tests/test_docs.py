@@ -21,6 +21,10 @@ from tests.builders import make_report, make_value
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text()
+    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))
+}
 
 
 def metric_names() -> set[str]:
@@ -73,9 +77,38 @@ def test_every_key_of_a_route_is_explained() -> None:
     assert {key for key in keys if f"`{key}`" not in README} == set()
 
 
-@pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
+def examples() -> list[str]:
+    """The routing files of all pages."""
+    return re.findall(r"```yaml\n(.*?)```", "".join(PAGES.values()), re.DOTALL)
+
+
+@pytest.mark.parametrize("text", [text for text in examples() if "routes:" in text])
 def test_every_example_of_a_routing_file_is_good(text: str) -> None:
     assert parse(text.encode()).routes
+
+
+def test_every_example_in_yaml_is_a_routing_file() -> None:
+    assert [text for text in examples() if "routes:" not in text] == []
+
+
+def anchors(page: str) -> set[str]:
+    """What a link into a page can name: its headings, as hosts of repositories write them."""
+    prose = re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_leads_somewhere(name: str) -> None:
+    place = (ROOT / name).parent
+    lost = []
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", PAGES[name]):
+        path, _, anchor = target.partition("#")
+        file = (place / path).resolve() if path else ROOT / name
+        if not file.exists() or (anchor and anchor not in anchors(file.read_text())):
+            lost.append(target)
+
+    assert lost == []
 
 
 def test_the_example_file_uses_nothing_that_is_not_acted_on() -> None:
@@ -84,8 +117,7 @@ def test_the_example_file_uses_nothing_that_is_not_acted_on() -> None:
 
 def test_every_target_of_make_that_is_named_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    pages = README + (ROOT / "CONTRIBUTING.md").read_text()
-    named = set(re.findall(r"^make ([a-z]+)", pages, re.MULTILINE))
+    named = set(re.findall(r"^make ([a-z]+)", "".join(PAGES.values()), re.MULTILINE))
 
     assert {"demo", "test"} <= named <= targets
 

@@ -75,6 +75,8 @@ def gate(
 ) -> None:
     """Say whether a candidate is good enough, and better than production beyond chance.
 
+    Rows whose labels a model predicted are no judges, unless --allow-predicted-labels says so.
+
     Exit code: 0 passed, 1 refused or the evaluation will not do, 2 wrong use.
     """
     from ..registry import judging

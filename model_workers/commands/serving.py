@@ -51,7 +51,7 @@ def command(
         Path | None, typer.Option(metavar="PATH", help="A Unix socket, not host and port.")
     ] = None,
     faults: Annotated[
-        str, typer.Option(metavar="TEXT", help="For example errors=0.3,latency=50ms,after=200.")
+        str, typer.Option(metavar="TEXT", help="Go wrong, for example errors=0.3,after=200.")
     ] = "",
     limit: Annotated[
         int,

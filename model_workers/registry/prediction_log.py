@@ -1,6 +1,6 @@
 """What a gateway's prediction log holds for learning: which rows, answered by whom. Pure.
 
-Its lines are JSON, one for each request (README, "Logs"); those with ``features`` have the body of
+Its lines are JSON, one for each request (docs/logs.md); those with ``features`` have the body of
 the request as it was sent. Only a request of one instance can be joined with its label.
 """
 

@@ -49,7 +49,9 @@ def demo(
             say(f"metrics:  {stage.admin_url}/metrics and {stage.controller_url}/metrics")
             load = tell(stage, say, story, pace=pace)
             if not once:
-                say("the load goes on; look around, and stop everything with Ctrl-C")
+                here = f"CANARY_FILE={stage.file} CANARY_ADMIN={stage.admin_url}"
+                say("the load goes on; look around, and stop everything with Ctrl-C:")
+                say(f"    {here} .venv/bin/canary status -w")
                 load.join()
             load.stop()
     except (NotAsTold, NotReady) as error:
