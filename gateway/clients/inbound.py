@@ -17,8 +17,7 @@ from gateway.clients.reader import RequestReader
 from gateway.errors import Refusal
 from gateway.http.replies import connection_line, error_reply
 from gateway.http.request import UPLOAD_BUFFER, Request
-from gateway.machine.connections import resets_at_end
-from gateway.machine.descriptors import waiting_in
+from gateway.machine.connections import resets_at_end, waiting_in
 
 if TYPE_CHECKING:
     from gateway.clients.live import Live
@@ -197,6 +196,8 @@ class InboundConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Cut the connection, so that half an answer cannot be taken for a whole one."""
         self._reader.ended = True
+        if self in self._connections and self.unsent():  # of an answer that may seem whole without
+            self.unfinished(True)
         self._transport.abort()
 
     def cut(self) -> None:
@@ -286,8 +287,7 @@ class InboundConnection(asyncio.Protocol):
 
     def behind(self) -> int:
         """The same, with those that wait in the kernel."""
-        wire = self._transport.get_extra_info("socket")
-        return self.unsent() + (0 if wire is None else waiting_in(wire.fileno()))
+        return self.unsent() + waiting_in(self._transport)
 
     def give_up(self) -> None:
         """The client is too slow: cut it, though not from within a write."""
