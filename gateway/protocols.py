@@ -29,15 +29,17 @@ class Protocol(StrEnum):
     OPENAI = "openai"
 
 
-# What is asked besides predictions, by the language it is asked in; `config` and `stats` are
-# Triton's. The pages of the plain language are those of the workers here.
+# What is asked besides predictions, by the language it is asked in; from `config` on it is what
+# Triton and MLServer know beside the protocol. The pages of the plain language are those of the
+# workers here.
 _ABOUT: Final = {
     Protocol.PREDICT: re.compile(
         rb"\A/(?:explain|contract|openapi\.json|docs(?:/.*)?|healthy|ready|ping|stats|faults)\Z"
     ),
     Protocol.V2: re.compile(
         rb"\A/v2/?\Z|/v2/(?:health/(?:live|ready)"
-        rb"|models(?:/[^/]+(?:/versions/[^/]+)?(?:/(?:ready|config|stats))?)?)/?\Z"
+        rb"|models(?:/[^/]+(?:/versions/[^/]+)?(?:/(?:ready|config|stats|trace/setting|docs))?)?"
+        rb"|(?:docs|repository|trace|logging|(?:system|cuda)sharedmemory)(?:/.*)?)/?\Z"
     ),
     Protocol.SAGEMAKER: re.compile(rb"\A/ping\Z"),
     Protocol.OPENAI: re.compile(rb"/v1/models(?:/[^/]+)?/?\Z"),

@@ -19,8 +19,8 @@ PACKAGES = ("gateway", "monitoring", "model_workers")
 PURE = {
     "gateway": {
         *("admin.opening", "admin.status"),
-        *("answers.events", "answers.observe", "answers.predictions", "answers.recovery"),
-        *("answers.stream", "answers.tensors"),
+        *("answers.compression", "answers.events", "answers.observe", "answers.predictions"),
+        *("answers.recovery", "answers.stream", "answers.tensors"),
         "clients.uploads",
         *("config", "config.addresses", "config.document", "config.judgement", "config.parsing"),
         *("config.quantities", "config.remarks", "config.rules", "config.scalars", "config.schema"),

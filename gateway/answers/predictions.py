@@ -17,7 +17,8 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.answers.tensors import TooLarge, document_of
+from gateway.answers.compression import TooLarge
+from gateway.answers.tensors import document_of
 from gateway.model import Prediction
 
 # A longer answer is not decoded: this runs on the request path's own loop.

@@ -18,7 +18,7 @@ class StreamedReply:
     ``chunked``: its body goes out in chunks, as its length is not known; to HTTP/1.0, which has no
     chunks, it ends with the connection (``ends_connection``). ``overhead`` is that of the request
     until the head was passed on, in seconds; ``begins``: nothing of the body was yet. ``events``
-    makes what reads a stream of good events, where somebody wants to know.
+    makes what reads a stream of good events, told its content coding.
     """
 
     __slots__ = ("_events", "begins", "chunked", "ends_connection", "head", "overhead")
@@ -28,14 +28,15 @@ class StreamedReply:
         head: ReplyHead,
         *,
         http10: bool,
-        events: Callable[[], EventReader | None] = lambda: None,
+        events: Callable[[bytes], EventReader],
     ) -> None:
         self.head = head
         self.overhead = 0.0
         self.begins = True
         self.chunked = head.length is None and not http10
         self.ends_connection = head.length is None and http10
-        self._events = events() if head.endless and 200 <= head.status < 300 else None
+        good = head.endless and 200 <= head.status < 300
+        self._events = events(head.encoding) if good else None
 
     def piece(self, data: bytes) -> bytes:
         """A piece of the body as it goes out."""
@@ -49,13 +50,16 @@ class StreamedReply:
         return b"0\r\n\r\n" if self.chunked else b""
 
     @property
+    def broke(self) -> bool:
+        """Whether an error was told in an event, after a good head."""
+        return self._events is not None and self._events.failed
+
+    @property
     def failed(self) -> Reason | None:
         """Why it is no good answer. An error told in an event would have been a 5xx, had the head
         not been sent already.
         """
-        if self._events is not None and self._events.failed:
-            return Reason.UPSTREAM_5XX
-        return Reason.of_status(self.head.status)
+        return Reason.UPSTREAM_5XX if self.broke else Reason.of_status(self.head.status)
 
     @property
     def left(self) -> tuple[int, Reason | None]:

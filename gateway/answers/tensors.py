@@ -9,15 +9,14 @@ what is asked for.
 from __future__ import annotations
 
 import json
-import zlib
 from math import isfinite
 from struct import Struct
 from typing import Any, Final
 
 import msgspec
 
-_GZIP: Final = b"\x1f\x8b"  # RFC 1952
-_DEFLATE: Final = 8  # RFC 1950: the method, and a head that is a multiple of 31
+from gateway.answers.compression import plain_of
+
 _HEAD: Final = json.JSONDecoder()
 _BYTES: Final = "BYTES"
 _FORMATS: Final = {
@@ -37,10 +36,6 @@ _FORMATS: Final = {
         "FP64": "d",
     }.items()
 }
-
-
-class TooLarge(ValueError):
-    """More bytes than may be decoded, once they are not compressed any more."""
 
 
 class Tensor:
@@ -91,13 +86,14 @@ class Tensor:
 def document_of(body: bytes, most: int) -> Any:
     """An answer as decoded JSON, in which binary outputs have a :class:`Tensor` as their ``data``.
 
-    ``most`` bytes are decoded, and no more. Raises :class:`TooLarge` beyond them; MsgspecError,
-    ValueError or RecursionError for what is no such answer.
+    What is compressed is read as what it stands for, up to ``most`` bytes. Raises ``TooLarge``
+    beyond them (see ``compression``); MsgspecError, ValueError or RecursionError for what is no
+    such answer.
     """
     try:
         return _document(body)
     except msgspec.DecodeError:
-        plain = _plain(body, most)
+        plain = plain_of(body, most)
         if plain is None:
             raise
     return _document(plain)
@@ -110,28 +106,6 @@ def _document(body: bytes) -> Any:
         if not body.startswith(b"{"):
             raise
     return _with_tensors(body)
-
-
-def _plain(body: bytes, most: int) -> bytes | None:
-    """None if it does not begin as anything compressed does."""
-    if body.startswith(_GZIP):
-        return _inflated(body, zlib.MAX_WBITS | 16, most)
-    if body[:1] and body[0] & 15 == _DEFLATE and int.from_bytes(body[:2], "big") % 31 == 0:
-        return _inflated(body, zlib.MAX_WBITS, most)
-    return None
-
-
-def _inflated(body: bytes, kind: int, most: int) -> bytes:
-    stream = zlib.decompressobj(kind)
-    try:
-        plain = stream.decompress(body, most + 1)
-    except zlib.error as error:
-        raise ValueError(str(error)) from error
-    if len(plain) > most:
-        raise TooLarge
-    if not stream.eof or stream.unused_data:
-        raise ValueError("the compressed answer ends too early, or goes on behind its end")
-    return plain
 
 
 def _with_tensors(body: bytes) -> Any:

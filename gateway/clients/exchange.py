@@ -13,7 +13,7 @@ from gateway.answers.observe import Outcome
 from gateway.answers.recovery import CANDIDATE_PATIENCE, RETRIES, Move, next_move
 from gateway.answers.stream import StreamedReply
 from gateway.errors import Reason, Refusal
-from gateway.http.headers import ReplyHead, set_cookie, to_container
+from gateway.http.headers import ReplyHead, to_container
 from gateway.http.replies import connection_line, failure_reply, reply
 
 if TYPE_CHECKING:
@@ -54,24 +54,12 @@ class Exchange:
         """Decide where the request goes, and send it there; also anew, within its deadline."""
         self._serving = self._live.serving
         try:
-            decision = self._resolve()
+            decision, self._cookie = self._live.resolve(self._request.head)
         except Refusal as refusal:
             self._client.refuse(self._request, refusal)
             return
         self._deadline = self._started + decision.route.timeout
         self._forward(decision)
-
-    def _resolve(self) -> Decision:
-        head = self._request.head
-        fields = head.fields
-        route = self._serving.table.match(head.path, fields)
-        key = None
-        if route.sticky:
-            key = route.key(fields)
-            if key is None and route.sticky_cookie is not None:
-                key = self._live.new_id()
-                self._cookie = set_cookie(route.sticky_cookie, key)
-        return route.assign(fields, key, self._live.draw)
 
     def _forward(self, decision: Decision) -> None:
         self._decision = decision
@@ -87,7 +75,7 @@ class Exchange:
         self._connection = connection
         request = self._request
         if request.streamed:
-            self._client.hold_upload(False)
+            self._client.hold(False)
         rendered = to_container(request.render()) if self._decision.container else request.render()
         self._sent_at = self.clock()
         connection.send(self, request.head.method, rendered, whole=request.whole)
@@ -126,6 +114,8 @@ class Exchange:
         self._patience = self._deadline  # nobody can take over any more
         # What the head says, the end does.
         request.keep_alive = self._keeps_alive() and not self._streaming.ends_connection
+        if self._streaming.ends_connection:
+            self._client.unfinished(True)
         self._client.write(self._render(head, head.length, request.keep_alive))
         self._streaming.overhead = self.clock() - self._ours_from
 
@@ -140,10 +130,14 @@ class Exchange:
 
     def on_stream_end(self) -> None:
         """The streamed body is whole."""
-        self._connection = None
-        if self._streaming is not None:
-            self._client.write(self._streaming.end)
-            self._observe(self._streaming.head.status, self._streaming.failed)
+        self._connection, streaming = None, self._streaming
+        if streaming is not None:
+            self._client.write(streaming.end)
+            if streaming.ends_connection:
+                self._client.unfinished(False)
+            if streaming.broke and self.endpoint_pool is not None:
+                self.endpoint_pool.failed(self.clock(), sent=True)
+            self._observe(streaming.head.status, streaming.failed)
             self._client.done(keep_alive=self._keeps_alive())
 
     def on_failure(self, reason: Reason, *, began: bool) -> None:
@@ -231,14 +225,14 @@ class Exchange:
     def upload(self) -> None:
         """More of a streamed request body has come, or its end."""
         if self._connection is None:
-            self._client.hold_upload(True)  # until the pool has found one
+            self._client.hold(True)  # until the pool has found one
         else:
             self._connection.upload(self._request.render_more(), whole=self._request.whole)
 
     def on_upload_blocked(self, blocked: bool) -> None:
         """The worker reads slower than the client sends, or has caught up."""
         if self._request.streamed:
-            self._client.hold_upload(blocked)
+            self._client.hold(blocked)
 
     def on_client_blocked(self, blocked: bool) -> None:
         """The client reads slower than the worker sends, or has caught up."""
@@ -246,12 +240,16 @@ class Exchange:
             self._connection.pause(blocked)
 
     def abandon(self) -> bool:
-        """Nobody's failure: end the worker's work too. Says whether the answer had begun."""
+        """The client has left: end the worker's work too. Says whether the answer had begun."""
+        status, failed = (0, None) if self._streaming is None else self._streaming.left
         if self._connection is not None and self.endpoint_pool is not None:
-            self.endpoint_pool.left()
+            if failed is not None:
+                self.endpoint_pool.failed(self.clock(), sent=True)
+            elif not status:
+                self.endpoint_pool.left()
             self._ours_from += self.clock() - self._sent_at
         self._leave()
-        self._observe(*((0, None) if self._streaming is None else self._streaming.left))
+        self._observe(status, failed)
         return self._streaming is not None
 
     def sweep(self, now: float) -> None:

@@ -17,7 +17,7 @@ from gateway.clients.reader import RequestReader
 from gateway.errors import Refusal
 from gateway.http.replies import connection_line, error_reply
 from gateway.http.request import UPLOAD_BUFFER, Request
-from gateway.machine.descriptors import waiting_in
+from gateway.machine.connections import resets_at_end, waiting_in
 
 if TYPE_CHECKING:
     from gateway.clients.live import Live
@@ -118,7 +118,7 @@ class InboundConnection(asyncio.Protocol):
                 request.streamed = True
                 self._begin(request)
             else:
-                self._hold(True)  # its turn has not come: read on when it has
+                self.hold(True)  # its turn has not come: read on when it has
 
     def on_request(self, request: Request) -> None:
         """The request is whole."""
@@ -132,7 +132,7 @@ class InboundConnection(asyncio.Protocol):
             ahead = sum(one.size for one in self._queue)
             self._live.uploads.hold(self, ahead, 0)
             if len(self._queue) >= MAX_AHEAD or ahead > UPLOAD_BUFFER:
-                self._hold(True)
+                self.hold(True)
 
     def on_refusal(self, request: Request) -> None:
         """A request that is not served; the reader reads no further."""
@@ -177,7 +177,7 @@ class InboundConnection(asyncio.Protocol):
         self._live.uploads.discard(self)
         if self._exchange is not None or self._reader.ended:
             return
-        self._hold(False)
+        self.hold(False)
         coming = self._reader.request
         if coming is not None and coming.expects:
             coming.expects = False
@@ -196,6 +196,8 @@ class InboundConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Cut the connection, so that half an answer cannot be taken for a whole one."""
         self._reader.ended = True
+        if self in self._connections and self.unsent():  # of an answer that may seem whole without
+            self.unfinished(True)
         self._transport.abort()
 
     def cut(self) -> None:
@@ -208,9 +210,15 @@ class InboundConnection(asyncio.Protocol):
         request.refusal = refusal
         self._answer_refused(request)
 
-    def hold_upload(self, held: bool) -> None:
-        """A worker is slower than the client."""
-        self._hold(held)
+    def hold(self, held: bool) -> None:
+        """Read nothing more for now; or read on."""
+        if held != self._held and not self._transport.is_closing():
+            self._held = held
+            (self._transport.pause_reading if held else self._transport.resume_reading)()
+
+    def unfinished(self, now: bool) -> None:
+        """The end of the connection would be taken for that of the answer; or may be by now."""
+        resets_at_end(self._transport, now)
 
     # --- small parts
 
@@ -238,18 +246,10 @@ class InboundConnection(asyncio.Protocol):
         self._reader.ended = True
         if self._reader.in_message and not self._lingers:
             self._lingers = True
-            self._hold(False)
+            self.hold(False)
             self._transport.write_eof()
         else:
             self._transport.close()
-
-    def _hold(self, held: bool) -> None:
-        if held != self._held and not self._transport.is_closing():
-            self._held = held
-            if held:
-                self._transport.pause_reading()
-            else:
-                self._transport.resume_reading()
 
     # --- time
 
@@ -287,8 +287,7 @@ class InboundConnection(asyncio.Protocol):
 
     def behind(self) -> int:
         """The same, with those that wait in the kernel."""
-        wire = self._transport.get_extra_info("socket")
-        return self.unsent() + (0 if wire is None else waiting_in(wire.fileno()))
+        return self.unsent() + waiting_in(self._transport)
 
     def give_up(self) -> None:
         """The client is too slow: cut it, though not from within a write."""

@@ -22,8 +22,9 @@ from gateway.counting.gauges import ejected_name, in_flight_name, ready_name
 from gateway.counting.ledger import Ledger
 from gateway.counting.report import key_of
 from gateway.errors import Refusal
+from gateway.http.headers import RequestHead, set_cookie
 from gateway.http.request import Request
-from gateway.routing.table import DEFAULT_BODY_LIMIT, Fields, Place, RoutingTable
+from gateway.routing.table import DEFAULT_BODY_LIMIT, Decision, Fields, Place, RoutingTable
 from gateway.workers.backlog import Backlog
 from gateway.workers.balance import BalancedPool
 from gateway.workers.check import Check
@@ -103,6 +104,20 @@ class Live:
     def new_id(self) -> bytes:
         """An id no other request of this or another process has, in the form of a UUID."""
         return b"%b%x" % (self._prefix, next(self._serial))
+
+    def resolve(self, head: RequestHead) -> tuple[Decision, bytes]:
+        """Where a request goes, and the line that gives a new client its sticky key (or nothing).
+        Raises :class:`Refusal`.
+        """
+        fields, cookie = head.fields, b""
+        route = self.serving.table.match(head.path, fields)
+        key = None
+        if route.sticky:
+            key = route.key(fields)
+            if key is None and route.sticky_cookie is not None:
+                key = self.new_id()
+                cookie = set_cookie(route.sticky_cookie, key)
+        return route.assign(fields, key, self.draw), cookie
 
     def body_limit(self, path: bytes, fields: Fields) -> int:
         """The largest body the route of a request takes, in bytes. Without a route there is a

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
 
+from gateway.answers.compression import inflation_of
 from gateway.answers.events import EventReader
 from gateway.answers.observe import Outcome
 from gateway.answers.predictions import MAX_LABEL, Missing, PredictionReader, Reading
@@ -135,9 +136,9 @@ class VersionCounts:
         """The labels counted by name; the next generation goes on with those from traffic."""
         return tuple(label for label in self._labels if label != OTHER_LABEL)
 
-    def events(self) -> EventReader | None:
-        """What reads a stream of events while it is passed on; None if nobody wants to know."""
-        return None if self._read is None else EventReader(self._read.read)
+    def events(self, coding: bytes) -> EventReader:
+        """What reads a stream of events, in this content coding, while it is passed on."""
+        return EventReader(None if self._read is None else self._read.read, inflation_of(coding))
 
     def retried(self, reason: Reason) -> None:
         """Count that a request is sent once more after no answer."""

@@ -7,6 +7,7 @@ who gave it. All functions here turn values into values.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
@@ -71,6 +72,8 @@ _JOINED: Final = {
 # Answers that never have a body, whatever their fields declare (RFC 9112, section 6.3); to HEAD
 # none does.
 _WITHOUT_BODY: Final = frozenset({204, 304, *range(100, 200)})
+
+_CONTENT_ENCODING: Final = re.compile(rb"\r\ncontent-encoding: ([^\r]*)", re.IGNORECASE)
 
 _REMEMBERED_NAMES: Final = 1024
 
@@ -186,6 +189,12 @@ class ReplyHead:
         self.coded = coding is not None and coding.lower() != b"chunked"
         self.endless = content_type is not None and _is_event_stream(content_type)
         self.raw = b""
+
+    @property
+    def encoding(self) -> bytes:
+        """The content coding, lower-case; empty if there is none. Looked up where it matters."""
+        found = _CONTENT_ENCODING.search(self.start)
+        return found[1].strip().lower() if found else b""
 
 
 def status_line(status: int) -> bytes:

@@ -1,11 +1,8 @@
-"""What the kernel says of files and sockets: how many there may be, and what waits in one."""
+"""What the kernel says of files and sockets: how many there may be."""
 
 from __future__ import annotations
 
 import resource
-import sys
-import termios
-from fcntl import ioctl
 from typing import Final
 
 # Kept from clients, for connections to workers, files and the admin port: a quarter, but no more.
@@ -24,14 +21,6 @@ def raise_limit() -> int:
         except (OSError, ValueError):  # a kernel that allows less than it says
             return soft
     return hard
-
-
-def waiting_in(descriptor: int) -> int:
-    """Bytes written to a socket that its other side has not taken (tcp(7), SIOCOUTQ)."""
-    try:
-        return int.from_bytes(ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-    except OSError:
-        return 0
 
 
 def room_for_clients() -> int:

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gateway.answers.compression import TooLarge
 from gateway.answers.predictions import MAX_BYTES, Missing, PredictionReader
-from gateway.answers.tensors import Tensor, TooLarge, document_of
+from gateway.answers.tensors import Tensor, document_of
 from tests.builders import make_prediction
 
 V2 = PredictionReader(make_prediction("/outputs/0/data/0", "/outputs/1/data/0"))

@@ -4,6 +4,7 @@ is counted of which version, and what a client sees.
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -134,6 +135,32 @@ def test_a_chat_that_ends_without_a_reason_has_no_prediction(serve: Serve, hire:
 
     eventually(lambda: shown(gateway, "v1") == ({}, [], {"absent": 1}))
     assert gateway.errors("v1") == {}
+
+
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, lambda one: gzip.compress(one[:9]) + gzip.compress(one[9:])]
+)
+@pytest.mark.parametrize("size", [1, 10_000])
+def test_a_compressed_chat_is_passed_on_as_it_came_and_counted(
+    pack: Any, size: int, serve: Serve, hire: Hire
+) -> None:
+    stream = pack(event("Hel") + event(finish="stop") + usage(7) + DONE)
+    pieces = [chunk(stream[i : i + size]) for i in range(0, len(stream), size)]
+    head = HEAD + b"Content-Encoding: GZip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    gateway = serve(chat(hire(saying(head + b"".join(pieces) + END))))
+    answer = gateway.ask()
+
+    assert (answer.body, answer["Content-Encoding"]) == (stream, "GZip")
+    eventually(lambda: shown(gateway, "v1") == ({"stop": 1}, [3], {}))
+
+
+def test_an_error_in_an_event_is_a_failure_where_nobody_looks_for_predictions(
+    serve: Serve, hire: Hire
+) -> None:
+    gateway = serve(chat(hire(telling(event("Hel"), ERROR, DONE)), prediction=None))
+    gateway.ask()
+
+    eventually(lambda: gateway.errors("v1") == {"upstream_5xx": 1})
 
 
 def test_an_error_in_an_event_is_the_failure_of_its_version(serve: Serve, hire: Hire) -> None:

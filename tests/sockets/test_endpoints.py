@@ -73,6 +73,9 @@ def workers_of(gateway: Gateway, number: int) -> list[str]:
 
 # --- ejection
 
+EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+ERROR = b'data: {"error":"x"}\n\n'
+DONE = b"data: [DONE]\n\n"
 FAILING: dict[str, Behaviour] = {
     "resets": resetting,
     "closes": closing,
@@ -85,6 +88,7 @@ FAILING: dict[str, Behaviour] = {
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9\r\n\r\nno",
         "close",
     ),
+    "tells an error in an event": saying(EVENTS + b"Content-Length: 21\r\n\r\n" + ERROR),
 }
 
 
@@ -103,6 +107,53 @@ def test_an_endpoint_that_fails_again_and_again_is_left_out(
     assert ejected(gateway) == [bad.url]
     assert workers_of(gateway, 10) == ["good"] * 10
     assert len(bad.requests) == FAILURES
+
+
+def ask_and_leave(gateway: Gateway) -> None:
+    """As clients of chats do: they leave with the last event, and with an error."""
+    with gateway.client() as client:
+        client.send(request())
+        client.head()
+        client.until(b"\n\n")
+    eventually(lambda: gateway.in_flight == 0)
+
+
+def streaming(event: bytes) -> Behaviour:
+    """A stream with this event, which does not end."""
+
+    def behave(talk: Talk) -> bool:
+        talk.send(EVENTS + b"\r\n" + event)
+        return hanging(talk)
+
+    return behave
+
+
+def test_clients_that_leave_after_an_error_have_seen_a_failure_of_the_endpoint(
+    serve: Serve, hire: Hire
+) -> None:
+    bad, good = hire(streaming(ERROR)), hire(streaming(DONE))
+    gateway = serve(several(bad, good))
+    for _ in range(2 * FAILURES):
+        ask_and_leave(gateway)
+
+    assert ejected(gateway) == [bad.url]
+
+
+def test_clients_that_leave_after_the_last_event_have_seen_a_good_answer(
+    serve: Serve, hire: Hire
+) -> None:
+    """So an endpoint that recovers is in service again, though nobody waits for the very end."""
+    bad, good = hire(resetting), hire(streaming(DONE))
+    gateway = serve(several(bad, good))
+    for _ in range(2 * FAILURES):
+        ask_and_leave(gateway)
+    assert ejected(gateway) == [bad.url]
+
+    bad.behaviour = streaming(DONE)
+    pass_time(gateway, FIRST_PAUSE + LOOK_EVERY)
+    ask_and_leave(gateway)
+    pass_time(gateway, 2 * LOOK_EVERY)
+    assert ejected(gateway) == []
 
 
 def test_an_endpoint_that_hangs_is_left_out(serve: Serve, hire: Hire) -> None:

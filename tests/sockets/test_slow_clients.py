@@ -16,6 +16,7 @@ from gateway.clients.inbound import BODY_TIMEOUT, HEAD_TIMEOUT
 from gateway.http.request import UPLOAD_BUFFER
 from gateway.model import Limits
 from gateway.workers.backlog import STALL_TIMEOUT, TOTAL_TIMEOUT
+from gateway.workers.upstream import REPLY_BUFFER
 from tests.builders import make_config
 from tests.sockets.conftest import Hire, Serve
 from tests.sockets.peers import (
@@ -30,6 +31,7 @@ from tests.sockets.peers import (
     eventually,
     hanging,
     request,
+    saying,
 )
 
 MEBIBYTE = 1024 * 1024
@@ -160,6 +162,28 @@ def test_a_client_that_asked_for_the_end_of_its_connection_is_cut_as_well(
         gateway.sweep()
 
     eventually(lambda: gateway.connections == 0)
+
+
+def test_a_client_of_http_1_0_that_is_cut_does_not_take_what_it_has_for_all(
+    serve: Serve, hire: Hire
+) -> None:
+    """An answer without a length is passed on when it is large, and ends with the connection: what
+    is not taken of it when its exchange is over is missing.
+    """
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(
+        bytes(REPLY_BUFFER + 1)
+    )
+    gateway = serve(single(hire(saying(answer)), timeout=1000))
+    with gateway.client(receive_buffer=4096) as client:
+        client.send(request(version="1.0"))
+        eventually(lambda: unsent(gateway) > MEBIBYTE)
+        for _ in range(2):
+            gateway.skip(STALL_TIMEOUT + 1)
+            gateway.sweep()
+        eventually(lambda: gateway.connections == 0)
+
+        with pytest.raises(ConnectionResetError):
+            list(iter(lambda: client.sock.recv(MEBIBYTE), b""))
 
 
 def test_a_client_that_takes_a_little_now_and_then_has_ten_minutes(

@@ -139,6 +139,39 @@ def test_an_event_stream_to_http_1_0_ends_with_the_connection(serve: Serve, hire
     assert answer["connection"] == "close"
 
 
+@pytest.mark.parametrize("how", ["the worker breaks off", "the deadline", "the drain"])
+def test_a_stream_to_http_1_0_that_is_cut_is_a_reset_and_no_end(
+    how: str, serve: Serve, hire: Hire
+) -> None:
+    """Without a length or chunks an orderly end of the connection would be that of the answer."""
+    worker = hire(saying(EVENTS + chunk(b"data: 1\n\n")))
+    gateway = serve(single(worker, timeout=100))
+    with gateway.client() as client:
+        client.send(request(version="1.0"))
+        client.until(b"data: 1\n\n")
+        if how == "the worker breaks off":
+            worker.drop_idle()
+        elif how == "the deadline":
+            gateway.skip(101)
+        else:
+            gateway.wait(gateway.listener.drain(0))
+        with pytest.raises(ConnectionResetError):
+            client.sock.recv(1)
+
+
+def test_requests_sent_ahead_of_a_stream_are_answered_behind_it(serve: Serve, hire: Hire) -> None:
+    stream = EVENTS + chunked(b"data: 1\n\n", b"data: 2\n\n")[:-2] + b"X-Trailer: 1\r\n\r\n"
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+    worker = hire(first=[saying(stream), saying(early + stream)])
+    with serve(single(worker)).client() as client:
+        client.send(request() + request() + request(body=b"last"))
+        answers = [client.answer() for _ in range(3)]
+
+    assert [answer.body for answer in answers[:2]] == [b"data: 1\n\ndata: 2\n\n"] * 2
+    assert answers[2].json()["body"] == "last"
+    assert worker.connections == 1
+
+
 def test_a_stream_of_the_candidate_has_the_whole_deadline(serve: Serve, hire: Hire) -> None:
     """What is on its way cannot become stable's answer any more, so nothing is kept for stable."""
     last = threading.Event()
