@@ -33,12 +33,14 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
 
 def lasting(document: bytes) -> Any:
     """What a document of a version says, but for what differs if all is done once more in another
-    folder: when, by whom, the file that the candidate was read from, digests of such.
+    folder: when, by whom, the files that data and candidate were read from, digests of such.
     """
     found = _without_hours(msgspec.json.decode(document))
     match found:
         case {"evaluation": str()}:  # of a gate
             del found["evaluation"]
+        case {"provenance": _, "data": _}:  # of a version; its provenance has the snapshot's digest
+            del found["data"]
         case {"candidate": {"name": _}}:  # of an evaluation
             del found["candidate"]["name"]
     return found

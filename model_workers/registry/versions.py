@@ -165,10 +165,14 @@ def _compare(folder: Path, files: dict[str, bytes]) -> None:
         if name not in known or name not in files:
             where = f"there is no {name} there" if name in files else f"there it has {name}, too"
             raise CannotUse(f"{folder} is there with this artefact, but {where}; {never}")
-        if lasting(known[name]) != lasting(files[name]):
+        try:
+            same = lasting(known[name]) == lasting(files[name])
+        except msgspec.DecodeError as error:
+            raise CannotUse(f"{folder / name} cannot be read: {error}; restore it") from None
+        if not same:
             raise CannotUse(
-                f"{folder} is there with this artefact, but its {name} says something else; "
-                f"keep it as it is, or choose another name for this: a version never changes"
+                f"{folder} is there with this artefact, but its {name} says something else; keep "
+                "it as it is, or choose another name for this: a version never changes"
             )
 
 

@@ -251,6 +251,15 @@ def test_a_regressor_is_judged_by_its_mean_absolute_error(tmp_path):
     assert "above 30, the most that is asked for" in run(
         "gate", "--evaluation", out, "--max-error", "30", code=1
     )
+    assert "no accuracy that --min-quality could be held against; say --max-error" in run(
+        "gate", "--evaluation", out, "--min-quality", "0.9", code=1
+    )
+    where = ("--model", "diabetes", "--registry", tmp_path / "registry")
+    run(
+        *("register", *where, "--version", "w1", "--artefact", tmp_path / "v2.skops"),
+        *("--gate", tmp_path / "gate.json"),
+    )
+    assert "asked: mean absolute error at most 50, better than" in run("lineage", "w1", *where)
 
 
 @pytest.mark.parametrize(
@@ -340,6 +349,14 @@ def test_the_same_artefact_judged_otherwise_is_refused_and_told_what_differs(
     said = register(made, registry, "2026-03-08", *bare, code=1)
     assert "is there with this artefact, but there it has evaluation.json, too" in said
     assert "choose another name" in said
+
+
+def test_the_same_as_one_that_was_damaged_with_its_sums_is_refused(made, registry):
+    (folder := registry / MODEL / "2026-03-08").chmod(0o755)
+    rewrite(folder / GATE, b"{")
+    artefact = ("--artefact", made / "v2.skops", "--gate", made / "gate.json")
+    said = register(made, registry, "2026-03-08", *artefact, code=1)
+    assert "gate.json cannot be read: Input data was truncated; restore it" in said
 
 
 def test_what_is_in_the_way_of_a_version_is_left_there(made, registry):
