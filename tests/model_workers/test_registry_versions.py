@@ -83,7 +83,10 @@ def test_the_same_snapshot_and_seed_give_the_same_bytes_in_another_process(made,
         *("--data", str(made / "data.jsonl"), "--seed", "7", "--out", str(tmp_path / "v2.skops")),
     ]
     subprocess.run(
-        command, check=True, env={**os.environ, "PYTHONHASHSEED": "3"}, stdout=subprocess.DEVNULL
+        command,
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "3", "OMP_NUM_THREADS": "3"},
+        stdout=subprocess.DEVNULL,
     )
     assert (tmp_path / "v2.skops").read_bytes() == (made / "v2.skops").read_bytes()
 
