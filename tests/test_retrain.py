@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import select
+import signal
+import socket
 import subprocess
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -14,6 +20,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts/retrain"
 STEPS = ["snapshot", "train", "evaluate", "gate", "register", "deploy", "add-version", "start"]
+HUNG = 60  # seconds
 README = (ROOT / "README.md").read_text()
 WORKFLOW = (ROOT / ".github/workflows/retrain.yml").read_text()
 
@@ -28,15 +35,16 @@ case "$(basename "$0") $1" in
 *stable) echo v1 ;;
 *snapshot) echo "snapshots/iris-1.snapshot.jsonl: 7 rows" ;;
 *gate) echo "passed: it's better" ;;
+*serve) echo "iris w7 ready at $ADDRESS"; exec sleep 600 ;;
 deploy*) echo "starting"; echo "http://127.0.0.1:9" ;;
 esac
 """
 
 
 class Ended:
-    """How the script ended, and what it ran."""
+    """How the script ended, and what it ran. ``held`` are kept open by all that it starts."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *held: int, **settings: str) -> None:
         place = folder / "bin"
         place.mkdir(exist_ok=True)
         for name in ("canary", "model-worker", "deploy"):
@@ -56,6 +64,7 @@ class Ended:
             text=True,
             timeout=60,
             check=False,
+            pass_fds=held,
         )
         self.code, self.out, self.err = ended.returncode, ended.stdout, ended.stderr
         self.ran = seen.read_text().splitlines()
@@ -163,6 +172,89 @@ def test_a_worker_that_does_not_start_is_told_with_its_reason(tmp_path: Path) ->
     assert ended.out.endswith("why it is refused\n\nstopped at step 6 of 8, deploy: exit code 1\n")
 
 
+@pytest.fixture
+def until_all_have_ended() -> Iterator[int]:
+    """A descriptor for whoever must not outlive the test."""
+    ours, theirs = os.pipe()
+    yield theirs
+    os.close(theirs)
+    try:
+        assert select.select([ours], [], [], HUNG)[0], "somebody runs on"
+    finally:
+        os.close(ours)
+
+
+def test_a_worker_that_is_not_ready_is_not_left_running(
+    tmp_path: Path, until_all_have_ended: int
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        ended = Ended(
+            tmp_path,
+            until_all_have_ended,
+            VERSION="w7",
+            DEPLOY=str(ROOT / "scripts/start-worker"),
+            ADDRESS=f"http://127.0.0.1:{nobody.getsockname()[1]}",
+        )
+
+    assert ended.code == 1
+    assert "error: it said that it is ready, and is not; see runs/iris/w7/worker.log" in ended.out
+
+
+def test_all_once_more_finds_the_worker_that_runs_already(
+    tmp_path: Path, until_all_have_ended: int
+) -> None:
+    class Ready(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Ready) as server:
+        Thread(target=server.serve_forever).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        asked = {
+            "VERSION": "w7",
+            "DEPLOY": str(ROOT / "scripts/start-worker"),
+            "ADDRESS": address,
+        }
+        first = Ended(tmp_path, until_all_have_ended, **asked)
+        again = Ended(tmp_path, until_all_have_ended, **asked)
+        server.shutdown()
+
+    os.kill(int((tmp_path / "runs/iris/w7/worker.pid").read_text()), signal.SIGTERM)
+    assert (first.code, again.code) == (0, 0), first.out + again.out
+    assert [len([one for one in ran if "[serve]" in one]) for ran in (first.ran, again.ran)] == [
+        1,
+        0,
+    ]
+    assert f"[--url] [{address}]" in again.ran[-2]
+
+
+@pytest.mark.parametrize("version", ["latest", "../../v1", ".v1", "a b", "é"])
+def test_a_name_that_no_version_can_have_ends_it_before_anything_is_made(
+    tmp_path: Path, version: str
+) -> None:
+    ended = Ended(tmp_path, VERSION=version)
+
+    assert ended.code == 2
+    assert f"VERSION is '{version}'; write letters" in ended.err
+    assert ended.ran == []
+    assert not (tmp_path / "runs").exists()
+
+
+def test_without_the_commands_or_a_folder_to_write_in_nothing_is_run(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    nowhere = Ended(tmp_path, BIN="nowhere")
+    in_the_way = Ended(tmp_path, RUN="file/run")
+
+    assert (nowhere.code, nowhere.ran) == (2, [])
+    assert "no folder nowhere with the commands; run 'make install'" in nowhere.err
+    assert (in_the_way.code, in_the_way.ran) == (1, [])
+
+
 def read_by_the_script() -> set[str]:
     """Its settings."""
     return set(re.findall(r"\b([A-Z]+)=\$\{\1:-", SCRIPT.read_text()))
@@ -199,6 +291,23 @@ def test_the_workflow_gives_settings_that_there_are_to_targets_that_there_are() 
         {"install", "retrain"} <= set(re.findall(r"^make (\w+)$", "\n".join(runs), re.M)) <= targets
     )
     assert f"{job['env']['RUN']}/steps.txt" in runs[-1]
+
+
+@pytest.mark.parametrize("missing", ["ROUTING", "REGISTRY", ""])
+def test_the_workflow_edits_no_file_of_the_checkout_itself(missing: str) -> None:
+    """Where a variable is not set, its settings are empty, and the script would take its own."""
+    (job,) = workflow()["jobs"].values()
+    env = {"PATH": os.environ["PATH"], "ROUTING": "/r.yaml", "REGISTRY": "/registry"}
+    ended = subprocess.run(
+        ["bash", "-e", "-c", job["steps"][0]["run"]],
+        env=env | ({missing: ""} if missing else {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == (2 if missing else 0)
+    assert ("set the repository's variables CANARY_FILE" in ended.stdout) is bool(missing)
 
 
 def test_no_input_becomes_a_part_of_a_script_and_every_action_has_a_version() -> None:

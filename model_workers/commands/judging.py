@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -84,6 +85,9 @@ def gate(
     from ..registry.files import CannotUse, write
     from ..registry.gate import Thresholds
 
+    for name, value in (("--max-error", max_error), ("--min-improvement", min_improvement)):
+        if value is not None and not isfinite(value):
+            raise typer.BadParameter(f"{name} is {value}; write a number")
     asked = Thresholds(
         min_quality=min_quality,
         max_error=max_error,

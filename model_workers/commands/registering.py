@@ -64,9 +64,8 @@ def lineage(
 
     known_model(model)
     try:
-        files = versions.files_of(registry, model, version)
+        found, files = versions.verified(registry, model, version)
         where = str(registry / model / version)
-        found = versions.manifest_of(files, where)
         content = files.get(versions.GATE)
         gate = judging.gate_in(content, where) if content is not None else None
     except CannotUse as error:
@@ -98,8 +97,7 @@ def versions(
     told, broken, documents = [], [], []
     for name in folder.names(registry, model):
         try:
-            files = folder.files_of(registry, model, name)
-            found = folder.manifest_of(files, name)
+            found, files = folder.verified(registry, model, name)
             content = files.get(folder.GATE)
             said = judging.gate_in(content, name).sentence if content else found.without_gate
         except CannotUse as error:

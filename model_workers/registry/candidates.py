@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from platform import python_version
 
@@ -104,22 +104,28 @@ def keep(recipe: Recipe, content: bytes, shot: Shot, out: Path, clock: Clock = n
 def look(model: str, path: Path) -> Candidate:
     """An artefact of a file, by whatever way it was made. Raises CannotUse."""
     try:
-        content = content_of(path)
-        note = note_in(content, path)
-        contract = model_of(model).contract
-        _check_contract(note, contract_of(contract), path)
-        predictor = read(content, contract, path)
+        found = opened(model, content_of(path), path)
     except ArtefactError as error:
         raise CannotUse(str(error)) from None
-    beside = None
     manifest = path.with_suffix(".manifest.json")
-    if manifest.exists():
-        try:
-            found = msgspec.json.decode(manifest.read_bytes(), type=Beside)
-        except (msgspec.MsgspecError, OSError) as error:
-            raise CannotUse(f"{manifest} cannot be read: {error}; train anew") from None
-        beside = found if found.artefact == digest_of(content) else None
-    return Candidate(str(path), path, content, note, predictor, beside)
+    if not manifest.exists():
+        return found
+    try:
+        beside = msgspec.json.decode(manifest.read_bytes(), type=Beside)
+    except (msgspec.MsgspecError, OSError) as error:
+        raise CannotUse(f"{manifest} cannot be read: {error}; train anew") from None
+    return replace(found, beside=beside) if beside.artefact == found.digest else found
+
+
+def opened(model: str, content: bytes, path: Path) -> Candidate:
+    """The same of bytes that were read from ``path``, whatever stands beside. Raises CannotUse."""
+    contract = model_of(model).contract
+    try:
+        note = note_in(content, path)
+        _check_contract(note, contract_of(contract), path)
+        return Candidate(str(path), path, content, note, read(content, contract, path))
+    except ArtefactError as error:
+        raise CannotUse(str(error)) from None
 
 
 def recipe_of(model: str, note: Note) -> str:

@@ -13,7 +13,7 @@ from ..contract.contract import Classes, Contract, Output
 from ..models.model import Data
 from .interval import Gains, Pairs
 
-FORMAT = 1
+FORMAT = 2
 _LEAST = 1e-15  # a probability of 0 would make the mean infinite
 
 
@@ -144,7 +144,7 @@ def _numbers(output: Output, right: list[float], at: int, one: Said, other: Said
         candidate=Figures(mean_absolute_error=fmean(abs(a - truth) for truth, a, _ in triples)),
         production=Figures(mean_absolute_error=fmean(abs(b - truth) for truth, _, b in triples)),
         agreement=fmean(abs(a - b) for _, a, b in triples),
-        gains=Gains(len(gains), fmean(gains), spread),
+        gains=Gains(len(gains), fmean(gains), spread, max(abs(a - b) for _, a, b in triples)),
     )
 
 

@@ -52,7 +52,7 @@ def write(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Put a file in place, whole or not at all, and on the disk; raises CannotUse."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make(path.parent)
         put(temporary, content, mode)
         temporary.replace(path)
         sync(path.parent)
@@ -70,6 +70,14 @@ def put(path: Path, content: bytes, mode: int) -> None:
         file.flush()
         os.fchmod(file.fileno(), mode)
         os.fsync(file.fileno())
+
+
+def make(directory: Path) -> None:
+    """A directory, with those above it, on the disk; raises OSError."""
+    if not directory.is_dir():
+        make(directory.parent)
+        directory.mkdir(exist_ok=True)
+        sync(directory.parent)
 
 
 def sync(directory: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import msgspec
 
 from .evaluation import Evaluation, Result
@@ -28,15 +30,16 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One output: ``quality`` is the candidate's accuracy or mean absolute error, ``low`` and
-    ``high`` the interval of the difference, ``needed`` about how many rows would prove it.
+    ``high`` the interval of the difference (None: it has no end), ``needed`` about how many rows
+    would prove it.
     """
 
     output: str
     quality: float
     production_quality: float
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     rows: int
     passed: bool
     sentence: str
@@ -64,6 +67,24 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
 Passed = tuple[bool, str, tuple[Judgement, ...]]
 
 
+def misfit(found: Evaluation, asked: Thresholds) -> str:
+    """What was asked that these outputs do not have; nothing if all fits."""
+    if unknown := set(asked.outputs) - {one.output for one in found.results}:
+        known = ", ".join(one.output for one in found.results)
+        return f"no output {min(unknown)!r}; it has {known}"
+    kinds = {one.kind for one in _wanted(found, asked)}
+    if asked.min_quality and "classes" not in kinds:
+        return "no accuracy that --min-quality could be held against; say --max-error"
+    if asked.max_error is not None and "quantity" not in kinds:
+        return "no mean absolute error that --max-error could be held against; say --min-quality"
+    if "classes" in kinds and abs(asked.min_improvement) >= 1:
+        return (
+            f"accuracies, which cannot differ by {asked.min_improvement:g}: --min-improvement is a "
+            "share of the rows, 0.01 is one point"
+        )
+    return ""
+
+
 def decide(found: Evaluation, asked: Thresholds) -> Passed:
     """Whether it passes, one sentence with the numbers, and the judgement of each output."""
     whose = {
@@ -77,8 +98,7 @@ def decide(found: Evaluation, asked: Thresholds) -> Passed:
                 "bring right ones, or say --allow-predicted-labels"
             )
             return False, f"refused: {said}", ()
-    wanted = [one for one in found.results if not asked.outputs or one.output in asked.outputs]
-    judged = tuple(_judged(one, found.production.name, asked) for one in wanted)
+    judged = tuple(_judged(one, found.production.name, asked) for one in _wanted(found, asked))
     passed = bool(judged) and all(one.passed for one in judged)
     several = len(judged) > 1
     told = "; ".join(
@@ -87,6 +107,10 @@ def decide(found: Evaluation, asked: Thresholds) -> Passed:
         if one.passed == passed
     )
     return passed, f"{'passed' if passed else 'refused'}: {told}", judged
+
+
+def _wanted(found: Evaluation, asked: Thresholds) -> list[Result]:
+    return [one for one in found.results if not asked.outputs or one.output in asked.outputs]
 
 
 def _judged(result: Result, production: str, asked: Thresholds) -> Judgement:
@@ -109,10 +133,12 @@ def _judged(result: Result, production: str, asked: Thresholds) -> Judgement:
     if not good:
         what += f" is {limit}, the {'least' if classes else 'most'} that is asked for"
     percent = 100 * (1 - 2 * asked.false_pass)
+    bounded = isfinite(low)
+    ends = f"{percent:g} % interval {_signed(low, classes)} to {_signed(high, classes)}"
     what += (
         f"; {'difference to' if classes else 'smaller than'} production {production} "
-        f"{'' if classes else 'by '}{_signed(difference, classes)} ({percent:g} % interval "
-        f"{_signed(low, classes)} to {_signed(high, classes)})"
+        f"{'' if classes else 'by '}{_signed(difference, classes)} "
+        f"({ends if bounded else 'too few rows for an interval'})"
     )
     least = f"{asked.min_improvement:+g}" if asked.min_improvement else "0"
     what += f" is {'' if proven else 'not '}proven above {least}"
@@ -125,8 +151,8 @@ def _judged(result: Result, production: str, asked: Thresholds) -> Judgement:
         quality=quality,
         production_quality=other,
         difference=difference,
-        low=low,
-        high=high,
+        low=low if bounded else None,
+        high=high if bounded else None,
         rows=data.rows,
         passed=proven and good,
         sentence=what,

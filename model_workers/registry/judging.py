@@ -5,7 +5,7 @@ the files in between, each of which names the others by their digests.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -20,7 +20,7 @@ from . import candidates, evaluation, gate, versions
 from .candidates import Candidate, pretty, recipe_of
 from .evaluation import Evaluation, Rows, Said, Side, compared
 from .files import CannotUse, Clock, content_of, digest_of, now, stamp
-from .gate import Gate, Judgement, Thresholds, decide
+from .gate import Gate, Judgement, Thresholds, decide, misfit
 from .manifest import Registered
 from .rows import canonical, distinct, is_held_out
 from .shots import Shot
@@ -34,9 +34,9 @@ def named(model: str, name: str, registry: Path | None) -> Candidate:
         return candidates.look(model, Path(name))
     if registry is None:
         raise CannotUse(f"{name!r} is a version; say --registry DIR, or name a file ending .skops")
-    versions.load(registry, model, name)
-    found = candidates.look(model, registry / model / name / versions.ARTEFACT)
-    return Candidate(name, found.path, found.content, found.note, found.predictor)
+    _, content = versions.usable(registry, model, name)
+    path = registry / model / name / versions.ARTEFACT
+    return replace(candidates.opened(model, content, path), name=name)
 
 
 def evaluate(
@@ -68,10 +68,8 @@ def judge(path: Path, asked: Thresholds, clock: Clock = now) -> Gate:
     """The gate's record of an evaluation's file, passed or not. Raises CannotUse."""
     content = content_of(path)
     found = _evaluation(content, path)
-    unknown = set(asked.outputs) - {one.output for one in found.results}
-    if unknown:
-        known = ", ".join(one.output for one in found.results)
-        raise CannotUse(f"{path} has no output {sorted(unknown)[0]!r}; it has {known}")
+    if said := misfit(found, asked):
+        raise CannotUse(f"{path} has {said}")
     passed, sentence, judged = decide(found, asked)
     return _record(found, digest_of(content), asked, stamp(clock), (passed, sentence, judged))
 

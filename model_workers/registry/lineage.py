@@ -72,11 +72,14 @@ def _gate(found: Registered, gate: Gate | None) -> list[str]:
     if gate is None:
         return [f"none: {found.without_gate}"]
     asked = gate.thresholds
-    bars = f"asked: accuracy at least {asked.min_quality:g}"
+    bars = []
+    if asked.min_quality:
+        bars.append(f"accuracy at least {asked.min_quality:g}")
     if asked.max_error is not None:
-        bars = f"asked: mean absolute error at most {asked.max_error:g}"
-    bars += (
-        f", better than {gate.production_name} by more than {asked.min_improvement:g}, "
-        f"a false pass in at most {100 * asked.false_pass:g} %"
-    )
-    return [gate.sentence, bars, f"judged {gate.made_at}, production sha256 {gate.production[:16]}"]
+        bars.append(f"mean absolute error at most {asked.max_error:g}")
+    bars += [
+        f"better than {gate.production_name} by more than {asked.min_improvement:g}",
+        f"a false pass in at most {100 * asked.false_pass:g} %",
+    ]
+    judged = f"judged {gate.made_at}, production sha256 {gate.production[:16]}"
+    return [gate.sentence, f"asked: {', '.join(bars)}", judged]

@@ -9,6 +9,8 @@ import msgspec
 from ..training.provenance import Provenance
 from .snapshot import Manifest
 
+_HOURS = {"made_at", "registered_at", "registered_by", "trained_at"}
+
 
 class Registered(msgspec.Struct, frozen=True, kw_only=True):
     """``artefact`` is the SHA-256 of ``model.skops``, ``contract`` the fingerprint it is for,
@@ -28,11 +30,25 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
     provenance: Provenance | None = None
     data: Manifest | None = None
 
-    def what(self) -> dict[str, Any]:
-        """All but when and by whom."""
-        found: dict[str, Any] = msgspec.to_builtins(self)
-        for name in ("registered_at", "registered_by", "trained_at"):
-            del found[name]
-        if found["data"]:
-            del found["data"]["made_at"]
-        return found
+
+def lasting(document: bytes) -> Any:
+    """What a document of a version says, but for what differs if all is done once more in another
+    folder: when, by whom, the files that data and candidate were read from, digests of such.
+    """
+    found = _without_hours(msgspec.json.decode(document))
+    match found:
+        case {"evaluation": str()}:  # of a gate
+            del found["evaluation"]
+        case {"provenance": _, "data": _}:  # of a version; its provenance has the snapshot's digest
+            del found["data"]
+        case {"candidate": {"name": _}}:  # of an evaluation
+            del found["candidate"]["name"]
+    return found
+
+
+def _without_hours(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_hours(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_hours(one) for key, one in value.items() if key not in _HOURS}

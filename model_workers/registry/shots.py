@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -84,8 +85,10 @@ def take(
     digest = digest_of(content)
     path = out / f"{model}-{digest[:_SHOWN]}{_ENDING}"
     snapshot = unpack(contract, content, str(path))
-    if path.exists() and digest_of(content_of(path)) == digest and manifest_at(path).exists():
-        return look(model, path), False
+    with suppress(CannotUse):  # one that is not there whole is made anew
+        former = look(model, path)
+        if former.manifest is not None:
+            return former, False
     manifest = manifest_of(contract, snapshot, told, stamp(clock))
     write(path, content, READ_ONLY)
     write(manifest_at(path), msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")

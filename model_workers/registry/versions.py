@@ -6,7 +6,6 @@ is a whole version or none. Nothing in it is ever changed, and nothing is called
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import re
@@ -21,8 +20,8 @@ from ..contract.fingerprint import fingerprint
 from ..models.catalogue import model_of
 from ..predictors.trained import TrainedPredictor
 from ..training.artefact import ArtefactError, note_in, read
-from .files import READ_ONLY, CannotUse, digest_of, put, sync
-from .manifest import Registered
+from .files import READ_ONLY, CannotUse, digest_of, make, put, sync
+from .manifest import Registered, lasting
 
 ARTEFACT, MANIFEST = "model.skops", "manifest.json"
 GATE, EVALUATION, SUMS = "gate.json", "evaluation.json", "SHA256SUMS"
@@ -52,10 +51,10 @@ def add(registry: Path, model: str, version: str, files: dict[str, bytes]) -> bo
     listed = {name: digest_of(content) for name, content in sorted(files.items())}
     sums = "".join(f"{digest}  {name}\n" for name, digest in listed.items())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make(folder)
         with _alone(folder):
             _sweep(folder)
-            if (folder / version).exists():
+            if (folder / version).is_dir():
                 _compare(folder / version, files)
                 return False
             beside = folder / f".{version}.{os.getpid()}.tmp"
@@ -67,17 +66,64 @@ def add(registry: Path, model: str, version: str, files: dict[str, bytes]) -> bo
             beside.rename(folder / version)
             sync(folder)
     except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-            raise CannotUse(f"{folder / version} is in the way; choose another version") from None
         raise CannotUse(
-            f"{folder / version} cannot be written: {error.strerror}; make room or choose another "
-            "--registry"
+            f"{folder / version} cannot be written: {error.strerror}; make room, or choose another "
+            "version or --registry"
         ) from None
     return True
 
 
-def files_of(registry: Path, model: str, version: str) -> dict[str, bytes]:
-    """All files of a version, each as its checksum says. Raises CannotUse."""
+def verified(registry: Path, model: str, version: str) -> tuple[Registered, dict[str, bytes]]:
+    """A version's manifest, and all its files, each as its checksum says. Raises CannotUse, also if
+    it stands under another name than it was registered by.
+    """
+    files = _files_of(registry, model, version)
+    folder = registry / model / version
+    manifest = _manifest_in(files, folder)
+    if (manifest.model, manifest.version) != (model, version):
+        raise CannotUse(
+            f"{folder} was registered as {manifest.model} {manifest.version}, which stays its "
+            "name; remove this copy or link"
+        )
+    return manifest, files
+
+
+def usable(registry: Path, model: str, version: str) -> tuple[Registered, bytes]:
+    """A version's manifest and the bytes of its artefact, after its checksums and its contract were
+    compared. Raises CannotUse.
+    """
+    manifest, files = verified(registry, model, version)
+    wanted = fingerprint(model_of(model).contract)
+    if manifest.contract != wanted:
+        raise CannotUse(
+            f"{registry / model / version} was registered for another contract "
+            f"({manifest.contract[:12]}; this code has {wanted[:12]}); train and register it anew"
+        )
+    return manifest, files[ARTEFACT]
+
+
+def load(registry: Path, model: str, version: str) -> tuple[Registered, TrainedPredictor]:
+    """A version ready to answer. Raises CannotUse."""
+    manifest, content = usable(registry, model, version)
+    path = registry / model / version / ARTEFACT
+    try:
+        note_in(content, path)
+        return manifest, read(content, model_of(model).contract, path)
+    except ArtefactError as error:
+        raise CannotUse(str(error)) from None
+
+
+def names(registry: Path, model: str) -> list[str]:
+    """The versions of a model, by name."""
+    folder = registry / model
+    if not folder.is_dir():
+        return []
+    return sorted(
+        one.name for one in folder.iterdir() if _NAME.fullmatch(one.name) and one.is_dir()
+    )
+
+
+def _files_of(registry: Path, model: str, version: str) -> dict[str, bytes]:
     check_name(version)
     folder = registry / model / version
     if not folder.is_dir():
@@ -98,55 +144,36 @@ def files_of(registry: Path, model: str, version: str) -> dict[str, bytes]:
     return found
 
 
-def manifest_of(files: dict[str, bytes], where: str) -> Registered:
-    """The manifest of a version's files; raises CannotUse."""
+def _manifest_in(files: dict[str, bytes], folder: Path) -> Registered:
     try:
         return msgspec.json.decode(files[MANIFEST], type=Registered)
     except msgspec.MsgspecError as error:
-        raise CannotUse(f"{where}: {MANIFEST} cannot be read: {error}; restore it") from None
-
-
-def load(registry: Path, model: str, version: str) -> tuple[Registered, TrainedPredictor]:
-    """A version ready to answer, after its checksums and its contract were compared. Raises
-    CannotUse.
-    """
-    files = files_of(registry, model, version)
-    path = registry / model / version / ARTEFACT
-    manifest = manifest_of(files, str(path.parent))
-    contract = model_of(model).contract
-    if (manifest.model, manifest.version) != (model, version):
-        raise CannotUse(f"{path.parent} was registered as {manifest.model} {manifest.version}")
-    if manifest.contract != fingerprint(contract):
-        raise CannotUse(
-            f"{path.parent} was registered for another contract ({manifest.contract[:12]}; this "
-            f"code has {fingerprint(contract)[:12]}); train and register it anew"
-        )
-    try:
-        note_in(files[ARTEFACT], path)
-        return manifest, read(files[ARTEFACT], contract, path)
-    except ArtefactError as error:
-        raise CannotUse(str(error)) from None
-
-
-def names(registry: Path, model: str) -> list[str]:
-    """The versions of a model, by name."""
-    folder = registry / model
-    if not folder.is_dir():
-        return []
-    return sorted(one.name for one in folder.iterdir() if _NAME.fullmatch(one.name))
+        raise CannotUse(f"{folder}: {MANIFEST} cannot be read: {error}; restore it") from None
 
 
 def _compare(folder: Path, files: dict[str, bytes]) -> None:
     """Raise CannotUse unless this version is the same but for when and by whom it was made."""
-    known = files_of(folder.parent.parent, folder.parent.name, folder.name)
-    there, new = (manifest_of(one, str(folder)) for one in (known, files))
-    others = {name: content for name, content in files.items() if name != MANIFEST}
-    same = {name: content for name, content in known.items() if name != MANIFEST} == others
-    if not same or there.what() != new.what():
+    there, known = verified(folder.parent.parent, folder.parent.name, folder.name)
+    new = _manifest_in(files, folder)
+    never = "a version never changes: choose another name"
+    if there.artefact != new.artefact:
         raise CannotUse(
-            f"{folder} is there with another content (artefact {there.artefact[:12]}, this is "
-            f"{new.artefact[:12]}); a version never changes: choose another name"
+            f"{folder} is there with another artefact ({there.artefact[:12]}, this is "
+            f"{new.artefact[:12]}); {never}"
         )
+    for name in sorted((known.keys() | files.keys()) - {ARTEFACT}):
+        if name not in known or name not in files:
+            where = f"there is no {name} there" if name in files else f"there it has {name}, too"
+            raise CannotUse(f"{folder} is there with this artefact, but {where}; {never}")
+        try:
+            same = lasting(known[name]) == lasting(files[name])
+        except msgspec.DecodeError as error:
+            raise CannotUse(f"{folder / name} cannot be read: {error}; restore it") from None
+        if not same:
+            raise CannotUse(
+                f"{folder} is there with this artefact, but its {name} says something else; keep "
+                "it as it is, or choose another name for this: a version never changes"
+            )
 
 
 def _sums(folder: Path) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """The gate lets noise pass as rarely as it promises, and says its numbers."""
 
+from math import comb
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from scipy.special import gammaln, xlogy
 from scipy.stats import ttest_1samp
 
 from model_workers.registry.evaluation import Evaluation, Figures, Result, Rows, Side
-from model_workers.registry.gate import Thresholds, decide
+from model_workers.registry.gate import Thresholds, decide, misfit
 from model_workers.registry.interval import Gains, Pairs, doubt, enough, interval, proves
 
 # --- what is promised
@@ -60,16 +62,56 @@ def test_no_share_of_differing_rows_lets_noise_pass_more_often_than_promised(row
     assert found > error / 4  # nor is it so careful that nothing ever passes
 
 
-@pytest.mark.parametrize("rows", [20, 200])
-def test_noise_of_equal_errors_passes_as_rarely_as_promised(rows):
-    """Differences of two equally good models: symmetric, here with the heavy tails of t with 3."""
+def gained(gains, reach: float | None = None) -> Gains:
+    """Gains as an evaluation sums them up; no distance is smaller than what was gained by it."""
+    found = np.asarray(gains, dtype=float)
+    far = float(abs(found).max()) if reach is None else reach
+    return Gains(len(found), float(found.mean()), float(found.std(ddof=1)), far)
+
+
+@pytest.mark.parametrize("rows", [2, 3, 5, 6, 7, 8, 12, 20, 40])
+def test_a_constant_shift_of_noise_passes_as_rarely_as_promised(rows):
+    """Exact. Two models that differ by a constant, and answers that lie far on either side of both
+    by chance: each row is a gain or a loss of the same size. Student's t alone passes 25 % of these
+    where there are two rows, and 6 % where there are seven.
+    """
+    heads = [gained([1.0] * up + [-1.0] * (rows - up)) for up in range(rows + 1)]
+    chances = [comb(rows, up) / 2**rows for up in range(rows + 1)]
+    for error in (0.025, 0.05):
+        found = sum(
+            chance for one, chance in zip(heads, chances, strict=True) if proves(one, 0.0, error)
+        )
+        assert found <= error
+        assert rows < 8 or found > error / 8  # nor is it so careful that nothing ever passes
+
+
+@pytest.mark.parametrize("least", [-0.5, 0.0, 0.5])
+@pytest.mark.parametrize("rows", [8, 40, 200])
+def test_noise_of_equal_errors_passes_as_rarely_as_promised(rows, least):
+    """A candidate that is better by just ``least``: of two equally noisy models the differences are
+    symmetric, here with the heavy tails of t with 3.
+    """
     rng = np.random.default_rng(5)
-    drawn = rng.standard_t(3, (4000, rows))
-    passed = sum(
-        proves(Gains(rows, float(one.mean()), float(one.std(ddof=1))), 0.0, 0.025) for one in drawn
-    )
-    assert passed <= 4000 * 0.025 + 3 * (4000 * 0.025 * 0.975) ** 0.5
-    assert passed > 30
+    drawn = rng.standard_t(3, (2000, rows)) + least
+    passed = sum(proves(gained(one), least, 0.025) for one in drawn)
+    assert passed <= 2000 * 0.025
+
+
+def test_the_rare_large_loss_that_few_rows_do_not_show_is_reckoned_with():
+    """The two predictions were once 19 apart: so much could have been lost there, and elsewhere."""
+    assert proves(gained([1.0] * 20), 0.0, 0.025)
+    assert not proves(gained([1.0] * 20, reach=19.0), 0.0, 0.025)
+    assert proves(gained([1.0] * 200, reach=19.0), 0.0, 0.025)
+
+
+def test_two_rows_alike_prove_nothing():
+    """Also not that a model is no worse than another that says the same."""
+    for rows in (2, 5):
+        found = gained([3.0] * rows)
+        assert not proves(found, 0.0, 0.025)
+        assert not proves(gained([0.0] * rows), -1.0, 0.025)
+        assert interval(found, 0.0, 0.025) == (-np.inf, np.inf)
+    assert proves(gained([0.0] * 6), -1.0, 0.025)
 
 
 # --- the numbers
@@ -81,13 +123,27 @@ def test_the_interval_is_close_to_what_the_score_method_gives():
     assert found == pytest.approx((-0.018676, 0.025222), abs=1e-3)
 
 
-def test_of_numbers_it_is_students_interval():
+def test_of_numbers_it_is_students_interval_with_one_row_more_that_is_as_bad_as_can_be():
     gains = np.random.default_rng(1).normal(0.3, 1.0, 50)
-    found = Gains(50, float(gains.mean()), float(gains.std(ddof=1)))
-    known = ttest_1samp(gains, 0.0, alternative="greater")
-    two_sided = ttest_1samp(gains, 0.0).confidence_interval(0.95)
-    assert doubt(found, 0.0) == pytest.approx(known.pvalue)
-    assert interval(found, 0.0, 0.025) == pytest.approx((two_sided.low, two_sided.high))
+    found = gained(gains, reach=4.0)
+    known = ttest_1samp([*gains, -4.0], 0.1, alternative="greater")
+    low = ttest_1samp([*gains, -4.0], 0.0).confidence_interval(0.95).low
+    high = ttest_1samp([*gains, 4.0], 0.0).confidence_interval(0.95).high
+    assert doubt(found, 0.1) == pytest.approx(known.pvalue)
+    assert interval(found, 0.1, 0.025) == pytest.approx((low, high))
+
+
+@given(
+    st.lists(st.floats(-9, 9), min_size=2, max_size=30),
+    st.floats(0, 9),
+    st.sampled_from([-1.0, 0.0, 0.5]),
+)
+def test_of_numbers_too_the_interval_says_what_the_decision_says(gains, more, least):
+    found = gained(gains, reach=max(map(abs, gains)) + more)
+    low, high = interval(found, least, 0.025)
+    assert (low > least) == proves(found, least, 0.025) or low == pytest.approx(least)
+    assert low <= found.mean + 1e-9
+    assert high >= found.mean - 1e-9
 
 
 pairs = st.integers(1, 60).flatmap(
@@ -123,8 +179,8 @@ def test_nothing_is_proven_by_nothing():
     assert not proves(Pairs(1, 1, 0), 0.0, 0.025)
     assert not proves(Pairs(400, 0, 0), 0.0, 0.025)
     assert proves(Pairs(400, 0, 0), -0.02, 0.025)
-    assert not proves(Gains(1, 5.0, 0.0), 0.0, 0.025)
-    assert not proves(Gains(50, 0.0, 0.0), 0.0, 0.025)
+    assert not proves(Gains(1, 5.0, 0.0, 5.0), 0.0, 0.025)
+    assert not proves(Gains(50, 0.0, 0.0, 0.0), 0.0, 0.025)
 
 
 def test_how_many_rows_would_be_needed_falls_with_the_difference():
@@ -171,14 +227,14 @@ def classes(
     )
 
 
-def quantity(mean: float, error: float) -> Result:
+def quantity(mean: float, error: float, rows: int = 120) -> Result:
     return Result(
         output="progression",
         kind="quantity",
         candidate=Figures(mean_absolute_error=error),
         production=Figures(mean_absolute_error=error + mean),
         agreement=5.0,
-        gains=Gains(120, mean, 10.0),
+        gains=Gains(rows, mean, 10.0, 20.0),
     )
 
 
@@ -224,6 +280,13 @@ def test_numbers_are_judged_by_their_mean_absolute_error():
     assert not decide(evaluated(quantity(1.0, 44.0)), Thresholds())[0]
 
 
+def test_of_too_few_numbers_there_is_no_interval_to_tell():
+    passed, sentence, (judged,) = decide(evaluated(quantity(30.0, 44.0, rows=5)), Thresholds())
+    assert not passed
+    assert "by +30 (too few rows for an interval) is not proven above 0" in sentence
+    assert (judged.low, judged.high) == (None, None)
+
+
 def test_every_output_must_pass_unless_only_some_are_asked_for():
     found = evaluated(classes(30, 4, output="topic"), classes(5, 4, output="urgency"))
     passed, sentence, _ = decide(found, Thresholds())
@@ -239,6 +302,31 @@ def test_predicted_labels_prove_nothing_unless_somebody_insists():
     assert "say --allow-predicted-labels" in sentence
     assert judged == ()
     assert decide(found, Thresholds(predicted_labels=True))[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (Thresholds(max_error=3.0), "no mean absolute error that --max-error could be held"),
+        (Thresholds(min_improvement=-1.0), "accuracies, which cannot differ by -1: "),
+        (Thresholds(min_improvement=2.0), "accuracies, which cannot differ by 2: "),
+        (Thresholds(outputs=("price",)), "no output 'price'; it has species"),
+        (Thresholds(min_quality=0.9, min_improvement=-0.01), ""),
+    ],
+)
+def test_a_bar_that_labels_do_not_have_is_no_bar(asked, said):
+    found = misfit(evaluated(classes(30, 4)), asked)
+    assert found.startswith(said)
+    assert bool(found) == bool(said)
+
+
+def test_a_bar_for_labels_is_none_for_numbers():
+    """It would pass whatever comes."""
+    numbers = evaluated(quantity(3.0, 44.0))
+    assert misfit(numbers, Thresholds(min_quality=0.9)).startswith("no accuracy that --min-quality")
+    assert not misfit(numbers, Thresholds(max_error=50.0, min_improvement=-5.0))
+    both = evaluated(quantity(3.0, 44.0), classes(30, 4))
+    assert not misfit(both, Thresholds(min_quality=0.9, max_error=50.0))
 
 
 @settings(max_examples=8, deadline=None)

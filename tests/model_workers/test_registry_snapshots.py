@@ -87,6 +87,19 @@ def test_a_snapshot_is_named_by_its_content_and_made_once(tmp_path):
     assert other.path != first.path
 
 
+@pytest.mark.parametrize("damage", ["manifest", "snapshot"])
+def test_a_damaged_one_is_made_anew_as_its_error_advises(tmp_path, damage):
+    first, _ = take("iris", Sources(bundled=True), 0.3, tmp_path, at_noon)
+    broken = first.path if damage == "snapshot" else manifest_at(first.path)
+    broken.chmod(0o644)
+    broken.write_text("{")
+    with pytest.raises(CannotUse, match="anew"):
+        look("iris", first.path)
+    again, new = take("iris", Sources(bundled=True), 0.3, tmp_path, at_noon)
+    assert new
+    assert again == first == look("iris", first.path)
+
+
 def test_the_manifest_says_what_is_in_it_and_where_it_came_from(tmp_path):
     shot, _ = take("iris", Sources(bundled=True), 0.3, tmp_path, at_noon)
     manifest = shot.manifest

@@ -6,7 +6,6 @@ import pickle
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from model_workers.models.catalogue import data, find, model_of
 from model_workers.registry import versions
 from model_workers.registry.candidates import look
 from model_workers.registry.files import CannotUse, digest_of
+from model_workers.registry.judging import named
 from model_workers.registry.shots import Sources, take
 from model_workers.registry.versions import ARTEFACT, EVALUATION, GATE, MANIFEST, SUMS
 from model_workers.training.train import write
@@ -83,7 +83,10 @@ def test_the_same_snapshot_and_seed_give_the_same_bytes_in_another_process(made,
         *("--data", str(made / "data.jsonl"), "--seed", "7", "--out", str(tmp_path / "v2.skops")),
     ]
     subprocess.run(
-        command, check=True, env={**os.environ, "PYTHONHASHSEED": "3"}, stdout=subprocess.DEVNULL
+        command,
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "3", "OMP_NUM_THREADS": "3"},
+        stdout=subprocess.DEVNULL,
     )
     assert (tmp_path / "v2.skops").read_bytes() == (made / "v2.skops").read_bytes()
 
@@ -251,6 +254,15 @@ def test_a_regressor_is_judged_by_its_mean_absolute_error(tmp_path):
     assert "above 30, the most that is asked for" in run(
         "gate", "--evaluation", out, "--max-error", "30", code=1
     )
+    assert "no accuracy that --min-quality could be held against; say --max-error" in run(
+        "gate", "--evaluation", out, "--min-quality", "0.9", code=1
+    )
+    where = ("--model", "diabetes", "--registry", tmp_path / "registry")
+    run(
+        *("register", *where, "--version", "w1", "--artefact", tmp_path / "v2.skops"),
+        *("--gate", tmp_path / "gate.json"),
+    )
+    assert "asked: mean absolute error at most 50, better than" in run("lineage", "w1", *where)
 
 
 @pytest.mark.parametrize(
@@ -261,6 +273,10 @@ def test_a_regressor_is_judged_by_its_mean_absolute_error(tmp_path):
         (["--output", "price"], 1, "has no output 'price'; it has diagnosis"),
         (["--evaluation", "nowhere.json"], 1, "nowhere.json cannot be read"),
         (["--min-quality", "0.99"], 1, "below 0.99, the least that is asked for"),
+        (["--max-error", "3"], 1, "no mean absolute error that --max-error could be held against"),
+        (["--min-improvement", "-2"], 1, "a share of the rows, 0.01 is one point"),
+        (["--min-improvement", "nan"], 2, "--min-improvement is nan; write a number"),
+        (["--max-error", "inf"], 2, "--max-error is inf; write a number"),
     ],
 )
 def test_a_gate_asked_for_wrongly_or_in_vain_says_so(made, more, code, words):
@@ -297,7 +313,78 @@ def test_the_same_once_more_is_nothing_to_do_and_another_is_refused(made, regist
     assert (registry / MODEL / "2026-03-08" / MANIFEST).read_bytes() == before
     other = ("--artefact", made / "v3.skops", "--without-gate", "I want to")
     said = register(made, registry, "2026-03-08", *other, code=1)
+    assert "is there with another artefact (" in said
     assert "a version never changes: choose another name" in said
+
+
+def judged_again(made: Path, place: Path, *asked: object) -> tuple[object, ...]:
+    """All steps once more, elsewhere and later: what ``register`` gets of it."""
+    place.mkdir()
+    shutil.copy(made / "v2.skops", place / "model.skops")
+    run(
+        *("evaluate", "--model", MODEL, "--candidate", place / "model.skops"),
+        *("--production", "2026-03-01", "--data", made / "data.jsonl"),
+        *("--out", place / "evaluation.json", "--registry", made / "registry"),
+    )
+    evaluation = place / "evaluation.json"
+    hour = json.loads(evaluation.read_text())["made_at"]
+    evaluation.write_text(evaluation.read_text().replace(hour, "2999-01-01T00:00:00Z"))
+    run("gate", "--evaluation", evaluation, *asked)
+    return "--artefact", place / "model.skops", "--gate", place / "gate.json"
+
+
+def test_all_steps_once_more_with_the_same_outcome_is_nothing_to_do_either(
+    made, registry, tmp_path
+):
+    again = judged_again(made, tmp_path / "again", "--min-quality", "0.9")
+    before = {one: one.read_bytes() for one in registry.rglob("*") if one.is_file()}
+    assert "there already" in register(made, registry, "2026-03-08", *again)
+    assert {one: one.read_bytes() for one in registry.rglob("*") if one.is_file()} == before
+
+
+def test_the_same_artefact_judged_otherwise_is_refused_and_told_what_differs(
+    made, registry, tmp_path
+):
+    other = judged_again(made, tmp_path / "again", "--min-quality", "0.8")
+    said = register(made, registry, "2026-03-08", *other, code=1)
+    assert "is there with this artefact, but its gate.json says something else; keep it" in said
+    bare = ("--artefact", made / "v2.skops", "--without-gate", "in a hurry")
+    said = register(made, registry, "2026-03-08", *bare, code=1)
+    assert "is there with this artefact, but there it has evaluation.json, too" in said
+    assert "choose another name" in said
+
+
+def test_the_same_as_one_that_was_damaged_with_its_sums_is_refused(made, registry):
+    (folder := registry / MODEL / "2026-03-08").chmod(0o755)
+    rewrite(folder / GATE, b"{")
+    artefact = ("--artefact", made / "v2.skops", "--gate", made / "gate.json")
+    said = register(made, registry, "2026-03-08", *artefact, code=1)
+    assert "gate.json cannot be read: Input data was truncated; restore it" in said
+
+
+def test_what_is_in_the_way_of_a_version_is_left_there(made, registry):
+    (registry / MODEL / "new").symlink_to("nowhere")
+    new = ("--artefact", made / "v2.skops", "--without-gate", "x")
+    said = register(made, registry, "new", *new, code=1)
+    assert f"{MODEL}/new cannot be written: Not a directory" in said
+    assert (registry / MODEL / "new").is_symlink()
+    (registry / MODEL / "new").unlink()
+    assert "registered" in register(made, registry, "new", *new)
+
+
+def test_a_first_version_is_on_the_disk_with_all_folders_above_it(made, tmp_path, monkeypatch):
+    """A power cut after ``registered`` was said takes no folder whose name was not written yet."""
+    synced = []
+    real = os.fsync
+
+    def watched(number: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{number}"))
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    place = tmp_path / "new/registry"
+    register(made, place, "v1", "--artefact", made / "v2.skops", "--without-gate", "x")
+    assert {str(tmp_path), str(tmp_path / "new"), str(place), str(place / MODEL)} <= {*synced}
 
 
 @pytest.mark.parametrize("version", ["latest", "Latest", "../v1", ".v1", "a/b", "", "x" * 64])
@@ -330,42 +417,6 @@ def test_a_gate_of_another_artefact_or_a_forged_one_is_refused(made, tmp_path):
     said = register(made, tmp_path / "r", "x", *forged, code=1)
     assert "is of another evaluation" in said
     assert not (tmp_path / "r").exists()
-
-
-class Crash(BaseException):
-    """The process ends here."""
-
-
-@pytest.mark.parametrize("place", ["mkdir", "put", "sync", "chmod", "rename"])
-@pytest.mark.parametrize("times", [1, 2, 4])
-def test_a_crash_at_any_step_leaves_no_version_or_a_whole_one(registry, monkeypatch, place, times):
-    files = versions.files_of(registry, MODEL, "2026-03-08")
-    calls = 0
-
-    def crashing(real):
-        def call(*arguments, **named):
-            nonlocal calls
-            calls += 1
-            if calls == times:
-                raise Crash
-            return real(*arguments, **named)
-
-        return call
-
-    owner = versions if place in ("put", "sync") else Path
-    with monkeypatch.context() as patched:
-        patched.setattr(owner, place, crashing(getattr(owner, place)))
-        with suppress(Crash):
-            versions.add(registry, MODEL, "new", files)
-    assert versions.names(registry, MODEL) in (
-        ["2026-03-01", "2026-03-08"],
-        ["2026-03-01", "2026-03-08", "new"],
-    )
-    there = "new" in versions.names(registry, MODEL)
-    if there:
-        assert versions.files_of(registry, MODEL, "new").keys() >= files.keys()
-    assert versions.add(registry, MODEL, "new", files) is not there
-    assert not list((registry / MODEL).glob(".*"))
 
 
 def test_what_cannot_be_written_leaves_nothing(made, tmp_path):
@@ -470,6 +521,42 @@ def test_a_worker_of_a_registered_version_imports_nothing_that_learns(made):
     )
     loaded = set(subprocess.check_output([sys.executable, "-c", program], text=True).split())
     assert not loaded & {"sklearn", "skops", "scipy", "joblib", "xgboost"}
+
+
+def test_a_copy_or_a_link_under_another_name_is_no_version(registry):
+    """It would be told of, and served, as what it is not."""
+    (registry / MODEL / "prod").symlink_to("2026-03-08")
+    shutil.copytree(registry / MODEL / "2026-03-08", registry / MODEL / "copy")
+    asked = ("--model", MODEL, "--registry", registry)
+    for name in ("prod", "copy"):
+        for command in (
+            ("lineage", name, *asked),
+            ("serve", *asked, "--version", name, "--port", "0"),
+        ):
+            said = run(*command, code=1)
+            assert f"{name} was registered as {MODEL} 2026-03-08, which stays its name" in said
+    said = run("versions", *asked, code=1)
+    assert [one.split()[0] for one in said.splitlines() if "passed: " in one] == ["2026-03-08"]
+    assert said.count("which stays its name") == 2
+
+
+def test_what_else_lies_among_the_versions_is_none(registry):
+    (registry / MODEL / "README.md").write_text("by hand")
+    assert versions.names(registry, MODEL) == ["2026-03-01", "2026-03-08"]
+
+
+def test_a_version_is_judged_by_the_bytes_that_were_verified(registry, monkeypatch):
+    """Not by what lies there a moment later."""
+    real = versions.usable
+
+    def then_changed(*asked):
+        found = real(*asked)
+        flip(registry / MODEL / "2026-03-08" / ARTEFACT)
+        return found
+
+    good = (registry / MODEL / "2026-03-08" / ARTEFACT).read_bytes()
+    monkeypatch.setattr(versions, "usable", then_changed)
+    assert named(MODEL, "2026-03-08", registry).content == good
 
 
 # --- told of
