@@ -41,9 +41,9 @@ def command(
     from ..batch.scoring import Job, score
     from ..batch.table import BadTable
 
-    threadpool_limits(limits=1)  # as in a worker
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_STOPPED))
     found = chosen(model, predictor, version, artefacts)
+    threadpool_limits(limits=1)  # as in a worker; of what is loaded by now
     job = Job(source, target, found.predictor, found.version, found.digest, skip_bad)
     try:
         with watching(Console(stderr=True), quiet) as watcher:

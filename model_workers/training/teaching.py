@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ..contract.contract import Classes, Contract, Output
 from ..models.catalogue import model_of
@@ -18,6 +17,7 @@ from ..predictors.preparation import Preparation
 from ..predictors.trained import TrainedPredictor
 from .extraction import scorer_of
 from .fitting import untrained
+from .threads import one_thread
 
 FOLDS = 5
 
@@ -27,12 +27,12 @@ class CannotLearn(Exception):
 
 
 def teach(recipe: Recipe, data: Data, seed: int) -> TrainedPredictor:
-    """Learn from all these rows, on one thread: sums over several may be added in another order
-    on the next run. Raises :class:`CannotLearn` and :class:`~..models.learners.MissingExtra`.
+    """Learn from all these rows. Raises :class:`CannotLearn` and
+    :class:`~..models.learners.MissingExtra`.
     """
     contract = model_of(recipe.model).contract
     check(contract, data)
-    with threadpool_limits(limits=1):
+    with one_thread():
         matrix = Preparation(contract).matrix(data.rows)
         scorers = []
         for output, answers in _outputs(contract, data):
@@ -89,7 +89,7 @@ def measured(recipe: Recipe, data: Data, seed: int) -> dict[str, dict[str, float
     contract = model_of(recipe.model).contract
     check(contract, data)
     found = {}
-    with threadpool_limits(limits=1):
+    with one_thread():
         matrix = Preparation(contract).matrix(data.rows)
         for output, answers in _outputs(contract, data):
             classes = isinstance(output, Classes)

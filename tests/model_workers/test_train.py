@@ -1,5 +1,6 @@
 """Artefacts: the same bytes every time, and one sentence when a file cannot be used."""
 
+import ast
 import dataclasses
 import functools
 import io
@@ -66,6 +67,21 @@ def test_two_processes_write_the_same_bytes(tmp_path):
     first = train_apart(tmp_path / "first", hash_seed="1")
     assert sorted(first) == sorted(f"{one.name}.skops" for one in LEARNED if one.model == "iris")
     assert train_apart(tmp_path / "second", hash_seed="2") == first
+
+
+def test_learning_takes_one_thread_however_many_there_are(tmp_path):
+    program = (
+        "from pathlib import Path; from threadpoolctl import threadpool_info;"
+        "from model_workers.models.catalogue import find; from model_workers.training import train;"
+        "train.pack = lambda *_: repr([(x['filepath'], x['num_threads']) for x in"
+        f" threadpool_info()]).encode(); train.write(find('iris', 'v3'), Path({str(tmp_path)!r}))"
+    )
+    more = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "3")
+    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, **more})
+    found = ast.literal_eval(path_of(find("iris", "v3"), tmp_path).read_text())
+
+    assert len(found) >= 2
+    assert {threads for _, threads in found} == {1}
 
 
 @pytest.mark.parametrize("recipe", LEARNED, ids=lambda recipe: f"{recipe.model}-{recipe.name}")
