@@ -1,5 +1,6 @@
 """From a snapshot to a registered version: trained, evaluated, gated, kept, served, told of."""
 
+import csv
 import json
 import os
 import pickle
@@ -445,6 +446,28 @@ def test_a_registered_version_answers_under_its_name(made, connect_registered):
     known = look(MODEL, made / "v2.skops").predictor.predict([tuple(row)])
     assert answer["predictions"] == list(known.predictions[0])
     assert answer["probabilities"] == list(known.probabilities[0] or ())
+
+
+def test_a_registered_version_scores_files_and_explains_rows_too(made, tmp_path):
+    rows, names = data(MODEL).rows[:3], model_of(MODEL).contract.names
+    with (tmp_path / "in.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([names, *rows])
+    asked = ("--model", MODEL, "--version", "2026-03-08", "--registry", made / "registry")
+    said = run("score", tmp_path / "in.csv", tmp_path / "out.csv", *asked, "--quiet")
+    assert said == ""
+
+    known = look(MODEL, made / "v2.skops").predictor.predict(rows)
+    with (tmp_path / "out.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [line["probability"] for line in found] == list(map(repr, known.probabilities[0] or ()))
+    assert {line["model_version"] for line in found} == {"2026-03-08"}
+
+    explained = run("explain", json.dumps(rows[0]), *asked)
+    assert f"diagnosis: {known.predictions[0][0]}; log-odds" in explained
+    said = run(
+        "score", tmp_path / "in.csv", tmp_path / "o.csv", *asked[:3], "no", *asked[4:], code=1
+    )
+    assert "breast-cancer has no version 'no'" in said
 
 
 @pytest.fixture
