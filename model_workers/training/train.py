@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from hashlib import sha256
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -64,6 +65,8 @@ def write(recipe: Recipe, directory: Path) -> Path:
         temporary.write_bytes(packed)
         temporary.replace(path)
     except OSError as error:
+        with suppress(OSError):  # it may not even be there
+            temporary.unlink()
         raise ArtefactError(
             f"{path} cannot be written: {error.strerror}; choose another directory"
         ) from error

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import errno
 import functools
 import io
 import json
@@ -124,6 +125,17 @@ def test_the_table_is_printed_and_what_is_up_to_date_is_left_alone(tmp_path):
 def test_no_half_written_file_is_left_beside_the_artefact(tmp_path):
     path = write(IRIS, tmp_path)
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_no_half_written_file(tmp_path, monkeypatch):
+    def full(path, content):
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ArtefactError, match="No space left on device; choose another directory"):
+        write(IRIS, tmp_path)
+    assert list(path_of(IRIS, tmp_path).parent.iterdir()) == []
 
 
 def test_an_unwritable_directory_is_one_sentence_and_exit_code_1(tmp_path):
