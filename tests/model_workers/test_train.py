@@ -401,6 +401,7 @@ def test_the_comparison_is_a_table_with_a_line_for_each_way_to_answer(tmp_path):
     assert lines[1][2] == "R2 0.489 MAE 44.3"
     for line in lines:
         assert 0 < float(line[5]) <= float(line[6])
+        assert int(line[8]) < 100  # eleven numbers, without what is needed to read them
 
 
 def test_rules_are_compared_by_all_rows_and_a_forest_out_of_bag_too(tmp_path):
