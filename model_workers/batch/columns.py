@@ -13,7 +13,8 @@ from .table import Added, BadTable, Chunk, Column, Table
 
 VERSIONS = ("model_version", "code_version")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,300}")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# Possessive: digits once taken are not tried in shorter runs, which for many would take hours.
+_NUMBER = re.compile(r"[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?")
 _NO_NUMBER = {"nan", "inf", "infinity"}  # named as such when they are refused
 
 

@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 from .table import Added, BadTable, Chunk, Column
 
 _GROUP = 16  # parts in one row group of the joined file
+# Raised for text that is not UTF-8, for days beyond the year 9999, for nanoseconds without pandas.
+_NO_VALUE = (ValueError, OverflowError, pa.ArrowException)
 _FORMAT = {"compression": "zstd", "version": "2.6", "store_schema": True}
 
 
@@ -33,10 +35,14 @@ class ParquetChunk:
         return int(self.rows.num_rows)
 
     def column(self, name: str) -> list[object]:
-        return [_plain(value) for value in self.rows.column(name).to_pylist()]
+        column = self.rows.column(name)
+        try:
+            return [_plain(value) for value in column.to_pylist()]
+        except _NO_VALUE:
+            return [_plain(_value(cell)) for cell in column]
 
     def record(self, index: int) -> object:
-        return self.rows.slice(index, 1).to_pylist()[0]
+        return {name: _value(self.rows.column(name)[index]) for name in self.rows.column_names}
 
 
 class ParquetTable:
@@ -114,6 +120,29 @@ class ParquetTable:
                 rows = pa.concat_tables([pq.read_table(path, use_threads=False) for path in group])
                 if rows.num_rows:
                     writer.write_table(rows.cast(schema), row_group_size=rows.num_rows)
+
+
+class ForeignValue:
+    """What stands in the file and is no value in Python, as far as words can say it. No contract
+    allows it.
+    """
+
+    def __init__(self, words: str) -> None:
+        self._words = words
+
+    def __str__(self) -> str:
+        return self._words
+
+
+def _value(cell: pa.Scalar) -> object:
+    try:
+        return cell.as_py()
+    except _NO_VALUE:
+        pass
+    try:
+        return ForeignValue(cell.cast(pa.string()).as_py())
+    except _NO_VALUE:
+        return ForeignValue(f"{cell.type} that cannot be read")
 
 
 def _type(column: Column) -> pa.DataType:

@@ -78,6 +78,8 @@ def score(job: Job, watcher: Watcher) -> Outcome:
     """Score the file, or go on where it was interrupted. Raises BadTable, and OSError if the disk
     fails.
     """
+    if job.target.is_dir():
+        raise BadTable(f"{job.target} is a directory; name a file for the output")
     if job.target.exists() and job.source.samefile(job.target):
         raise BadTable(f"{job.target} is the input; name another file for the output")
     with opened(job.source, job.target) as (file, table):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import BinaryIO
 
 from .table import Added, BadTable, Chunk, Column
@@ -108,9 +109,11 @@ def _written(values: Sequence[str] | Sequence[float]) -> list[str]:
 
 
 def _encoded(rows: Iterable[Sequence[str]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+    lines: list[str] = []
+    # Before Python 3.13 only what stands in the line's end is quoted for it: with \n alone, a \r in
+    # a text would end the line for whoever reads it. So both stand there, and one is taken off.
+    csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n").writerows(rows)
+    return "".join(f"{line[:-2]}\n" for line in lines).encode()
 
 
 assert sys.float_repr_style == "short"

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..models.catalogue import find
 from ..models.model import Recipe, UnknownModel
 from ..predictors.predictor import Predictor
+from .saying import known_model
+
+if TYPE_CHECKING:  # read only where a registry is asked
+    from ..registry.manifest import Registered
 
 ModelOption = Annotated[str, typer.Option("--model", envvar="MODEL_WORKER_MODEL")]
 PredictorOption = Annotated[
@@ -30,6 +34,15 @@ VersionOption = Annotated[
         help="Told in the output. Default: the recipe's.",
     ),
 ]
+RegisteredOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--registry",
+        metavar="DIR",
+        envvar="MODEL_WORKER_REGISTRY",
+        help="Take the registered --version, its checksums verified.",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +54,15 @@ class Chosen:
     digest: str
 
 
-def chosen(model: str, predictor: str, version: str, artefacts: Path) -> Chosen:
-    """Load it, trained now if nobody did yet. Wrong use and a bad artefact end the command."""
+def chosen(
+    model: str, predictor: str, version: str, artefacts: Path, registry: Path | None = None
+) -> Chosen:
+    """Load it, from the registry if one is told, else trained now if nobody did yet. Wrong use and
+    a bad artefact end the command.
+    """
+    if registry is not None:
+        manifest, answering = registered(registry, model, version, predictor)
+        return Chosen(answering, version, manifest.artefact)
     if not (version or predictor):
         raise typer.BadParameter("say which --predictor, or a --version that is named like one")
     try:
@@ -51,6 +71,23 @@ def chosen(model: str, predictor: str, version: str, artefacts: Path) -> Chosen:
         raise typer.BadParameter(str(error)) from None
     loaded, digest = _loaded(recipe, artefacts)
     return Chosen(loaded, version or predictor, digest)
+
+
+def registered(
+    registry: Path, model: str, version: str, predictor: str
+) -> tuple[Registered, Predictor]:
+    """What the registry says of a version, and what answers as it does."""
+    from ..registry.files import CannotUse
+    from ..registry.versions import load
+
+    if predictor or not version:
+        raise typer.BadParameter("--registry takes a --version; --predictor is none of it")
+    known_model(model)
+    try:
+        return load(registry, model, version)
+    except CannotUse as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
 
 
 def _loaded(recipe: Recipe, artefacts: Path) -> tuple[Predictor, str]:

@@ -13,7 +13,7 @@ from ..contract.refusal import RefusedBody
 from ..contract.validation import Validator
 from ..explanations.explainer import Explainer
 from ..explanations.explanation import Additive, Explanation, NotExplainable
-from .chosen import ModelOption, PredictorOption, VersionOption, chosen
+from .chosen import ModelOption, PredictorOption, RegisteredOption, VersionOption, chosen
 from .serving import ARTEFACTS
 
 
@@ -26,13 +26,14 @@ def command(
     version: VersionOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="As /explain answers.")] = False,
     artefacts: Annotated[Path, typer.Option(metavar="DIR")] = ARTEFACTS,
+    registry: RegisteredOption = None,
 ) -> None:
     """Say why one instance is answered as it is.
 
     Exit code: 0 done, 1 this predictor cannot be explained, 2 wrong use.
     """
     threadpool_limits(limits=1)  # as in a worker
-    found = chosen(model, predictor, version, artefacts)
+    found = chosen(model, predictor, version, artefacts, registry)
     contract = found.predictor.contract
     try:
         rows = Validator(contract, 1).rows([msgspec.json.decode(instance)])

@@ -11,7 +11,7 @@ import typer
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ..revision import code_version
-from .chosen import ModelOption, PredictorOption, VersionOption, chosen
+from .chosen import ModelOption, PredictorOption, RegisteredOption, VersionOption, chosen
 from .serving import ARTEFACTS
 
 _STOPPED = 128 + signal.SIGTERM
@@ -28,6 +28,7 @@ def command(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
     artefacts: Annotated[Path, typer.Option(metavar="DIR")] = ARTEFACTS,
+    registry: RegisteredOption = None,
 ) -> None:
     """Score the rows of a file: the same answers, to the last bit, as over HTTP.
 
@@ -41,9 +42,9 @@ def command(
     from ..batch.scoring import Job, score
     from ..batch.table import BadTable
 
-    threadpool_limits(limits=1)  # as in a worker
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_STOPPED))
-    found = chosen(model, predictor, version, artefacts)
+    found = chosen(model, predictor, version, artefacts, registry)
+    threadpool_limits(limits=1)  # as in a worker; of what is loaded by now
     job = Job(source, target, found.predictor, found.version, found.digest, skip_bad)
     try:
         with watching(Console(stderr=True), quiet) as watcher:

@@ -14,18 +14,9 @@ from ..models.model import Recipe, UnknownModel
 from ..serving.faults import BadFaults, parse
 from ..serving.process import CannotStart, Options, serve
 from ..serving.worker import LIMITS, Limits
-from .saying import known_model
+from .chosen import RegisteredOption, registered
 
 ARTEFACTS = Path("artefacts")
-RegisteredOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--registry",
-        metavar="DIR",
-        envvar="MODEL_WORKER_REGISTRY",
-        help="Serve the registered --version, its checksums verified.",
-    ),
-]
 
 
 def command(
@@ -92,21 +83,6 @@ def command(
 
 def _recipe(model: str, version: str, predictor: str, registry: Path | None) -> Recipe | ChatRecipe:
     if registry is not None:
-        return _registered(registry, model, version, predictor)
+        manifest, loaded = registered(registry, model, version, predictor)
+        return Recipe(model, manifest.recipe, "registered", ready=lambda contract: loaded)
     return (find_chat if model in CHATS else find)(model, predictor or version)
-
-
-def _registered(registry: Path, model: str, version: str, predictor: str) -> Recipe:
-    """A recipe that answers as the registered version does."""
-    from ..registry.files import CannotUse
-    from ..registry.versions import load
-
-    if predictor or not version:
-        raise typer.BadParameter("--registry serves a --version; --predictor is none of it")
-    known_model(model)
-    try:
-        manifest, loaded = load(registry, model, version)
-    except CannotUse as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from None
-    return Recipe(model, manifest.recipe, "registered", ready=lambda contract: loaded)

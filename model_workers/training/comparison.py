@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ..contract.contract import Classes, Output
 from ..models.catalogue import data, model_of
@@ -21,12 +20,14 @@ from ..predictors.predictor import Predictor
 from .artefact import path_of
 from .fitting import folded, matrix_of, outputs_of, untrained
 from .supply import supply
+from .threads import one_thread
 
 NOTHING = "-"
 _MOST_LEFT_OUT = 200  # rows: leaving out each means to train as often
 _CALLS = 2000
-# The process that loads a model has all libraries already, so that what grows is the model alone.
+# What the first one brings along are the means to read any; what each further one adds is its own.
 _LOADS = """
+import resource
 import sys
 from pathlib import Path
 import numpy
@@ -35,11 +36,13 @@ from model_workers.training import artefact
 from model_workers.training.supply import supply
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1])
+def load():
+    return supply(find(sys.argv[1], sys.argv[2]), Path(sys.argv[3]))
+kept = [load()]
 before = resident()
-kept = supply(find(sys.argv[1], sys.argv[2]), Path(sys.argv[3]))
-print(resident() - before)
+kept += [load() for _ in range(8)]
+print((resident() - before) * resource.getpagesize() // 8 // 1024)
 """
-_PAGE_KIB = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def compared(recipe: Recipe, artefacts: Path) -> Line:
     """Everything that is known of a recipe; trains it first if nobody did. Raises ArtefactError,
     and MissingExtra if it needs a library that is not there.
     """
-    with threadpool_limits(limits=1):  # as in a worker
+    with one_thread():  # as in a worker
         predictor = supply(recipe, artefacts)
         half, rare = latency_us(recipe, predictor)
         outputs = outputs_of(recipe.model)
@@ -116,12 +119,14 @@ def latency_us(recipe: Recipe, predictor: Predictor) -> tuple[float, float]:
 
 
 def resident_kib(recipe: Recipe, artefacts: Path) -> str:
-    """By how much a process grows that loads the model, in KiB; ``-`` where no /proc says so."""
+    """By how much a process grows with each copy of the model, in KiB, rounded down; ``-`` where no
+    /proc says so.
+    """
     if not Path("/proc/self/statm").exists():
         return NOTHING
     command = [sys.executable, "-c", _LOADS, recipe.model, recipe.name, str(artefacts)]
-    pages = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return str(max(0, pages) * _PAGE_KIB)
+    grown = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return str(max(0, grown))
 
 
 def right(predictor: Predictor, recipe: Recipe, place: int) -> float:

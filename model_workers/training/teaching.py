@@ -5,11 +5,12 @@ turn.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ..contract.contract import Classes, Contract, Output
 from ..models.catalogue import model_of
@@ -18,6 +19,7 @@ from ..predictors.preparation import Preparation
 from ..predictors.trained import TrainedPredictor
 from .extraction import scorer_of
 from .fitting import untrained
+from .threads import one_thread
 
 FOLDS = 5
 
@@ -27,27 +29,30 @@ class CannotLearn(Exception):
 
 
 def teach(recipe: Recipe, data: Data, seed: int) -> TrainedPredictor:
-    """Learn from all these rows, on one thread: sums over several may be added in another order
-    on the next run. Raises :class:`CannotLearn` and :class:`~..models.learners.MissingExtra`.
+    """Learn from all these rows. Raises :class:`CannotLearn` and
+    :class:`~..models.learners.MissingExtra`.
     """
     contract = model_of(recipe.model).contract
     check(contract, data)
-    with threadpool_limits(limits=1):
+    with one_thread():
         matrix = Preparation(contract).matrix(data.rows)
         scorers = []
         for output, answers in _outputs(contract, data):
-            try:
-                fitted = seeded(recipe, seed).fit(matrix, answers)
-            except ValueError as error:
-                raise CannotLearn(f"{recipe.name} cannot learn {output.name}: {error}") from error
+            estimator = seeded(recipe, seed)
+            with _learning(f"{recipe.name} cannot learn {output.name}"):
+                fitted = estimator.fit(matrix, answers)
             scorers.append(scorer_of(fitted, matrix))
     return TrainedPredictor(scorers, contract)
 
 
 def check(contract: Contract, data: Data) -> None:
-    """Raise :class:`CannotLearn` unless there are rows of each label for each of the folds."""
-    if len(data.rows) < FOLDS:
-        raise CannotLearn(f"{len(data.rows)} rows to learn from; {FOLDS} are the least")
+    """Raise :class:`CannotLearn` unless there are rows of each label for each of the folds; of a
+    quantity two, as one alone has no variance to explain.
+    """
+    of_labels = all(isinstance(output, Classes) for output in contract.outputs)
+    least = FOLDS if of_labels else 2 * FOLDS
+    if len(data.rows) < least:
+        raise CannotLearn(f"{len(data.rows)} rows to learn from; {least} are the least")
     for output, answers in zip(contract.outputs, data.answers, strict=True):
         if isinstance(output, Classes):
             tally = Counter(answers)
@@ -57,6 +62,15 @@ def check(contract: Contract, data: Data) -> None:
                         f"{tally[label]} rows to learn from have the {output.name} {label}; "
                         f"{FOLDS} are the least: bring more of them"
                     )
+
+
+@contextmanager
+def _learning(problem: str) -> Iterator[None]:
+    """Whatever a library raises while it learns, these rows will not do for it."""
+    try:
+        yield
+    except Exception as error:
+        raise CannotLearn(f"{problem}: {str(error).strip().partition(chr(10))[0]}") from error
 
 
 def seeded(recipe: Recipe, seed: int) -> Any:
@@ -82,22 +96,24 @@ def settings(recipe: Recipe, seed: int) -> dict[str, str]:
 
 def measured(recipe: Recipe, data: Data, seed: int) -> dict[str, dict[str, float]]:
     """By output, the mean over 5 folds (shuffled by the seed; stratified by label): ``accuracy``,
-    or ``r2`` and ``mean_absolute_error``.
+    or ``r2`` and ``mean_absolute_error``. Raises as :func:`teach` does.
     """
     from sklearn.model_selection import KFold, StratifiedKFold, cross_validate
 
     contract = model_of(recipe.model).contract
     check(contract, data)
     found = {}
-    with threadpool_limits(limits=1):
+    with one_thread():
         matrix = Preparation(contract).matrix(data.rows)
         for output, answers in _outputs(contract, data):
             classes = isinstance(output, Classes)
             folds = (StratifiedKFold if classes else KFold)(FOLDS, shuffle=True, random_state=seed)
             names = ["accuracy"] if classes else ["r2", "neg_mean_absolute_error"]
-            scores = cross_validate(
-                seeded(recipe, seed), matrix, answers, cv=folds, scoring=names, n_jobs=1
-            )
+            estimator = seeded(recipe, seed)
+            with _learning(f"{recipe.name} cannot learn {output.name} from 4 folds of 5"):
+                scores = cross_validate(
+                    estimator, matrix, answers, cv=folds, scoring=names, error_score="raise"
+                )
             found[output.name] = {
                 name.removeprefix("neg_"): abs(float(scores[f"test_{name}"].mean()))
                 if name.startswith("neg_")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from hashlib import sha256
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
 from ..models.catalogue import data
 from ..models.model import Recipe
 from .artefact import ArtefactError, Note, fingerprint, note_of, pack, path_of
 from .fitting import accuracy, fit, untrained
+from .threads import one_thread
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "skops")
 
@@ -54,8 +54,7 @@ def libraries(estimator: Any) -> dict[str, str]:
 def write(recipe: Recipe, directory: Path) -> Path:
     """Train one recipe and put its artefact in place, whole or not at all."""
     path = path_of(recipe, directory)
-    # One thread: sums over several threads may be added in another order on the next run.
-    with threadpool_limits(limits=1):
+    with one_thread():
         note = Note(fingerprint(recipe), made_from(recipe), accuracy(recipe))
         packed = pack(fit(recipe), note)
     # Two workers that start together may both get here. Each writes a file of its own, and since
@@ -66,6 +65,8 @@ def write(recipe: Recipe, directory: Path) -> Path:
         temporary.write_bytes(packed)
         temporary.replace(path)
     except OSError as error:
+        with suppress(OSError):  # it may not even be there
+            temporary.unlink()
         raise ArtefactError(
             f"{path} cannot be written: {error.strerror}; choose another directory"
         ) from error

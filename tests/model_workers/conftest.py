@@ -5,21 +5,21 @@ from functools import cache
 
 import pytest
 from starlette.testclient import TestClient
-from threadpoolctl import threadpool_limits
 
 from model_workers.models.catalogue import find, model_of
 from model_workers.predictors.predictor import Predictor
 from model_workers.serving.app import create_app
 from model_workers.serving.faults import parse
 from model_workers.training.fitting import fit
+from model_workers.training.threads import one_thread
 
 Connect = Callable[..., TestClient]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread():
+def learning_on_one_thread():
     """As in a worker. Several would also wait for each other, long, where cores are busy."""
-    with threadpool_limits(limits=1):
+    with one_thread():
         yield
 
 

@@ -198,6 +198,13 @@ def test_a_byte_order_mark_and_empty_lines_are_no_data(tmp_path):
     assert next(iter(read(tmp_path / "out.csv")[0])) == "stops"
 
 
+def test_line_ends_of_any_kind_within_a_text_come_out_as_they_went_in(tmp_path):
+    lines = [[mark, f"one{mark}two", "3", "soft", "1"] for mark in ("\r", "\n", "\r\n", "\n\r")]
+    run(separated(tmp_path / "in.csv", lines))
+
+    assert [[row[name] for name in HEAD] for row in read(tmp_path / "out.csv")] == lines
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_file_without_rows_becomes_one_without_rows(tmp_path, suffix):
     source = tmp_path / f"in{suffix}"
@@ -269,6 +276,10 @@ def test_the_output_is_another_file_of_the_same_format(tmp_path):
         score(Job(source, source, predictor, "v7"), Heard())
     with pytest.raises(BadTable, match=r"the output has the input's format; name it .csv"):
         score(Job(source, tmp_path / "out.parquet", predictor, "v7"), Heard())
+    (tmp_path / "there.csv").mkdir()
+    with pytest.raises(BadTable, match=r"there.csv is a directory; name a file"):
+        score(Job(source, tmp_path / "there.csv", predictor, "v7"), Heard())
+    assert left(tmp_path) == {"in.csv", "there.csv"}
 
 
 def test_without_pyarrow_parquet_is_refused_by_the_name_of_the_extra(tmp_path, monkeypatch):
@@ -325,6 +336,42 @@ def test_bad_rows_of_parquet_are_skipped_alike(tmp_path):
     lines = [json.loads(line) for line in lines_of(tmp_path / "out.parquet.rejected")]
     assert [line["row"] for line in lines] == [2, 3]
     assert lines[1]["record"] == {"stops": None, "kind": "hard", "note": "c"}
+
+
+def test_values_that_python_cannot_have_are_refused_and_kept_with_the_reason(tmp_path):
+    """Of a feature; in another column they are carried along, and told in words if need be."""
+    broken = pa.array([b"a", b"\xff", b"c", b"\xfe"])
+    notes = pa.StringArray.from_buffers(4, broken.buffers()[1], broken.buffers()[2])
+    table = pa.table(
+        {
+            "stops": [1, 2, 99, 4],
+            "kind": ["soft", "hard", "soft", "hard"],
+            "note": notes,
+            "at": pa.array([0, 0, 2**62, 0], pa.timestamp("us")),  # beyond the year 9999
+            "raw": notes.take(pa.array([1, 1, 1, 1])),
+        }
+    )
+    pq.write_table(table, tmp_path / "in.parquet")
+
+    assert run(tmp_path / "in.parquet", skip_bad=True)[0] == Outcome(1, 3)
+    lines = [json.loads(line) for line in lines_of(tmp_path / "out.parquet.rejected")]
+    assert [line["row"] for line in lines] == [2, 3, 4]
+    assert "note is a ForeignValue; write text of 0 to 50" in lines[0]["reason"]
+    assert lines[0]["record"]["raw"] == "string that cannot be read"
+    assert "stops is 99" in lines[1]["reason"]
+    assert lines[1]["record"]["note"] == "c"
+    assert str(2**62) in lines[1]["record"]["at"]
+    found = pq.read_table(tmp_path / "out.parquet")
+    assert found["raw"].combine_chunks().cast(pa.binary()).to_pylist() == [b"\xff"]
+
+
+def test_a_number_of_very_many_digits_and_a_letter_is_refused_at_once(tmp_path):
+    line = ["012", "x", "1" * 200_000 + "x", "soft", "1"]
+
+    with pytest.raises(
+        BadRow, match=r"row 1: stops is the text '1{40}\.\.\.'; write a whole number"
+    ):
+        run(separated(tmp_path / "in.csv", [line]))
 
 
 def test_a_run_without_bad_rows_leaves_none_of_an_earlier_run(tmp_path):

@@ -1,5 +1,6 @@
 """From a snapshot to a registered version: trained, evaluated, gated, kept, served, told of."""
 
+import csv
 import json
 import os
 import pickle
@@ -13,12 +14,15 @@ from typer.testing import CliRunner
 
 from model_workers.cli import app
 from model_workers.models.catalogue import data, find, model_of
+from model_workers.models.corpus import TOPICS
+from model_workers.models.model import Data
 from model_workers.registry import versions
 from model_workers.registry.candidates import look
 from model_workers.registry.files import CannotUse, digest_of
 from model_workers.registry.judging import named
 from model_workers.registry.shots import Sources, take
 from model_workers.registry.versions import ARTEFACT, EVALUATION, GATE, MANIFEST, SUMS
+from model_workers.training.teaching import CannotLearn, measured, teach
 from model_workers.training.train import write
 
 MODEL = "breast-cancer"
@@ -145,6 +149,31 @@ def test_rows_of_one_label_alone_teach_nothing(tmp_path):
     shot, _ = take("iris", Sources(files=(tmp_path / "few.jsonl",)), 0.3, tmp_path)
     said = run(*("train", "--model", "iris", "--predictor", "v1", "--data", shot.path), code=1)
     assert said.startswith("error: 0 rows to learn from have the species versicolor; 5 are")
+
+
+def labelled(model, rows, *answers):
+    """Rows as :mod:`teaching` takes them."""
+    assert len(answers) == len(model_of(model).contract.outputs)
+    return Data(tuple(rows), tuple(map(tuple, answers)))
+
+
+def test_rows_from_which_a_library_cannot_learn_are_one_sentence(recwarn):
+    """And never a figure that is no number: the artefact that had it could not be read."""
+    known = data("diabetes")
+    few = labelled("diabetes", known.rows[:9], known.answers[0][:9])
+    with pytest.raises(CannotLearn, match="9 rows to learn from; 10 are the least"):
+        measured(find("diabetes", "v2"), few, 0)
+
+    alike = labelled("iris", data("iris").rows[:1] * 15, ["setosa", "versicolor", "virginica"] * 5)
+    with pytest.raises(CannotLearn, match="v2 cannot learn species: index 0 is out of bounds"):
+        teach(find("iris", "v2"), alike, 0)
+
+    texts = ["such words" if number < 3 else f"alone{number}" for number in range(40)]
+    topics, urgent = [*TOPICS] * 10, [["no", "yes"][number // 4 % 2] for number in range(40)]
+    odd = labelled("tickets", [(text, "email") for text in texts], topics, urgent)
+    teach(find("tickets", "bag-of-words"), odd, 0)
+    with pytest.raises(CannotLearn, match=r"topic from 4 folds of 5: After pruning, no terms"):
+        measured(find("tickets", "bag-of-words"), odd, 0)
 
 
 @pytest.mark.parametrize(
@@ -496,6 +525,28 @@ def test_a_registered_version_answers_under_its_name(made, connect_registered):
     known = look(MODEL, made / "v2.skops").predictor.predict([tuple(row)])
     assert answer["predictions"] == list(known.predictions[0])
     assert answer["probabilities"] == list(known.probabilities[0] or ())
+
+
+def test_a_registered_version_scores_files_and_explains_rows_too(made, tmp_path):
+    rows, names = data(MODEL).rows[:3], model_of(MODEL).contract.names
+    with (tmp_path / "in.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([names, *rows])
+    asked = ("--model", MODEL, "--version", "2026-03-08", "--registry", made / "registry")
+    said = run("score", tmp_path / "in.csv", tmp_path / "out.csv", *asked, "--quiet")
+    assert said == ""
+
+    known = look(MODEL, made / "v2.skops").predictor.predict(rows)
+    with (tmp_path / "out.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [line["probability"] for line in found] == list(map(repr, known.probabilities[0] or ()))
+    assert {line["model_version"] for line in found} == {"2026-03-08"}
+
+    explained = run("explain", json.dumps(rows[0]), *asked)
+    assert f"diagnosis: {known.predictions[0][0]}; log-odds" in explained
+    said = run(
+        "score", tmp_path / "in.csv", tmp_path / "o.csv", *asked[:3], "no", *asked[4:], code=1
+    )
+    assert "breast-cancer has no version 'no'" in said
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Artefacts: the same bytes every time, and one sentence when a file cannot be used."""
 
+import ast
 import dataclasses
+import errno
 import functools
 import io
 import json
@@ -68,6 +70,21 @@ def test_two_processes_write_the_same_bytes(tmp_path):
     assert train_apart(tmp_path / "second", hash_seed="2") == first
 
 
+def test_learning_takes_one_thread_however_many_there_are(tmp_path):
+    program = (
+        "from pathlib import Path; from threadpoolctl import threadpool_info;"
+        "from model_workers.models.catalogue import find; from model_workers.training import train;"
+        "train.pack = lambda *_: repr([(x['filepath'], x['num_threads']) for x in"
+        f" threadpool_info()]).encode(); train.write(find('iris', 'v3'), Path({str(tmp_path)!r}))"
+    )
+    more = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "3")
+    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, **more})
+    found = ast.literal_eval(path_of(find("iris", "v3"), tmp_path).read_text())
+
+    assert len(found) >= 2
+    assert {threads for _, threads in found} == {1}
+
+
 @pytest.mark.parametrize("recipe", LEARNED, ids=lambda recipe: f"{recipe.model}-{recipe.name}")
 def test_every_recipe_packs_to_the_same_bytes_and_answers_as_it_did_before(recipe, tmp_path):
     predictor = trained(recipe.model, recipe.name)
@@ -108,6 +125,17 @@ def test_the_table_is_printed_and_what_is_up_to_date_is_left_alone(tmp_path):
 def test_no_half_written_file_is_left_beside_the_artefact(tmp_path):
     path = write(IRIS, tmp_path)
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_no_half_written_file(tmp_path, monkeypatch):
+    def full(path, content):
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ArtefactError, match="No space left on device; choose another directory"):
+        write(IRIS, tmp_path)
+    assert list(path_of(IRIS, tmp_path).parent.iterdir()) == []
 
 
 def test_an_unwritable_directory_is_one_sentence_and_exit_code_1(tmp_path):
@@ -373,6 +401,7 @@ def test_the_comparison_is_a_table_with_a_line_for_each_way_to_answer(tmp_path):
     assert lines[1][2] == "R2 0.489 MAE 44.3"
     for line in lines:
         assert 0 < float(line[5]) <= float(line[6])
+        assert int(line[8]) < 100  # eleven numbers, without what is needed to read them
 
 
 def test_rules_are_compared_by_all_rows_and_a_forest_out_of_bag_too(tmp_path):

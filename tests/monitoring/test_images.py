@@ -113,6 +113,15 @@ def test_an_image_takes_nothing_from_an_index_without_a_hash(image: str) -> None
     assert not re.search(r"curl|wget|apt|https?:|git\b", "".join(runs))
 
 
+def test_the_image_has_the_command_whose_code_it_has_and_no_other() -> None:
+    """The package brings a command for each of its parts, and the image has not all parts."""
+    text = (ROOT / "gateway" / "Dockerfile").read_text()
+    removed = set(re.findall(r"rm /opt/venv/bin/([\w-]+)", text))
+    parts = {name: code.partition(".")[0] for name, code in PROJECT["project"]["scripts"].items()}
+
+    assert removed == {name for name, part in parts.items() if f"COPY {part} " not in text}
+
+
 @each_image
 def test_no_lock_and_no_image_names_an_index(image: str) -> None:
     for name in ("requirements.txt", "requirements.in", "Dockerfile"):
