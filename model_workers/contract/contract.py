@@ -57,6 +57,10 @@ class Contract:
             names = [part.name for part in parts]
             if not names or len(set(names)) < len(names):
                 raise ValueError(f"{self.model}: give it a {kind}, and each a name of its own")
+        known = {output.name for output in self.outputs}
+        for name in known:
+            if f"{name}_probabilities" in known:  # what its tensor of probabilities is called
+                raise ValueError(f"{self.model}: {name}_probabilities is that of {name}; rename it")
         for part in (*self.features, *self.outputs):
             problem = part.problem()
             if problem:

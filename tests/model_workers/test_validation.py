@@ -405,6 +405,12 @@ def test_an_output_nobody_could_answer_is_no_part_of_a_contract(labels):
         Contract("every", "", EVERY.features, (Classes("kind", labels),))
 
 
+def test_no_output_is_called_like_the_probabilities_of_another():
+    outputs = (Classes("kind", ("old",)), Classes("kind_probabilities", ("x",)))
+    with pytest.raises(ValueError, match="every: kind_probabilities is that of kind; rename it"):
+        Contract("every", "", EVERY.features, outputs)
+
+
 @pytest.mark.parametrize("features", [(), (Number("a", 0, 1), Text("a", 5))])
 def test_features_have_names_of_their_own(features):
     with pytest.raises(ValueError, match="a name of its own"):
