@@ -93,7 +93,7 @@ def test_sigterm_does_not_wait_for_a_request_that_hangs(artefacts):
 
 
 def test_sigterm_lets_those_end_that_are_under_way(artefacts):
-    slow = ("--faults", "latency=1100ms", "--timeout", "60")
+    slow = ("--faults", "latency=2s", "--timeout", "60")
     with running(artefacts, "--port", "0", *slow) as (process, address):
         with ThreadPoolExecutor(1) as client:
             asked = client.submit(call, address, "POST", "/predict", FLOWER)
