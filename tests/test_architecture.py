@@ -68,7 +68,13 @@ PURE = {
         *("grafana.route", "grafana.upkeep"),
     },
     "model_workers": {
-        *("contract", "contract.contract", "contract.feature", "contract.fingerprint"),
+        *(
+            "contract",
+            "contract.cell",
+            "contract.contract",
+            "contract.feature",
+            "contract.fingerprint",
+        ),
         *("contract.refusal", "contract.validation"),
         *("models.model", "predictors.predictor", "predictors.speaker"),
         *("protocols.chat", "protocols.compression", "protocols.ending"),

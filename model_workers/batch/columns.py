@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
+from ..contract import cell
 from ..contract.contract import Classes, Contract
-from ..contract.feature import Feature, Number, Text
 from ..predictors.predictor import Answer
 from .table import Added, BadTable, Chunk, Column, Table
 
 VERSIONS = ("model_version", "code_version")
-_WHOLE = re.compile(r"[+-]?[0-9]{1,300}")
-# Possessive: digits once taken are not tried in shorter runs, which for many would take hours.
-_NUMBER = re.compile(r"[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?")
-_NO_NUMBER = {"nan", "inf", "infinity"}  # named as such when they are refused
 
 
 def added(contract: Contract) -> list[Column]:
@@ -70,22 +65,7 @@ def instances(contract: Contract, table: Table, chunk: Chunk) -> list[list[objec
         if feature.name not in table.names:
             columns.append([None] * len(chunk))
         elif table.text:
-            columns.append([_value(feature, str(cell)) for cell in chunk.column(feature.name)])
+            columns.append([cell.read(feature, str(said)) for said in chunk.column(feature.name)])
         else:
             columns.append(chunk.column(feature.name))
     return [list(row) for row in zip(*columns, strict=True)]
-
-
-def _value(feature: Feature, cell: str) -> object:
-    """What a text of a CSV file means; one that is no number stays text for the validator."""
-    if not cell:
-        kept = isinstance(feature, Text) and not feature.shortest
-        return cell if kept else None
-    if not isinstance(feature, Number):
-        return cell
-    text = cell.strip()
-    if _WHOLE.fullmatch(text):
-        return int(text)
-    if _NUMBER.fullmatch(text) or text.lstrip("+-").lower() in _NO_NUMBER:
-        return float(text)
-    return cell

@@ -19,6 +19,12 @@ class Classes:
     name: str
     labels: tuple[str, ...]
 
+    def problem(self) -> str | None:
+        """Why nobody could keep it; None if all is well. The same for a quantity."""
+        if not self.labels or len(set(self.labels)) < len(self.labels):
+            return "give it labels, each once"
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
@@ -26,6 +32,9 @@ class Quantity:
 
     name: str
     unit: str = ""
+
+    def problem(self) -> str | None:
+        return None
 
 
 Output = Classes | Quantity
@@ -48,10 +57,14 @@ class Contract:
             names = [part.name for part in parts]
             if not names or len(set(names)) < len(names):
                 raise ValueError(f"{self.model}: give it a {kind}, and each a name of its own")
-        for feature in self.features:
-            problem = feature.problem()
+        known = {output.name for output in self.outputs}
+        for name in known:
+            if f"{name}_probabilities" in known:  # what its tensor of probabilities is called
+                raise ValueError(f"{self.model}: {name}_probabilities is that of {name}; rename it")
+        for part in (*self.features, *self.outputs):
+            problem = part.problem()
             if problem:
-                raise ValueError(f"{self.model}: {feature.name}: {problem}")
+                raise ValueError(f"{self.model}: {part.name}: {problem}")
 
     @property
     def names(self) -> tuple[str, ...]:

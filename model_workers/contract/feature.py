@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+from math import ceil, floor, inf
 
 Value = float | str
 """A feature's value as a model gets it."""
@@ -28,6 +28,8 @@ class Number:
         """Why nobody could keep it; None if all is well. The same for the other kinds."""
         if not -inf < self.low <= self.high < inf:
             return f"write a low and a high that is not below it, not {self.low} and {self.high}"
+        if self.whole and floor(self.high) < ceil(self.low):
+            return f"there is no whole number from {self.low} to {self.high}"
         if self.missing is not None and not self.low <= self.missing <= self.high:
             return f"missing is {self.missing}, which is not from {self.low} to {self.high}"
         if self.whole and self.missing is not None and self.missing != int(self.missing):

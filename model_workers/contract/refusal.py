@@ -35,7 +35,7 @@ def rule(feature: Feature) -> str:
     if isinstance(feature, Number):
         kind = "a whole number" if feature.whole else "a number"
         unit = f" {feature.unit}" if feature.unit else ""
-        return f"{kind} from {feature.low:g} to {feature.high:g}{unit}"
+        return f"{kind} from {_number(feature.low)} to {_number(feature.high)}{unit}"
     if isinstance(feature, Choice):
         listed = ", ".join(map(repr, feature.values[:_LISTED]))
         more = len(feature.values) - _LISTED
@@ -74,7 +74,7 @@ def unknown(loc: Place, name: object, names: Sequence[str]) -> Problem:
 def shown(value: object) -> str:
     """A wrong value as JSON has it, cut short."""
     if isinstance(value, int) and value.bit_length() > 128:  # str() of a huge one is refused
-        return f"a number of about {round(value.bit_length() * 0.30103)} digits"
+        return "a number of more than 38 digits"
     if value is None or isinstance(value, bool | int | float):
         return json.dumps(value)
     if isinstance(value, str):
@@ -82,6 +82,11 @@ def shown(value: object) -> str:
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
     return f"a {type(value).__name__}"
+
+
+def _number(limit: float) -> str:
+    """All of its digits: a limit that was rounded would be refused itself."""
+    return repr(int(limit) if float(limit).is_integer() and abs(limit) < 1e15 else limit)
 
 
 def printable(text: str) -> str:

@@ -99,7 +99,7 @@ def _output(output: Output) -> dict[str, Any]:
 
 def _example(feature: Feature) -> Value:
     if isinstance(feature, Number):
-        middle = (feature.low + feature.high) / 2
+        middle = feature.low / 2 + feature.high / 2
         return float(round(middle)) if feature.whole else middle
     if isinstance(feature, Choice):
         return feature.values[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Annotated, Any, Literal, cast
 
 import msgspec
@@ -19,6 +20,7 @@ from .feature import Choice, Feature, Number, Value
 from .refusal import Place, Problem, RefusedBody, missing, readable, shown, unknown, wrong_value
 
 MAX_PROBLEMS = 20  # a body of 200 wrong rows needs no answer of 6,000 lines
+_MAX_DIGITS = 1000
 BODY: Place = ("body",)
 INSTANCES: Place = ("body", "instances")
 
@@ -48,11 +50,11 @@ class Validator:
         """
         try:
             return self.rows(self._instances(msgspec.json.decode(body)), INSTANCES)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             said = str(error)
         try:
             # Python's own decoder takes NaN and Infinity, which are no JSON: so they can be named.
-            document = json.loads(body)
+            document = json.loads(body, parse_int=_whole)
         except (ValueError, RecursionError) as error:
             problem = f"the body is not JSON: {error}; write {_example()}"
             raise RefusedBody([Problem(BODY, problem, "json_invalid")]) from None
@@ -72,11 +74,13 @@ class Validator:
             try:
                 rows.append(self._row(instance))
             except (ValidationError, _Shapeless) as error:
-                problems += self._problems((*at, index), instance, error)
-                if len(problems) >= MAX_PROBLEMS:
+                found = self._problems((*at, index), instance, error)
+                # What nobody will read is not even worded: a body has room for 90,000 wrong names.
+                problems += islice(found, MAX_PROBLEMS - len(problems))
+                if len(problems) == MAX_PROBLEMS:
                     break
         if problems:
-            raise RefusedBody(problems[:MAX_PROBLEMS])
+            raise RefusedBody(problems)
         return rows
 
     def _row(self, instance: object) -> Row:
@@ -143,6 +147,11 @@ class Validator:
 
 class _Shapeless(Exception):
     """An instance that is neither an object nor a list of the right length."""
+
+
+def _whole(digits: str) -> int:
+    """More digits than Python reads are too many for any feature, whatever the last of them say."""
+    return int(digits[:_MAX_DIGITS])
 
 
 def _example() -> str:

@@ -63,7 +63,8 @@ class Explainer:
             Thread(target=self._prepare, name="explanations", daemon=True).start()
         self._ready.wait(patience_s)
         if self._failed is not None:
-            raise self._failed
+            # Anew each time: an exception that is raised again grows by the frames of each.
+            raise RuntimeError("what explains this predictor does not start") from self._failed
         return self._explainable
 
     def _prepare(self) -> None:

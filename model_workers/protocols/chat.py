@@ -236,8 +236,11 @@ def _text(content: str | list[_Part] | None) -> str:
 
 
 def _refusal(error: ValidationError) -> BadChat:
-    """The first thing that is wrong, as ``messages[0].role``."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    """What is wrong, as ``messages[0].role``; if it is more than one thing, the one that lies
+    deepest: of content in parts, the part, and not that it is no text.
+    """
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    first = max(found, key=lambda each: len(each["loc"]))
     # Of a union pydantic also says which member it tried: a name with brackets, or of a class.
     names = [each for each in first["loc"] if isinstance(each, int) or each in _KEYS]
     param = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in names)
@@ -245,7 +248,8 @@ def _refusal(error: ValidationError) -> BadChat:
     if first["type"] == "missing":
         said = f"Missing required parameter: '{param}'."
         return BadChat(said, param, "missing_required_parameter")
-    said = f"Invalid value for '{param or 'the body'}': {first['msg']}."
+    rule = "Input should be an object" if first["type"] == "model_type" else first["msg"]
+    said = f"Invalid value for '{param or 'the body'}': {rule.removeprefix('Value error, ')}."
     return BadChat(said, param or None, "invalid_value")
 
 

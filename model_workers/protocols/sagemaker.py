@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ..contract import cell
 from ..contract.contract import Contract
-from ..contract.feature import Number
 from ..predictors.predictor import Answer
 
 CSV: Final = "text/csv"
@@ -23,17 +23,22 @@ def is_csv(media_type: str) -> bool:
     return media_type.partition(";")[0].strip().lower() == CSV
 
 
-def decode(body: bytes, contract: Contract) -> list[object]:
-    """The instances, a list of values by position for each line; an empty field is a missing value,
-    a field for a number that is none stays text. Raises :class:`BadRows`.
+def decode(body: bytes, contract: Contract, limit: int) -> list[object]:
+    """The instances, a list of values by position for each line; of more than ``limit`` lines only
+    their number is right. Raises :class:`BadRows`.
     """
     try:
-        text = body.decode("utf-8-sig")
-        lines = [line for line in csv.reader(io.StringIO(text), strict=True) if line]
+        text = io.StringIO(body.decode("utf-8-sig"), newline="")
+        lines = [line for line in csv.reader(text, strict=True) if line]
     except (csv.Error, UnicodeDecodeError) as error:
         raise BadRows(f"the body is no CSV in UTF-8: {error}") from None
-    numeric = [isinstance(feature, Number) for feature in contract.features]
-    return [_instance(line, numeric) for line in lines]
+    features = contract.features
+    if len(lines) > limit:
+        return list(lines)  # their number is what the check complains about
+    return [
+        list(map(cell.read, features, line)) if len(line) == len(features) else line
+        for line in lines
+    ]
 
 
 def encode(answer: Answer) -> bytes:
@@ -49,21 +54,3 @@ def _columns(answer: Answer) -> Iterator[Sequence[str | float]]:
         yield predictions
         if probabilities is not None:
             yield probabilities
-
-
-def _instance(line: list[str], numeric: list[bool]) -> list[object]:
-    if len(line) != len(numeric):
-        return list(line)  # its length is what the check complains about
-    pairs = zip(line, numeric, strict=True)
-    return [_value(field, is_number) for field, is_number in pairs]
-
-
-def _value(field: str, is_number: bool) -> object:
-    if not field.strip():
-        return None
-    if not is_number:
-        return field
-    try:
-        return float(field)
-    except ValueError:
-        return field

@@ -70,4 +70,6 @@ def _app(
         **own,
     }
     app = Starlette(routes=[*routes, *docs.routes(document)], exception_handlers=handlers)
+    # It would name this worker as http://, by the Host that a gateway with TLS was asked for.
+    app.router.redirect_slashes = False
     return CountAnswers(CutAnswers(app), worker.counts)

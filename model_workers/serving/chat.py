@@ -29,10 +29,11 @@ from .faults import NO_FAULTS, Fault, Faults, Strike
 from .openapi import ERRORS, Fragment, content, operation, ref
 from .served import Served
 from .threads import Threads
-from .wire import CUT, client_gone, crash, http_error, json_response, read_body
+from .wire import CUT, client_gone, json_response, read_body, sentence, stoppable
 from .worker import LIMITS
 
 _PREFIX: Final = "/v1/"
+_MODELS: Final = "/v1/models"
 
 
 class ChatWorker(Served):
@@ -91,7 +92,7 @@ def routes(worker: ChatWorker) -> list[Route]:
 
     return [
         Route("/v1/chat/completions", complete, methods=["POST"]),
-        Route("/v1/models", models),
+        Route(_MODELS, models),
         Route("/v1/models/{model}", model),
     ]
 
@@ -123,7 +124,7 @@ def openapi(worker: ChatWorker) -> Fragment:
     return Fragment(
         {
             "/v1/chat/completions": {"post": complete},
-            "/v1/models": models,
+            _MODELS: models,
             f"/v1/models/{worker.model}": models,
         },
         {**chat.schemas(worker.model), "ChatRefusal": {"type": "object", "required": ["error"]}},
@@ -200,7 +201,8 @@ class Reply:
 
     async def pause(self, left: asyncio.Task[None], paced: bool) -> None:
         """As long as the fault plan says; raises ClientDisconnect once the client has left."""
-        await asyncio.wait([left], timeout=self._fault.pace_s if paced else 0)
+        with stoppable():
+            await asyncio.wait([left], timeout=self._fault.pace_s if paced else 0)
         if left.done():
             self._worker.cancelled += 1
             raise ClientDisconnect
@@ -273,13 +275,12 @@ async def bad_chat(request: Request, error: Exception) -> Response:
 
 async def _in_their_shape(request: Request, error: Exception) -> Response:
     """What went wrong below ``/v1/`` in OpenAI's shape; elsewhere as in every worker."""
-    known = isinstance(error, HTTPException)
-    usual = await (http_error if known else crash)(request, error)
-    if not request.url.path.startswith(_PREFIX):
-        return usual
-    said = error.detail if isinstance(error, HTTPException) else "the model failed; see its log"
-    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else None
-    return json_response(chat.refusal(said, usual.status_code), usual.status_code, headers)
+    if not isinstance(error, HTTPException):
+        error = HTTPException(500, "the model failed; the worker's log says why")
+    said = sentence(request, error, _MODELS)
+    below = request.url.path.startswith(_PREFIX)
+    content = chat.refusal(said, error.status_code) if below else {"error": said}
+    return json_response(content, error.status_code, dict(error.headers or {}))
 
 
 HANDLERS: Final = {

@@ -2,7 +2,8 @@
 
 Acceptance tests compare these numbers with the gateway's, to the request. So an answer is counted
 under its status only once its last byte was handed over; one that broke off is ``cut``; and one
-whose client had gone away before is 499, as nginx calls it.
+whose client was seen to leave is 499, as nginx calls it. Whoever leaves while the model works is
+not seen: that goes on, and is counted as it ended.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from ..explanations.explanation import Explanation, NotExplainable
 from ..revision import code_version
 from .openapi import PREDICTING, Fragment, content, operation, ref
 from .threads import Threads
-from .wire import json_response, read_body
+from .wire import RETRY, json_response, read_body
 from .worker import Worker
 
 CACHE = "X-Explanation-Cache"  # hit: all of them were known; miss
@@ -40,7 +40,7 @@ def routes(worker: Worker) -> list[Route]:
             raise HTTPException(501, str(found))
         if found is None:
             said = "explanations are being got ready; try again"
-            raise HTTPException(503, said, {"Retry-After": "1"})
+            raise HTTPException(503, said, RETRY)
         explanations, known = found
         return json_response(
             {

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 import uvicorn
@@ -23,7 +24,7 @@ from .worker import LIMITS, Limits
 # A proxy keeps idle connections too. Whoever closes first should be the proxy, which knows whether
 # it was about to send something: so this is longer than any proxy's usual limit.
 KEEP_ALIVE_S = 75
-STOP_S = 1  # how long a request that is still running may delay the end
+STOP_S = 8  # how long a request under way may delay the end at most: Docker kills after 10
 
 
 class CannotStart(Exception):
@@ -78,7 +79,9 @@ def serve(options: Options) -> None:
         proxy_headers=False,  # the true peer decides who may switch faults
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=STOP_S,
+        # What would still be answered, is: no prediction takes longer than its deadline.
+        timeout_graceful_shutdown=min(ceil(options.limits.timeout_s), STOP_S),
+        ws="none",  # whatever is installed here
     )
     line = f"{options.recipe.model} {options.version} ready at {address}"
     try:

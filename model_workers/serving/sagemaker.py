@@ -25,7 +25,8 @@ def routes(worker: Worker) -> list[Route]:
         body = await read_body(request)
         if sagemaker.is_csv(request.headers.get("content-type", "")):
             try:
-                rows = worker.validator.rows(sagemaker.decode(body, worker.contract))
+                lines = sagemaker.decode(body, worker.contract, worker.limits.instances)
+                rows = worker.validator.rows(lines)
             except sagemaker.BadRows as error:
                 raise HTTPException(400, str(error)) from None
         else:

@@ -16,10 +16,9 @@ from .counts import Counts
 from .faults import Fault, Faults, Strike
 from .promises import BrokenContract
 from .threads import Late, Overloaded, Raised, Threads
-from .wire import CUT, HANG_S, Garbage, wait
+from .wire import CUT, HANG_S, RETRY, Garbage, stoppable, wait
 
 _log = logging.getLogger("model_worker")
-_RETRY = {"Retry-After": "1"}
 _MAX_LOGGED = 100  # a model that raises a thousand times a second needs no thousand tracebacks
 _T = TypeVar("_T")
 
@@ -81,11 +80,12 @@ class Served:
         the predictions.
         """
         try:
-            result: _T = await (threads or self._threads).run(call)
+            with stoppable():
+                result: _T = await (threads or self._threads).run(call)
             return result
         except Overloaded as error:
             self.counts.failures["overloaded"] += 1
-            raise HTTPException(503, f"the worker is busy: {error}; try again", _RETRY) from None
+            raise HTTPException(503, f"the worker is busy: {error}; try again", RETRY) from None
         except Late as error:
             self._failed("hung", str(error))
             raise HTTPException(504, f"the model hangs: {error}; the worker goes on") from None

@@ -66,8 +66,10 @@ class Threads:
 
     def _staff(self) -> None:
         if self._live < min(self._open, MAX_THREADS):
-            self._live += 1
-            Thread(target=_Hand(self).work, name="predictions", daemon=True).start()
+            hand = Thread(target=_Hand(self).work, name="predictions", daemon=True)
+            with suppress(RuntimeError):  # no more are to be had: jobs wait for those there are
+                hand.start()
+                self._live += 1
 
     def _half_time(self, job: _Job) -> None:
         if job.claim.acquire(blocking=False):  # so no thread begins it any more

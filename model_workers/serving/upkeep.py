@@ -103,5 +103,5 @@ def _plan(body: bytes) -> Faults:
         return parse(body.decode("utf-8", "replace"))
     try:
         return from_mapping(msgspec.json.decode(body, type=dict[str, Any]))
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadFaults(f"the body is not JSON: {error}") from None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +23,7 @@ GONE = 499  # nginx's status for a client that left before its answer
 HANG_S = 600.0  # a client that waits longer than this is as good as gone
 
 
+RETRY = {"Retry-After": "1"}
 CUT = "model_worker.cut"  # in a scope: break this answer off half-way
 
 
@@ -56,27 +59,40 @@ async def wait(request: Request, fault: Fault) -> None:
     if not seconds:
         return
     try:
-        async with asyncio.timeout(seconds):
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
+        with stoppable():
+            async with asyncio.timeout(seconds):
+                while (await request.receive())["type"] != "http.disconnect":
+                    pass
     except TimeoutError:
         if fault.strike is not Strike.HANG:
             return
-    except asyncio.CancelledError:
-        raise HTTPException(503, "the worker is stopping") from None
     raise ClientDisconnect
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Around whatever an answer waits for. A server that stops cancels what is still under way
+    after a while; the client is told so, and it is no failure of the model.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise HTTPException(503, "the worker is stopping; ask another", RETRY) from None
 
 
 async def read_body(request: Request) -> bytes:
     """The whole body, unpacked if it is compressed; refused as soon as it is seen to be too large,
     packed or unpacked.
     """
+    if "upgrade" in request.headers:
+        _refuse_upgrade(request)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        # Starlette's own limit would answer in plain text; every error of a worker is JSON.
-        if len(body) > MAX_BODY:
-            raise _too_large()
+    with stoppable():
+        async for chunk in request.stream():
+            body += chunk
+            # Starlette's own limit would answer in plain text; every error of a worker is JSON.
+            if len(body) > MAX_BODY:
+                raise _too_large()
     try:
         return unpack(bytes(body), request.headers.get("content-encoding", ""), MAX_BODY)
     except TooLarge:
@@ -87,10 +103,18 @@ async def read_body(request: Request) -> bytes:
         raise HTTPException(415, str(error), {"Accept-Encoding": ", ".join(CODINGS)}) from None
 
 
+def _refuse_upgrade(request: Request) -> None:
+    """The parser reads no body behind a request for another protocol, as Java's client sends it
+    (``Upgrade: h2c``): that is told, and not that the body is empty.
+    """
+    if "upgrade" in request.headers.get("connection", "").lower():
+        wish = request.headers["upgrade"][:40]
+        said = f"a body sent with Upgrade: {wish} is not read; send HTTP/1.1 without Upgrade"
+        raise HTTPException(400, said, {"Connection": "close"})
+
+
 def _too_large() -> HTTPException:
-    return HTTPException(
-        413, f"the body is larger than {MAX_BODY} bytes; send fewer instances at a time"
-    )
+    return HTTPException(413, f"the body is larger than {MAX_BODY} bytes; send less at a time")
 
 
 def json_response(
@@ -106,11 +130,17 @@ async def refused_body(request: Request, error: Exception) -> Response:
 
 async def http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    said = error.detail
-    if said == HTTPStatus(error.status_code).phrase:  # Starlette's own: 404 and 405 of the router
-        asked = f"{request.method} {request.url.path[:100]}"
-        said = f"{asked}: {said}; GET /v2/models names what is served"
-    return json_response({"error": said}, error.status_code, dict(error.headers or {}))
+    content = {"error": sentence(request, error)}
+    return json_response(content, error.status_code, dict(error.headers or {}))
+
+
+def sentence(request: Request, error: HTTPException, models: str = "/v2/models") -> str:
+    """What it says; ``models`` is where to look what is served."""
+    if error.detail != HTTPStatus(error.status_code).phrase:
+        return error.detail
+    # Starlette's own: 404 and 405 of the router.
+    asked = f"{request.method} {request.url.path[:100]}"
+    return f"{asked}: {error.detail}; GET {models} names what is served"
 
 
 async def client_gone(request: Request, error: Exception) -> Response:

@@ -82,6 +82,21 @@ def test_an_unknown_path_and_a_wrong_method_are_json_too(connect):
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
+def test_a_slash_too_many_leads_to_no_other_address(connect):
+    response = connect().post("/predict/", follow_redirects=False)
+    assert response.status_code == 404
+    assert "POST /predict/: Not Found" in response.json()["error"]
+
+
+def test_a_body_behind_a_wish_for_another_protocol_is_not_taken_for_an_empty_one(connect):
+    wish = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c"}
+    response = connect().post("/predict", content=b"", headers=wish)
+    assert (response.status_code, response.headers["connection"]) == (400, "close")
+    assert "send HTTP/1.1 without Upgrade" in response.json()["error"]
+    alone = connect().post("/predict", json={"instances": [FLOWER]}, headers={"Upgrade": "h2c"})
+    assert alone.status_code == 200
+
+
 # --- a model that fails by itself
 
 
@@ -240,7 +255,9 @@ def test_what_get_faults_shows_can_be_put_back(connect):
     assert client.put("/faults", json=shown["faults"]).json()["text"] == shown["text"]
 
 
-@pytest.mark.parametrize("content", ["eror=1", "{", '{"errors": true}', '{"errors": 2}'])
+@pytest.mark.parametrize(
+    "content", ["eror=1", "{", '{"errors": true}', '{"errors": 2}', b'{"constant": "\xff"}']
+)
 def test_a_plan_not_understood_changes_nothing(connect, content):
     client = connect(faults="errors=1")
     response = client.put("/faults", content=content)
@@ -321,6 +338,32 @@ def test_a_client_that_leaves_within_its_body_is_no_failure_of_the_model(connect
         return stats
 
     assert json.loads(asyncio.run(story()).sent[1]["body"])["requests"] == {"499": 1}
+
+
+@pytest.mark.parametrize("faults", ["", "hang=1", "stuck=1"])
+def test_what_a_stopping_server_gives_up_is_told_so_and_is_no_failure_of_the_model(connect, faults):
+    """The server cancels what is still under way, in the body, before the model or in it."""
+    app = connect(faults=faults).app
+
+    async def story() -> tuple[Call, Call]:
+        late = Call("POST", "/predict", json.dumps({"instances": [FLOWER]}).encode())
+        if not faults:
+            await late.inbox.get()
+        task = asyncio.create_task(late.run(app))
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+        healed = Call("PUT", "/faults")
+        await healed.run(app)  # so that no thread is left behind
+        stats = Call("GET", "/stats")
+        await stats.run(app)
+        return late, stats
+
+    late, stats = asyncio.run(story())
+    start, body = late.sent
+    assert start["status"] == 503
+    assert json.loads(body["body"]) == {"error": "the worker is stopping; ask another"}
+    assert not any(json.loads(stats.sent[1]["body"])["failures"].values())
 
 
 def test_a_cut_answer_promises_more_than_it_sends_and_counts_as_cut(connect):

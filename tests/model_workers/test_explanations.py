@@ -158,6 +158,24 @@ def test_a_row_is_explained_once_and_the_one_longest_unused_is_forgotten():
     assert own.asked == [a, b, c, b]
 
 
+def test_what_fails_to_start_is_told_anew_each_time_with_its_cause(monkeypatch):
+    cause = ImportError("broken")
+
+    def fail(predictor: Any) -> Any:
+        raise cause
+
+    monkeypatch.setattr("model_workers.explanations.explainer.explainable", fail)
+    explainer = Explainer(Own(model_of("iris").contract))
+    told = []
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="does not start") as caught:
+            explainer.explain([tuple(FLOWER)])
+        told.append(caught.value)
+
+    assert told[0] is not told[1]  # one that is raised again keeps the frames of each time
+    assert [error.__cause__ for error in told] == [cause, cause]
+
+
 # --- over HTTP
 
 

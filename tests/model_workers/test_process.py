@@ -77,19 +77,31 @@ def test_a_worker_trains_its_model_answers_and_ends_well_on_sigterm(artefacts):
 
 
 def test_sigterm_does_not_wait_for_a_request_that_hangs(artefacts):
-    with running(artefacts, "--port", "0", "--faults", "hang=1") as (process, address):
+    hanging = ("--faults", "hang=1", "--timeout", "0.5")
+    with running(artefacts, "--port", "0", *hanging) as (process, address):
         host, port = address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=10) as client:
             head = f"POST /predict HTTP/1.1\r\nHost: w\r\nContent-Length: {len(FLOWER)}\r\n\r\n"
             client.sendall(head.encode() + FLOWER)
             # Its health is answered while the request hangs, and shows that it has been taken up.
-            for _ in range(1000):
-                if json.loads(call(address, "GET", "/faults")[1])["met"]:
-                    break
+            while not json.loads(call(address, "GET", "/faults")[1])["met"]:
+                pass
             assert call(address, "GET", "/healthy")[0] == 200
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=60) == 0
             assert client.recv(1000).startswith(b"HTTP/1.1 503 ")
+
+
+def test_sigterm_lets_those_end_that_are_under_way(artefacts):
+    slow = ("--faults", "latency=2s", "--timeout", "60")
+    with running(artefacts, "--port", "0", *slow) as (process, address):
+        with ThreadPoolExecutor(1) as client:
+            asked = client.submit(call, address, "POST", "/predict", FLOWER)
+            while not json.loads(call(address, "GET", "/faults")[1])["met"]:
+                pass
+            process.send_signal(signal.SIGTERM)
+            assert asked.result()[0] == 200
+        assert process.wait(timeout=60) == 0
 
 
 def test_a_cut_answer_ends_before_its_promised_length(artefacts):

@@ -1,5 +1,6 @@
 """A model's answer against its contract."""
 
+import numpy as np
 import pytest
 
 from model_workers.contract.contract import Classes, Contract, Quantity
@@ -42,6 +43,20 @@ def test_an_answer_that_keeps_the_contract_is_let_through() -> None:
         ({"rent": [512.5, NAN]}, "rent has nan where a number belongs"),
         ({"rent": [512.5, float("inf")]}, "rent has inf where a number belongs"),
         ({"rent": [512.5, "much"]}, "rent has 'much' where a number belongs"),
+        ({"rent": [512.5, True]}, "rent has True where a number belongs"),
+        # As scikit-learn answers, unless somebody makes lists of it: JSON could not be written.
+        (
+            {"kind": np.array(["old", "new"])},
+            "kind is a numpy.str_; answer Python's own types, as .tolist() gives",
+        ),
+        (
+            {"sure": [0.5, np.float64(1.0)]},
+            "kind has a numpy.float64; answer Python's own types, as .tolist() gives",
+        ),
+        (
+            {"rent": [np.float32(1.0), 1.0]},
+            "rent has a numpy.float32; answer Python's own types, as .tolist() gives",
+        ),
     ],
 )
 def test_an_answer_that_breaks_it_is_named(changes: dict[str, object], words: str) -> None:

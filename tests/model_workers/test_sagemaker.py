@@ -42,6 +42,8 @@ def test_csv_comes_back_where_it_is_asked_for(connect):
         ("5.1,3.5,1.4,\n", 422, "petal width (cm) is null"),
         ("5.1,3.5,1.4,nan\n", 422, "petal width (cm) is NaN"),
         ("5.1,3.5,1.4,wide\n", 422, "petal width (cm) is"),
+        ("5.1,3.5,1.4,0_2\n", 422, "petal width (cm) is the text '0_2'"),
+        ("5.1,3.5,1.4,\u0661\n", 422, "petal width (cm) is the text"),
         ("", 422, "empty"),
         ('5.1,3.5,1.4,"0.2', 400, "no CSV"),
         (b"\xff\xfe", 400, "no CSV"),
@@ -56,7 +58,15 @@ def test_lines_that_are_no_instances_are_refused(connect, body, status, words):
 
 def test_text_stays_text_quoted_or_not_and_an_empty_field_is_missing():
     body = b'\xef\xbb\xbf"Hello, ""you""",mail,3\r\n12,,\r\n\r\n'
-    assert sagemaker.decode(body, MIXED) == [['Hello, "you"', "mail", 3.0], ["12", None, None]]
+    assert sagemaker.decode(body, MIXED, 2) == [['Hello, "you"', "mail", 3.0], ["12", None, None]]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_line_may_end_as_on_any_system(end):
+    assert sagemaker.decode(f"a,mail, 3{end}b,mail, {end}".encode(), MIXED, 2) == [
+        ["a", "mail", 3],
+        ["b", "mail", None],
+    ]
 
 
 def test_several_outputs_are_columns_with_the_probabilities_there_are():

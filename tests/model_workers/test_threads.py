@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from threading import Event, Semaphore, get_ident
+from threading import Event, Semaphore, Thread, get_ident
 from typing import Any
 
 import pytest
@@ -212,6 +212,24 @@ def test_a_call_nobody_waits_for_any_more_takes_no_thread_from_others(gate: Gate
             task.cancel()
         gate.open()
         assert await threads.run(lambda: "well") == "well"
+
+    told(story)
+
+
+def test_a_machine_without_threads_to_give_is_asked_again_by_the_next_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = Threads(TIMEOUT_S)
+
+    def refused(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def story() -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(Thread, "start", refused)
+            waiting = await started(threads, lambda: "later", MAX_THREADS)
+        assert await threads.run(lambda: "well") == "well"
+        assert await asyncio.gather(*waiting) == ["later"] * MAX_THREADS
 
     told(story)
 

@@ -242,13 +242,59 @@ def test_what_is_beside_the_instances_is_left_to_those_who_know_it():
         b'{"instances": [{"' + b"x" * (1 << 20) + b'": 1}]}',
         b'{"instances": [' + b"[]," * 300_000 + b"[]]}",
         b'{"instances": [[1.5, 3, null, "gas", null, "\\ud800", null]]}',
+        b'{"instances": [[1.5, 3, null, "gas", null, "\xff", null]]}',
+        b'{"instances": [{"\xff": 1}]}',
     ],
-    ids=["digits", "overflow", "lists", "objects", "text", "name", "many", "surrogate"],
+    ids=[
+        *("digits", "overflow", "lists", "objects", "text", "name", "many", "surrogate"),
+        *("bytes", "bytes in a name"),
+    ],
 )
 def test_a_hostile_body_is_refused_in_a_few_words(body):
     with pytest.raises(RefusedBody) as caught:
         CHECKED.body(body)
     assert len(json.dumps([problem._asdict() for problem in caught.value.problems])) < 6000
+
+
+@pytest.mark.parametrize(("sign", "kind"), [("", "less_than_equal"), ("-", "greater_than_equal")])
+def test_a_number_of_thousands_of_digits_is_told_by_its_feature_and_not_by_a_limit_of_python(
+    sign, kind
+):
+    body = json.dumps({"instances": [GOOD]}).replace("1.5", sign + "9" * 5000).encode()
+    with pytest.raises(RefusedBody) as caught:
+        CHECKED.body(body)
+    (problem,) = caught.value.problems
+    assert (problem.loc, problem.type) == (("body", "instances", 0, 0), kind)
+    found = "a number of more than 38 digits"
+    assert problem.msg == f"size is {found}; write a number from -5 to 5 m"
+
+
+def test_of_thousands_of_wrong_names_only_those_are_looked_at_that_are_told(monkeypatch):
+    looked_at = []
+
+    def look(name: str, names: Sequence[str], n: int) -> list[str]:
+        looked_at.append(name)
+        return []
+
+    monkeypatch.setattr("model_workers.contract.refusal.get_close_matches", look)
+    names = dict.fromkeys((f"name {number}" for number in range(5000)), 1)
+    with pytest.raises(RefusedBody) as caught:
+        CHECKED.rows([names, names])
+    assert len(caught.value.problems) == 20
+    assert len(looked_at) <= 20
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0, 1_234_567.5, "a number from 0 to 1234567.5"),
+        (0.000012345678, 1_000_000.0, "a number from 1.2345678e-05 to 1000000"),
+    ],
+)
+def test_a_limit_is_told_with_all_its_digits(low, high, words):
+    validator = Validator(Contract("wide", "", (Number("a", low, high),), EVERY.outputs))
+    with pytest.raises(RefusedBody, match=f"a is -1; write {words}$"):
+        validator.rows([[-1]])
 
 
 # --- whatever comes, the model gets rows of its contract or nothing
@@ -339,6 +385,7 @@ def test_rows_of_a_file_are_checked_alike(instances):
         (Number("a", 0, float("nan")), "write a low and a high"),
         (Number("a", 0, 2, missing=3), "missing is 3, which is not from 0 to 2"),
         (Number("a", 0, 2, whole=True, missing=0.5), "write a whole number"),
+        (Number("a", 0.2, 0.8, whole=True), "there is no whole number from 0.2 to 0.8"),
         (Choice("a", ()), "give it values"),
         (Choice("a", ("x", "x")), "each once"),
         (Choice("a", ("x", "y"), missing="z"), "none of its values"),
@@ -350,6 +397,18 @@ def test_a_feature_nobody_could_write_is_no_part_of_a_contract(feature, words):
     with pytest.raises(ValueError, match="every: a: ") as caught:
         Contract("every", "", (feature,), EVERY.outputs)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("labels", [(), ("x", "x")])
+def test_an_output_nobody_could_answer_is_no_part_of_a_contract(labels):
+    with pytest.raises(ValueError, match="every: kind: give it labels, each once"):
+        Contract("every", "", EVERY.features, (Classes("kind", labels),))
+
+
+def test_no_output_is_called_like_the_probabilities_of_another():
+    outputs = (Classes("kind", ("old",)), Classes("kind_probabilities", ("x",)))
+    with pytest.raises(ValueError, match="every: kind_probabilities is that of kind; rename it"):
+        Contract("every", "", EVERY.features, outputs)
 
 
 @pytest.mark.parametrize("features", [(), (Number("a", 0, 1), Text("a", 5))])
