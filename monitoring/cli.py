@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -14,6 +15,7 @@ from typer.exceptions import TyperException
 from gateway.errors import ConfigError, EditRefused, GatewayError
 from monitoring.commands import changing, console, past, reading, serving, status, verdict, versions
 from monitoring.commands import demo as demonstration
+from monitoring.commands.options import DEFAULT_FILE
 from monitoring.readings.sources import SourceError
 
 app = typer.Typer(
@@ -87,6 +89,6 @@ def _complain(text: str, problems: list[str], code: int) -> None:
 
 
 def _file_name() -> str:
-    """The routing file named on the command line, for messages."""
+    """The routing file that a command is about, for messages."""
     named = [argument for argument in sys.argv[1:] if argument.endswith((".yaml", ".yml"))]
-    return named[-1] if named else "routing.yaml"
+    return named[-1] if named else os.environ.get("CANARY_FILE") or str(DEFAULT_FILE)

@@ -242,6 +242,11 @@ def _only(route: Route, *groups: list[str]) -> str:
 
 
 def _choices(route: Route) -> str:
+    if not route.candidates:
+        return (
+            f"{route.name} has no version but the stable one: "
+            f"canary add-version {route.name} VERSION --url URL"
+        )
     weighted, rolled, every = (
         ", ".join(names) or "none"
         for names in (_weighted(route), _with_rollout(route), _all(route))

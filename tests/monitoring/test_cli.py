@@ -89,6 +89,12 @@ def test_a_bad_file_is_refused_with_every_problem_on_a_line_of_its_own(
     assert "weight" in lines[1]
 
 
+def test_a_refused_file_is_named_as_it_was_chosen(run: Run, file: Path) -> None:
+    file.write_text(TEXT.replace("stable: v1", "stable: v7"))
+
+    assert run("promote", "iris").err.startswith(f"{file}:5:13: routes.iris.stable: ")
+
+
 def test_problems_are_json_for_who_asks(run: Run, file: Path) -> None:
     file.write_text(TEXT.replace("weight: 10", "weight: ten"))
 

@@ -201,6 +201,18 @@ def test_nothing_is_rolled_back_or_promoted_by_a_guess(verb: verbs.Verb, said: s
         verb(config(one()), "iris", None)
 
 
+@pytest.mark.parametrize("verb", [verbs.start, verbs.pause, verbs.resume, verbs.promote])
+def test_where_there_is_only_stable_the_way_to_a_candidate_is_named(verb: verbs.Verb) -> None:
+    alone = parse(b"routes: {iris: {stable: v1, versions: {v1: {url: http://a}}}}")
+
+    with pytest.raises(EditRefused) as refusal:
+        verb(alone, "iris", None)
+
+    assert str(refusal.value) == (
+        "iris has no version but the stable one: canary add-version iris VERSION --url URL"
+    )
+
+
 @pytest.mark.parametrize("verb", [verbs.start, verbs.pause, verbs.resume])
 def test_names_are_those_of_the_file_and_a_candidates(verb: verbs.Verb) -> None:
     with pytest.raises(UnknownName, match="no route 'irs'; did you mean 'iris'"):
