@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -14,6 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from gateway.errors import ConfigError, EditRefused, GatewayError
+from monitoring.commands.options import DEFAULT_FILE
 
 # Where each command is, in the order of the help.
 COMMANDS: Final = {
@@ -99,6 +101,6 @@ def _complain(text: str, problems: list[str], code: int) -> None:
 
 
 def _file_name() -> str:
-    """The routing file named on the command line, for messages."""
+    """The routing file that a command is about, for messages."""
     named = [argument for argument in sys.argv[1:] if argument.endswith((".yaml", ".yml"))]
-    return named[-1] if named else "routing.yaml"
+    return named[-1] if named else os.environ.get("CANARY_FILE") or str(DEFAULT_FILE)

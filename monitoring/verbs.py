@@ -35,7 +35,7 @@ def start(config: RoutingConfig, route: str, version: str | None = None) -> SetW
     if rollout is None or not rollout.steps:
         raise EditRefused(
             f"{name} has no rollout with steps; give it a weight: "
-            f"canary set-weight {route} {name} PERCENT"
+            f"canary set-weight {route} {name} PERCENT{_or_a_rollout(found, candidate)}"
         )
     if rollout.paused:
         raise EditRefused(
@@ -122,12 +122,15 @@ def add_version(
     rollout_of: str | None = None,
 ) -> AddVersion:
     """Another version, which gets nothing yet; and, with ``rollout``, the rollout that is free for
-    it: that of ``rollout_of``, else the only one there is.
+    it: that of ``rollout_of``, else the only one there is. A version that is there already gets the
+    rollout of ``rollout_of`` only.
     """
     found = routed(config, route)
     takes_over = ""
     if rollout and version not in (one.name for one in found.versions):
         takes_over = _free_rollout(found, version, rollout_of)
+    elif rollout_of is not None:
+        takes_over = _late_rollout(found, version, rollout_of)
     return AddVersion(route, version, tuple(urls), readiness, takes_over)
 
 
@@ -138,15 +141,17 @@ def _taken_back(route: Route, entries: Sequence[Entry]) -> Restore:
     """Nobody was named: it must be the promotion that was the last thing to happen, or who repeats
     a rollback, because of which the candidate has no weight any more, would go back twice.
     """
+    nobody = f"no candidate of {route.name} has a weight that could be taken"
     try:
         former = former_stable(route, entries)
     except EditRefused as error:
-        raise EditRefused(f"{_choices(route)}; {error}") from None
+        raise EditRefused(f"{nobody}; {error}") from None
     last = last_to_move(route, entries)
     if last is not None and (last.action, last.version) != ("promote", route.stable):
+        since = f"{last.action} of {last.version}" if last.version else last.action
         raise EditRefused(
-            f"{_choices(route)}; the last change was {last.action} of {last.version}; to take the "
-            f"promotion of {route.stable} back: canary rollback {route.name} {route.stable}"
+            f"{nobody}, and the promotion of {route.stable} was not the last change, but: {since}; "
+            f"if that promotion is meant: canary rollback {route.name} {route.stable}"
         )
     return Restore(route.name, route.stable, former)
 
@@ -172,6 +177,35 @@ def _free_rollout(route: Route, version: str, of: str | None) -> str:
     if route.rollouts and not free:
         raise EditRefused(f"{'; '.join(_busy(route, one) for one in route.rollouts)}, {otherwise}")
     return free[0] if free else ""
+
+
+def _or_a_rollout(route: Route, candidate: Version) -> str:
+    """The rollout that could be a candidate's that has none; empty where none is to be had."""
+    free = [one.candidate for one in route.rollouts if one.steps and not _busy(route, one)]
+    if not free or route.rollout(candidate.name) is not None:
+        return ""
+    urls = "".join(f" --url {one.url}" for one in candidate.endpoints)
+    return (
+        f", or the rollout of {free[0]}: "
+        f"canary add-version {route.name} {candidate.name}{urls} --rollout-of {free[0]}"
+    )
+
+
+def _late_rollout(route: Route, version: str, of: str) -> str:
+    """The same for a version that was added before; empty if it was done before, too."""
+    if version == route.stable:
+        raise EditRefused(
+            f"{version} is the stable version of {route.name}, it needs no rollout; leave "
+            "--rollout-of away"
+        )
+    if route.rollout(version) is None:
+        return _free_rollout(route, version, of)
+    if of != version and route.rollout(of) is not None:
+        raise EditRefused(
+            f"{version} has a rollout of its own, so it cannot take over that of {of}; leave "
+            "--rollout-of away"
+        )
+    return ""
 
 
 def _busy(route: Route, rollout: Rollout) -> str:
@@ -208,6 +242,11 @@ def _only(route: Route, *groups: list[str]) -> str:
 
 
 def _choices(route: Route) -> str:
+    if not route.candidates:
+        return (
+            f"{route.name} has no version but the stable one: "
+            f"canary add-version {route.name} VERSION --url URL"
+        )
     weighted, rolled, every = (
         ", ".join(names) or "none"
         for names in (_weighted(route), _with_rollout(route), _all(route))

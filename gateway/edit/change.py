@@ -54,7 +54,8 @@ class SetPaused:
 class AddVersion:
     """Put a version with these addresses after the last one, without a weight. The rollout of the
     candidate that ``takes_over`` names is the new version's from then on; empty: no rollout is
-    touched. A version that is there already with the same addresses is left as it is.
+    touched. Of a version that is there already, with the same addresses, nothing else changes; and
+    nothing at all, if it has a rollout.
     """
 
     route: str

@@ -126,7 +126,9 @@ def _with_paused(route: Route, name: str, paused: bool) -> Route:
 
 
 def _extended(route: Route, change: AddVersion) -> Route:
-    """The route with another version; as it is, if that is there already."""
+    """The route with another version, or with one that is there already as the candidate of the
+    rollout it takes over; as it is, where that was done before.
+    """
     place = f"routes.{route.name}.versions"
     try:
         name = quantities.name(change.version)
@@ -135,12 +137,13 @@ def _extended(route: Route, change: AddVersion) -> Route:
     except ValueError as error:
         raise EditRefused(f"{place}: {error}") from None
     known = next((one for one in route.versions if one.name == name), None)
+    edited = route
     if known is not None:
         _must_be_same(known, endpoints, readiness, place)
-        return route
-    versions = (*route.versions, Version(name, endpoints, readiness=readiness))
-    edited = replace(route, versions=versions)
-    if not change.takes_over:
+    else:
+        new = Version(name, endpoints, readiness=readiness)
+        edited = replace(route, versions=(*route.versions, new))
+    if not change.takes_over or route.rollout(name) is not None:
         return edited
     if route.rollout(change.takes_over) is None:
         raise EditRefused(f"routes.{route.name}.rollout: none is of {change.takes_over}")

@@ -63,7 +63,8 @@ def splices(text: str, change: Change, before: Route, *, tidy: bool) -> Iterator
         case SetPaused(_, name, paused):
             yield from _paused(text, route, name, paused, tidy=tidy)
         case AddVersion():
-            yield from appended(text, versions, _lines(text, versions, change))
+            if not has(versions, change.version):
+                yield from appended(text, versions, _lines(text, versions, change))
             if change.takes_over:
                 candidate = child(_rollout(route, change.takes_over), "candidate")
                 yield rewritten(text, candidate, change.version, plain=False)

@@ -96,10 +96,22 @@ def in_flow(node: Node) -> bool:
 
 
 def rewritten(text: str, node: Node, value: str, *, plain: bool) -> Splice:
-    """Another value for a scalar, in the quotes it has; without any where that is the same."""
+    """Another value for a scalar, in the quotes it has; without any where that is the same. What
+    stood in lines below its key comes up to it, before the comment that is there.
+    """
     assert isinstance(node, yaml.ScalarNode)
-    written = value if plain and not node.style else scalar(value, node.style)
-    return Splice(node.start_mark.index, _end(text, node), written)
+    end, written = _end(text, node), scalar(value, node.style)
+    if plain and node.style not in ("'", '"'):
+        written = value
+    return Splice(node.start_mark.index, end, written + "".join(_header_comment(text, node)))
+
+
+def _header_comment(text: str, node: Node) -> list[str]:
+    """What stands beside the ``|`` or ``>`` of a value in lines below, with the space before."""
+    if not isinstance(node, yaml.ScalarNode) or node.style not in ("|", ">"):
+        return []
+    start = node.start_mark.index
+    return re.findall(r"[ \t]+" + _COMMENT.pattern, text[start : _line_end(text, start)])
 
 
 def scalar(value: str, style: str | None) -> str:
@@ -209,7 +221,8 @@ def _out_of_block(text: str, mapping: Node, index: int) -> Iterator[Splice]:
     start, end = key.start_mark.index, _end(text, value)
     line_end = _line_end(text, end)
     gaps = text[key.end_mark.index : value.start_mark.index], text[end:line_end]
-    comments = [comment for gap in gaps for comment in _COMMENT.findall(gap)]
+    first, last = (_COMMENT.findall(gap) for gap in gaps)
+    comments = [*first, *map(str.lstrip, _header_comment(text, value)), *last]
     newline = _BREAK.match(text, line_end)
     line_start = start - key.start_mark.column
     if comments:

@@ -4,6 +4,7 @@ routing file, and nothing else.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,9 @@ import typer
 
 from gateway.config import parse
 from gateway.config.quantities import percent
-from gateway.edit import Change, SetWeight
+from gateway.edit import Change, Restore, SetWeight
+from gateway.errors import EditRefused
+from gateway.model import Route
 from monitoring import editing, verbs
 from monitoring.commands.options import (
     DEFAULT_FILE,
@@ -24,7 +27,9 @@ from monitoring.commands.options import (
     content_of,
     print_json,
 )
+from monitoring.editing import Changed
 from monitoring.history import changes
+from monitoring.history.promotions import way_back
 
 RouteName = Annotated[str, typer.Argument(metavar="ROUTE", help="The route's name.")]
 VersionName = Annotated[str, typer.Argument(metavar="VERSION", help="The candidate.")]
@@ -106,8 +111,39 @@ def rollback(
     """Take a candidate out: weight 0, until a person gives it a weight again. Where none has a
     weight, or VERSION is the stable one, its promotion is taken back: the former is stable again.
     """
-    change = verbs.rollback(parse(content_of(file)), route, version, lambda: changes.read(file))
-    carry_out(file, change, "rollback", reason, dry_run=dry_run, json=json)
+    change = _rolled_back(file, route, version)
+    try:
+        done = carry_out(file, change, "rollback", reason, dry_run=dry_run, json=json)
+    except EditRefused:
+        if isinstance(change, Restore):
+            raise
+        # Perhaps it was promoted at this very moment: it is to get no request all the same.
+        change = _rolled_back(file, route, change.version)
+        done = carry_out(file, change, "rollback", reason, dry_run=dry_run, json=json)
+    if done.noop and (hint := _not_the_way_back(file, route, change.version)):
+        typer.echo(f"warning: {hint}", err=True)
+
+
+def _rolled_back(file: Path, route: str, version: str | None) -> SetWeight | Restore:
+    return verbs.rollback(parse(content_of(file)), route, version, lambda: changes.read(file))
+
+
+def _not_the_way_back(file: Path, route: str, version: str) -> str:
+    """For who names the former stable version, and would have it back: what to say instead."""
+    found = parse(content_of(file)).route(route)
+    if known_way_back(file, found) != version:
+        return ""
+    return (
+        f"{version} got no request anyway; to make it stable again in the place of "
+        f"{found.stable}: canary rollback {route} {found.stable}"
+    )
+
+
+def known_way_back(file: Path, route: Route) -> str:
+    """Who was stable before; empty where the history cannot be read: a remark stops no edit."""
+    with suppress(OSError):
+        return way_back(route, changes.read(file))
+    return ""
 
 
 def promote(
@@ -119,7 +155,7 @@ def promote(
     json: Json = False,
 ) -> None:
     """Make a candidate stable; the former stable stays reachable, with weight 0."""
-    _follow(verbs.promote, file, route, version, reason, dry_run=dry_run, json=json, sure=True)
+    _follow(verbs.promote, file, route, version, reason, dry_run=dry_run, json=json)
 
 
 def _follow(
@@ -131,14 +167,11 @@ def _follow(
     *,
     dry_run: bool,
     json: bool,
-    sure: bool = False,
 ) -> None:
-    """Do what the word means for the file as it is. A word that is ``sure`` means the same whatever
-    is saved in between; for the others that is a conflict.
-    """
+    """Do what the word means for the file as it is; saved in between, that is a conflict."""
     config = parse(content_of(file))
     change = verb(config, route, version)
-    seen = None if sure else config.generation
+    seen = config.generation
     carry_out(file, change, verb.__name__, reason, dry_run=dry_run, json=json, if_generation=seen)
 
 
@@ -151,7 +184,7 @@ def carry_out(
     dry_run: bool,
     json: bool,
     if_generation: str | None = None,
-) -> None:
+) -> Changed:
     """Make a change and print what it was; ``if_generation`` is the file by which it was chosen,
     where it depends on it.
     """
@@ -175,3 +208,4 @@ def carry_out(
         typer.echo(changed.diff, nl=False)
         if dry_run:
             typer.echo("dry run: nothing was written")
+    return changed

@@ -69,7 +69,8 @@ def _line(event: Event) -> str:
     for_what = f" for {following} %" if following and event.get("verdict") == "Successful" else ""
     what = f"{event.get('verdict')}{for_what} at {event.get('weight')} %, {event.get('action')}"
     where = f"{event.get('route')} {event.get('version')}"
-    alerts = [f"alert: {alert}" for alert in event.get("alerts") or ()]
+    told = event.get("alerts")
+    alerts = [f"alert: {alert}" for alert in told] if isinstance(told, list) else []
     parts = [event.get("at"), "verdict", where, what, event.get("sentence"), *alerts]
     return shown("  ".join(str(part) for part in parts if part))
 

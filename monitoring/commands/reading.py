@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from os import fsencode
 from typing import Annotated
 
 import typer
@@ -74,8 +75,8 @@ def explain(
         name, separator, value = line.partition(":")
         if not separator:
             raise typer.BadParameter(f"{line!r} is no header; write it as 'Name: value'")
-        fields[name.strip().lower().encode()] = value.strip().encode()
-    answer = explanation(parse(content_of(file)), path.encode(), fields)
+        fields[fsencode(name.strip().lower())] = fsencode(value.strip())
+    answer = explanation(parse(content_of(file)), fsencode(path), fields)
     if json:
         print_json(asdict(answer))
     else:

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from gateway.config import parse
-from gateway.edit import RemoveVersion
+from gateway.edit import RemoveVersion, routed
 from monitoring import verbs
-from monitoring.commands.changing import RouteName, carry_out
+from monitoring.commands.changing import RouteName, carry_out, known_way_back
 from monitoring.commands.options import DEFAULT_FILE, DryRun, File, Json, Reason, content_of
 
 NewVersion = Annotated[
@@ -70,4 +70,12 @@ def remove_version(
 ) -> None:
     """Take a candidate that gets nothing, and that nothing names, out of the file."""
     change = RemoveVersion(route, version)
+    found = routed(parse(content_of(file)), route)
+    needed = known_way_back(file, found) == version
     carry_out(file, change, "remove-version", reason, dry_run=dry_run, json=json)
+    if needed:
+        typer.echo(
+            f"warning: {version} was stable before {found.stable}: without it the promotion of "
+            f"{found.stable} cannot be taken back by canary rollback",
+            err=True,
+        )

@@ -8,7 +8,7 @@ unexplained was edited by hand.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -17,6 +17,14 @@ BY_HAND: Final = "edited by hand"
 
 KINDS: Final = frozenset({"intent", "done", "conflict", "late"})
 """The kinds of rows that tell of changes; others lie between them and mean nothing here."""
+
+
+# What a row says; ``former`` as well, but for rows of older versions.
+_TEXTS: Final = (
+    *("id", "at", "by", "action", "route", "version", "reason"),
+    *("before_hash", "after_hash", "diff"),
+)
+_SHARES: Final = ("before", "after")
 
 
 class Status(StrEnum):
@@ -107,13 +115,20 @@ def _by_hand(before: str, after: str, at: str) -> Entry:
 
 
 def _entry(row: Mapping[str, Any]) -> Entry | None:
-    names = {each.name for each in fields(Entry)} - {"status", "former"}
-    if row["row"] not in ("intent", "late") or not names <= row.keys():
+    """None for a row that tells of no change, or that a later version or another hand wrote."""
+    if row["row"] not in ("intent", "late"):
         return None
-    if not all(isinstance(row[name], str) for name in ("at", "before_hash", "after_hash")):
-        return None
-    former = str(row.get("former", ""))  # rows of older versions have none
-    return Entry(**{name: row[name] for name in names}, former=former)
+    values: dict[str, Any] = {name: row.get(name) for name in (*_TEXTS, *_SHARES)}
+    values["former"] = row.get("former", "")
+    shares = all(_are_shares(values[name]) for name in _SHARES)
+    texts = all(isinstance(values[name], str) for name in (*_TEXTS, "former"))
+    return Entry(**values) if shares and texts else None
+
+
+def _are_shares(found: object) -> bool:
+    return isinstance(found, dict) and all(
+        isinstance(one, int | float) and 0 <= one <= 100 for one in found.values()
+    )
 
 
 def _judged(entries: Sequence[Entry], outcomes: Mapping[str, object], current: str) -> list[Entry]:

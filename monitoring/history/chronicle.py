@@ -51,9 +51,10 @@ class Chronicle:
             self._learn(row)
             key = _key(row)
             if row.get("row") == "intent" and row["id"] in done and key in records:
-                if row.get("action") in _ENDS:
+                action = str(row.get("action"))
+                if action in _ENDS:
                     del records[key]
-                elif row.get("action") == "resume":
+                elif action == "resume":
                     records[key] = resumed(records[key])
         return {key: record.filed for key, record in records.items()}
 

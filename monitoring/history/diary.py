@@ -79,7 +79,8 @@ class Diary:
         if intent is None or row["row"] == "conflict":
             return
         key = str(intent.get("route")), str(intent.get("version"))
-        if intent.get("action") in _ENDS:
+        action = str(intent.get("action"))
+        if action in _ENDS:
             self.filed.pop(key, None)
-        elif intent.get("action") == "resume" and key in self.filed:
+        elif action == "resume" and key in self.filed:
             self.filed[key] = resumed(self.records[key]).filed

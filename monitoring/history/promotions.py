@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 from gateway.errors import EditRefused
 from gateway.model import Route
-from monitoring.history.chain import Entry, Status
+from monitoring.history.chain import BY_HAND, Entry, Status
 
 Past: TypeAlias = Callable[[], Sequence[Entry]]
 """The changes of a file, the oldest first; asked only where they are needed. May raise OSError."""
@@ -15,20 +16,29 @@ Past: TypeAlias = Callable[[], Sequence[Entry]]
 
 def last_to_move(route: Route, entries: Sequence[Entry]) -> Entry | None:
     """The newest change that gave requests of the route to other versions than before, or made
-    another version stable.
+    another version stable; or that may have, as one by hand.
     """
     name = route.name
     moved = (
-        one for one in reversed(entries) if _moved_shares(one, name) or _moved_stable(one, name)
+        one
+        for one in reversed(entries)
+        if one.action == BY_HAND or _moved_shares(one, name) or _moved_stable(one, name)
     )
     return next(moved, None)
+
+
+def way_back(route: Route, entries: Sequence[Entry]) -> str:
+    """As :func:`former_stable`; empty where that tells of none."""
+    with suppress(EditRefused):
+        return former_stable(route, entries)
+    return ""
 
 
 def former_stable(route: Route, entries: Sequence[Entry]) -> str:
     """Who was stable before the present stable version was promoted. Raises EditRefused, with what
     to do, where the history does not tell, or where that promotion was taken back already.
     """
-    remedy = f"make another version stable: canary promote {route.name} VERSION"
+    remedy = _remedy(route)
     last = next((one for one in reversed(entries) if _moved_stable(one, route.name)), None)
     if last is not None and last.action == "rollback" and last.former != route.stable:
         raise EditRefused(
@@ -49,9 +59,19 @@ def former_stable(route: Route, entries: Sequence[Entry]) -> str:
     if former not in (one.name for one in route.versions):
         raise EditRefused(
             f"{former}, which was stable before {route.stable} in {route.name}, is not in the file "
-            f"any more; {remedy}"
+            f"any more; put it there: canary add-version {route.name} {former} --no-rollout --url "
+            f"URL, or {remedy}"
         )
     return former
+
+
+def _remedy(route: Route) -> str:
+    others = [one.name for one in route.candidates]
+    if not others:
+        return f"there is no other version that could be: canary add-version {route.name} ..."
+    which = others[0] if len(others) == 1 else "VERSION"
+    choice = f", which is one of {', '.join(others)}" if len(others) > 1 else ""
+    return f"make another version stable: canary promote {route.name} {which}{choice}"
 
 
 def _moved_shares(entry: Entry, route: str) -> bool:

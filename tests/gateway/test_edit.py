@@ -144,6 +144,20 @@ LAYOUTS: list[tuple[str, str, Change, str, str]] = [
         'stable: "on" #',
     ),
     ("promote without weight", FLOW, Promote("iris", "v3"), "stable: v1", "stable: v3"),
+    (
+        "a weight in a line below, with a comment",
+        around("      v2:\n        weight: >-   # few\n          10\n        url: http://a\n"),
+        SetWeight("iris", "v2", 750),
+        "weight: >-   # few\n          10\n",
+        "weight: 7.5   # few\n",
+    ),
+    (
+        "a stable version in a line below, with a comment",
+        FLOW.replace("stable: v1", "stable: |-  # the rock\n      v1"),
+        Promote("iris", "v3"),
+        "stable: |-  # the rock\n      v1",
+        "stable: v3  # the rock",
+    ),
 ]
 
 
@@ -222,6 +236,11 @@ PROMOTIONS: list[tuple[str, str, str]] = [
         "block, value on its own line, comments on both",
         "      v2:\n        weight:   # a\n          10   # b\n        url: http://127.0.0.1:8102\n",
         "      v2:\n        # a\n        # b\n        url: http://127.0.0.1:8102\n",
+    ),
+    (
+        "block, value in a line below, comments on both",
+        "      v2:\n        weight: >-  # a\n          10\n        # b\n        url: http://a\n",
+        "      v2:\n        # a\n        # b\n        url: http://a\n",
     ),
     (
         "block, explicit keys",

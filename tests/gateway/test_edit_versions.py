@@ -200,9 +200,23 @@ THERE = around(
 def test_the_same_version_again_changes_nothing(
     urls: tuple[str, ...], readiness: str, takes_over: str
 ) -> None:
+    text = (THERE + "    rollout: [{candidate: v9}]\n").encode()
     again = AddVersion("iris", "v9", urls, readiness, takes_over)
 
-    assert apply(THERE.encode(), again) == THERE.encode()
+    assert apply(text, again) == text
+    assert apply(THERE.encode(), replace(again, takes_over="")) == THERE.encode()
+
+
+@NEWLINES
+def test_a_version_that_is_there_takes_a_rollout_over_and_nothing_else_changes(
+    newline: str,
+) -> None:
+    text = THERE + "    rollout:\n      candidate: 'v1'   # weekly\n      on_success: hold\n"
+    before = text.replace("\n", newline)
+
+    after = apply(before.encode(), AddVersion("iris", "v9", ("http://b", URL), takes_over="v1"))
+
+    assert after.decode() == before.replace("candidate: 'v1'", "candidate: 'v9'")
 
 
 def test_a_version_never_becomes_another_one() -> None:

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from gateway.edit import SetWeight
-from monitoring import cli, verbs
+from gateway.edit import Change, Promote, SetWeight
+from monitoring import cli, editing, verbs
+from monitoring.history import changes
 
 ROOT = Path(__file__).parents[2]
 TEXT = """\
@@ -86,6 +87,12 @@ def test_a_bad_file_is_refused_with_every_problem_on_a_line_of_its_own(
     assert lines[0].startswith(f"{file}:5:13: routes.iris.stable: ")
     assert lines[1].startswith(f"{file}:10:42: routes.iris.versions.v2")
     assert "weight" in lines[1]
+
+
+def test_a_refused_file_is_named_as_it_was_chosen(run: Run, file: Path) -> None:
+    file.write_text(TEXT.replace("stable: v1", "stable: v7"))
+
+    assert run("promote", "iris").err.startswith(f"{file}:5:13: routes.iris.stable: ")
 
 
 def test_problems_are_json_for_who_asks(run: Run, file: Path) -> None:
@@ -331,6 +338,60 @@ def test_a_start_that_was_decided_on_another_file_is_a_conflict(
     assert file.read_text() == RESTING.replace("{weight: 1,", "{weight: 0.5,")
 
 
+def between(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """It happens once, after the next command has decided and before it edits."""
+    real, waiting = editing.carry_out, [happens]
+
+    def carry_out(*arguments: Any, **options: Any) -> editing.Changed:
+        if waiting:
+            waiting.pop()()
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(editing, "carry_out", carry_out)
+
+
+def by_controller(file: Path, change: Change, action: str) -> None:
+    editing.change(file, change, by="controller", reason="", action=action)
+
+
+@pytest.mark.parametrize("named", [(), ("v2",)], ids=["unnamed", "named"])
+def test_a_candidate_that_is_promoted_as_it_is_rolled_back_is_out_all_the_same(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch, named: tuple[str, ...]
+) -> None:
+    between(monkeypatch, lambda: by_controller(file, Promote("iris", "v2"), "promote"))
+
+    ended = run("rollback", "iris", *named)
+
+    assert ended.code == 0
+    assert file.read_text() == TEXT.replace(", weight: 10", "")
+    assert run("history", "-n", "1").out.rstrip().endswith("v1 is stable again, v2 gets no request")
+
+
+def test_another_promotion_is_not_taken_back_for_the_one_that_was_meant(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("promote", "iris", "v2")
+    between(monkeypatch, lambda: by_controller(file, Promote("iris", "v3"), "promote"))
+
+    ended = run("rollback", "iris")
+
+    assert ended.code == 2
+    assert "v3 is the stable version, not v2" in ended.err
+    assert "stable: v3" in file.read_text()
+
+
+def test_a_candidate_that_is_taken_out_as_it_is_promoted_stays_out(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    between(monkeypatch, lambda: by_controller(file, SetWeight("iris", "v2", 0), "rollback"))
+
+    ended = run("promote", "iris")
+
+    assert ended.code == 1
+    assert "the file changed in between" in ended.err
+    assert file.read_text() == TEXT.replace("weight: 10", "weight: 0")
+
+
 def test_a_rollout_that_nothing_judges_is_warned_about(run: Run, file: Path) -> None:
     file.write_text(TEXT + ROLLOUT.replace("    analysis", "    # analysis"))
 
@@ -383,6 +444,7 @@ def test_the_stable_version_is_alone_on_its_line(run: Run) -> None:
             "route iris: v2 (sticky): header x-user-id = '42' falls into bucket 31 of",
         ),
         (("-H", "X-Model-Version: v3"), "route iris: v3 (forced): the header x-model-version"),
+        (("-H", "X-User-Id: \udcff"), "header x-user-id = '\ufffd' falls into bucket"),
         ((), "each request is drawn on its own (v1 90 %, v2 10 %, v3 0 %)"),
         (("-H", "X-Model-Version: v9"), "none: refused with 400"),
     ],
@@ -556,3 +618,39 @@ def test_a_promotion_is_taken_back_by_the_command_and_by_its_repetition_no_furth
         in (run("history").out)
     )
     assert run("promote", "iris", "v2").code == 0
+
+
+def test_who_names_the_former_version_to_have_it_back_is_told_which_one_to_name(
+    run: Run, file: Path
+) -> None:
+    run("promote", "iris", "v2")
+
+    ended, other = run("rollback", "iris", "v1"), run("rollback", "iris", "v3")
+
+    assert (ended.code, ended.out) == (0, f"{file} says so already; nothing was written\n")
+    assert ended.err == (
+        "warning: v1 got no request anyway; to make it stable again in the place of v2: "
+        "canary rollback iris v2\n"
+    )
+    assert (other.code, other.err) == (0, "")
+
+
+def test_who_removes_the_way_back_is_told_so(run: Run, file: Path) -> None:
+    run("promote", "iris", "v2")
+
+    other, ended = (run("remove-version", "iris", one) for one in ("v3", "v1"))
+
+    assert (other.code, other.err, ended.code) == (0, "", 0)
+    assert ended.err == (
+        "warning: v1 was stable before v2: without it the promotion of v2 cannot be taken back by "
+        "canary rollback\n"
+    )
+
+
+def test_a_history_that_cannot_be_read_keeps_no_rollback(run: Run, file: Path) -> None:
+    changes.history_path(file).mkdir()
+
+    ended = [run("rollback", "iris", "v2") for _ in range(2)]
+
+    assert [one.code for one in ended] == [0, 0]
+    assert "weight: 0}" in file.read_text()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from monitoring.cli import app
+from monitoring.cli import application
 from monitoring.commands import demo
 from monitoring.demo.stage import Stage
 
@@ -32,7 +32,7 @@ def test_who_wants_to_look_around_is_told_which_file_and_gateway_are_the_demonst
     monkeypatch.setattr(demo, "set_up", set_up)
     monkeypatch.setattr(demo, "tell", lambda stage, say, story, *, pace: Load())
 
-    told = CliRunner().invoke(app, ["demo"], catch_exceptions=False)
+    told = CliRunner().invoke(application(), ["demo"], catch_exceptions=False)
 
     assert told.exit_code == 0
     here = f"CANARY_FILE={tmp_path}/routing.yaml CANARY_ADMIN=http://two:2"

@@ -188,6 +188,19 @@ def test_rows_of_other_hands_and_later_versions_are_passed_over(path: Path) -> N
     assert story(path) == [("a-b", Status.DONE)]
 
 
+@pytest.mark.parametrize("name", sorted({*asdict(make_entry()), "row"} - {"status"}))
+@pytest.mark.parametrize("value", [None, 7, True, [["x"]], {"v1": "much"}, {"v1": None}], ids=str)
+def test_a_change_of_which_one_value_is_damaged_is_passed_over(
+    path: Path, name: str, value: object
+) -> None:
+    write(path, make_entry(), content="b")
+    good = history_path(path).read_bytes()
+    row = {**asdict(make_entry("b", "c")), "row": "intent", name: value}
+    history_path(path).write_bytes(good + json.dumps(row).encode() + b"\n")
+
+    assert story(path) == [("a-b", Status.DONE)]
+
+
 def test_rows_that_are_no_changes_lie_between_the_changes_and_mean_nothing(path: Path) -> None:
     """Even one that is about a change, by its id."""
 

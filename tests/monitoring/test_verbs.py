@@ -185,10 +185,32 @@ def test_several_that_could_be_meant_are_named(verb: verbs.Verb) -> None:
     )
 
 
-@pytest.mark.parametrize("verb", [verbs.rollback, verbs.promote])
-def test_nothing_is_rolled_back_or_promoted_by_a_guess(verb: verbs.Verb) -> None:
-    with pytest.raises(EditRefused, match="with a weight: none; with a rollout: v2; all: v2"):
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [
+        (verbs.promote, "with a weight: none; with a rollout: v2; all: v2"),
+        (
+            verbs.rollback,
+            "^no candidate of iris has a weight that could be taken; v1 is the stable version of "
+            "iris, and the history knows no promotion that made it so",
+        ),
+    ],
+)
+def test_nothing_is_rolled_back_or_promoted_by_a_guess(verb: verbs.Verb, said: str) -> None:
+    with pytest.raises(EditRefused, match=said):
         verb(config(one()), "iris", None)
+
+
+@pytest.mark.parametrize("verb", [verbs.start, verbs.pause, verbs.resume, verbs.promote])
+def test_where_there_is_only_stable_the_way_to_a_candidate_is_named(verb: verbs.Verb) -> None:
+    alone = parse(b"routes: {iris: {stable: v1, versions: {v1: {url: http://a}}}}")
+
+    with pytest.raises(EditRefused) as refusal:
+        verb(alone, "iris", None)
+
+    assert str(refusal.value) == (
+        "iris has no version but the stable one: canary add-version iris VERSION --url URL"
+    )
 
 
 @pytest.mark.parametrize("verb", [verbs.start, verbs.pause, verbs.resume])
@@ -233,6 +255,41 @@ def test_a_version_that_is_there_takes_nothing_over() -> None:
     found = verbs.add_version(config(one(), v3="0"), "iris", "v3", ["http://c"])
 
     assert found == AddVersion("iris", "v3", ("http://c",))
+
+
+def test_a_version_that_is_there_takes_a_rollout_over_where_that_is_said_and_only_once() -> None:
+    free, done = (config(one(candidate=name), v3="0") for name in ("v2", "v3"))
+
+    for text, taken in ((free, "v2"), (done, "")):
+        found = verbs.add_version(text, "iris", "v3", ["http://c"], rollout_of="v2")
+        assert found == AddVersion("iris", "v3", ("http://c",), "", taken)
+
+
+@pytest.mark.parametrize(
+    ("version", "text", "sentence"),
+    [
+        ("v1", file(one()), "v1 is the stable version of iris, it needs no rollout; leave"),
+        ("v3", file(one(), "5", "0"), "the rollout of v2 is under way at 5 %: canary rollback"),
+        ("v3", file(both(), "0", "0"), "v3 has a rollout of its own, so it cannot take over that"),
+    ],
+)
+def test_a_rollout_that_no_version_can_take_over_is_refused_and_not_passed_over(
+    version: str, text: bytes, sentence: str
+) -> None:
+    with pytest.raises(EditRefused) as refusal:
+        verbs.add_version(parse(text), "iris", version, ["http://c"], rollout_of="v2")
+
+    assert str(refusal.value).startswith(sentence)
+
+
+def test_a_start_without_a_rollout_names_the_command_that_gives_one() -> None:
+    with pytest.raises(EditRefused) as refusal:
+        verbs.start(config(one(), v3="0"), "iris", "v3")
+
+    assert str(refusal.value) == (
+        "v3 has no rollout with steps; give it a weight: canary set-weight iris v3 PERCENT, or the "
+        "rollout of v2: canary add-version iris v3 --url http://c:80 --rollout-of v2"
+    )
 
 
 OTHERWISE = "or only add v9: canary add-version iris v9 --no-rollout ..."

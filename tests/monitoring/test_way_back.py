@@ -116,7 +116,37 @@ def test_where_the_history_does_not_tell_it_says_what_to_do(
         former_stable(route(stable), history)
 
     assert str(refusal.value).startswith(said)
-    assert str(refusal.value).endswith("make another version stable: canary promote iris VERSION")
+    others = ", ".join(one for one in ("v1", "v2", "v3") if one != stable)
+    assert str(refusal.value).endswith(
+        f"make another version stable: canary promote iris VERSION, which is one of {others}"
+    )
+
+
+def test_a_former_version_that_is_gone_can_be_put_back() -> None:
+    with pytest.raises(EditRefused) as refusal:
+        former_stable(route(), [promoted("v2", "v0")])
+
+    assert (
+        "is not in the file any more; put it there: canary add-version iris v0 --no-rollout --url "
+        "URL, or make another version stable"
+    ) in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ("", "there is no other version that could be: canary add-version iris ..."),
+        ("      v1: {url: http://v1}\n", "make another version stable: canary promote iris v1"),
+    ],
+)
+def test_of_few_versions_the_one_that_can_be_meant_is_named(others: str, said: str) -> None:
+    text = (
+        f"routes:\n  iris:\n    stable: v2\n    versions:\n      v2: {{url: http://v2}}\n{others}"
+    )
+    with pytest.raises(EditRefused) as refusal:
+        former_stable(parse(text.encode()).route("iris"), [])
+
+    assert str(refusal.value).endswith(f"; {said}")
 
 
 # What the word means.
@@ -142,23 +172,26 @@ def test_a_candidate_with_a_weight_is_meant_first_and_the_promoted_one_by_its_na
 
 
 @pytest.mark.parametrize(
-    "since",
+    ("since", "said"),
     [
-        entry("rollback", "v3", before={"v3": 5}, after={"v3": 0}),
-        entry("set-weight", "v3", before={"v3": 5}, after={"v3": 0}),
+        (entry("rollback", "v3", before={"v3": 5}, after={"v3": 0}), "rollback of v3"),
+        (entry("set-weight", "v3", before={"v3": 5}, after={"v3": 0}), "set-weight of v3"),
+        (Entry("", "", "", BY_HAND, before_hash="a", after_hash="b"), "edited by hand"),
     ],
 )
-def test_who_repeats_a_rollback_does_not_go_back_twice(since: Entry) -> None:
-    """The controller was faster, or a colleague: the promotion of last month is not meant."""
-    config, history = parse(file()), [promoted("v2", "v1"), since]
+def test_who_repeats_a_rollback_does_not_go_back_twice(since: Entry, said: str) -> None:
+    """The controller was faster, or a colleague, who may have had an editor: the promotion of last
+    month is not meant.
+    """
+    pause = entry("pause", "v3", before={}, after={})
+    config, history = parse(file()), [promoted("v2", "v1"), since, pause]
 
     with pytest.raises(EditRefused) as refusal:
         verbs.rollback(config, "iris", None, lambda: history)
 
     assert str(refusal.value) == (
-        "name the version: candidates of iris with a weight: none; with a rollout: none; all: v1, "
-        f"v3; the last change was {since.action} of v3; to take the promotion of v2 back: canary "
-        "rollback iris v2"
+        "no candidate of iris has a weight that could be taken, and the promotion of v2 was not "
+        f"the last change, but: {said}; if that promotion is meant: canary rollback iris v2"
     )
     assert verbs.rollback(config, "iris", "v2", lambda: history) == Restore("iris", "v2", "v1")
 
