@@ -27,7 +27,8 @@ from gateway.model import (
 )
 from gateway.processes.plane import Solo
 from gateway.protocols import Protocol
-from gateway.routing.table import Decision, compile_table
+from gateway.routing.decision import Decision
+from gateway.routing.table import compile_table
 
 Urls = str | Sequence[str]
 Versions = Mapping[str, Urls | tuple[Urls, float]]

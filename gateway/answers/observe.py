@@ -15,7 +15,7 @@ import msgspec
 from gateway.answers.predictions import Reading
 from gateway.errors import Reason
 from gateway.protocols import is_about
-from gateway.routing.table import Decision
+from gateway.routing.decision import Decision
 
 if TYPE_CHECKING:
     from gateway.http.request import Request

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gateway.clients.client import Client
     from gateway.clients.live import Live, Serving
     from gateway.http.request import Request
-    from gateway.routing.table import Decision
+    from gateway.routing.decision import Decision
     from gateway.workers.budget import Retry
     from gateway.workers.pool import EndpointPool
     from gateway.workers.upstream import UpstreamConnection

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from gateway.clients.uploads import Uploads
 from gateway.http.request import Request
-from gateway.routing.table import Fields
+from gateway.routing.compiled import Fields
 
 
 class Sink(Protocol):

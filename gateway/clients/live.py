@@ -24,7 +24,9 @@ from gateway.counting.report import key_of
 from gateway.errors import Refusal
 from gateway.http.headers import RequestHead, set_cookie
 from gateway.http.request import Request
-from gateway.routing.table import DEFAULT_BODY_LIMIT, Decision, Fields, Place, RoutingTable
+from gateway.routing.compiled import Fields
+from gateway.routing.decision import Decision
+from gateway.routing.table import DEFAULT_BODY_LIMIT, Place, RoutingTable
 from gateway.workers.backlog import Backlog
 from gateway.workers.balance import BalancedPool
 from gateway.workers.check import Check

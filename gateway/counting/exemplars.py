@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from gateway.counting.grid import DURATION_BOUNDS
-from gateway.routing.table import Decision, Place
+from gateway.routing.decision import Decision
+from gateway.routing.table import Place
 
 
 class Exemplar(NamedTuple):

@@ -6,13 +6,10 @@ and of routes with other protocols, do not pay for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from gateway.errors import Refusal
 from gateway.protocols import TARGET_VARIANT, Protocol, is_about, version_in
-
-if TYPE_CHECKING:
-    from gateway.routing.table import CompiledRoute, Decision, Draw, Fields
+from gateway.routing.compiled import CompiledRoute, Draw, Fields
+from gateway.routing.decision import Decision
 
 
 class RouteAt:

@@ -13,7 +13,7 @@ from gateway.errors import Reason
 from gateway.http.headers import RequestHead
 from gateway.model import Endpoint
 from gateway.protocols import in_container
-from gateway.routing.table import Decision
+from gateway.routing.decision import Decision
 from gateway.traces.tracing import Trace, read_tracestate
 
 Value = str | int | bool

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gateway.clients.live import Live
     from gateway.counting.exemplars import Exemplars
     from gateway.http.request import Request
-    from gateway.routing.table import Decision
+    from gateway.routing.decision import Decision
     from gateway.traces.sampling import Sampling
     from gateway.traces.spool import Spool
     from gateway.workers.upstream import UpstreamConnection

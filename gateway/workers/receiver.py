@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol, TypeVar
 
 from gateway.errors import Reason
 from gateway.http.headers import ReplyHead
 from gateway.workers.gathering import Gathering
 
-if TYPE_CHECKING:
-    from gateway.workers.upstream import UpstreamConnection
+_Connection = TypeVar("_Connection", contravariant=True)
 
 
 class Receiver(Protocol):
@@ -29,10 +28,10 @@ class Receiver(Protocol):
     def on_upload_blocked(self, blocked: bool) -> None: ...
 
 
-class Owner(Protocol):
+class Owner(Protocol[_Connection]):
     """The pool a connection belongs to."""
 
     gathering: Gathering
 
-    def released(self, connection: UpstreamConnection, reusable: bool) -> None: ...
-    def lost(self, connection: UpstreamConnection) -> None: ...
+    def released(self, connection: _Connection, reusable: bool) -> None: ...
+    def lost(self, connection: _Connection) -> None: ...

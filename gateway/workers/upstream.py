@@ -53,7 +53,7 @@ class UpstreamConnection(asyncio.Protocol):
     _surplus: bool
     _streaming: bool
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: Owner[UpstreamConnection]) -> None:
         self._owner = owner
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)

@@ -21,7 +21,9 @@ from gateway.counting.counts import CLIENT_GONE, VersionCounts
 from gateway.counting.gauges import Sink
 from gateway.counting.ledger import Ledger
 from gateway.model import FULL_WEIGHT, Assignment, Role, Rotation, Route
-from gateway.routing.table import CompiledRoute, Decision, Place, RoutingTable
+from gateway.routing.compiled import CompiledRoute
+from gateway.routing.decision import Decision
+from gateway.routing.table import Place, RoutingTable
 from gateway.writing.line import (
     MAX_PATH,
     MAX_TEXT,

@@ -34,7 +34,8 @@ from gateway.http.replies import reply
 from gateway.http.request import Request
 from gateway.http.target import origin_form
 from gateway.model import FULL_WEIGHT, Prediction, Route, RoutingConfig
-from gateway.routing.table import Fields, compile_table
+from gateway.routing.compiled import Fields
+from gateway.routing.table import compile_table
 from gateway.workers import upstream
 from gateway.workers.backlog import Backlog
 from gateway.workers.gathering import Gathering

@@ -13,7 +13,8 @@ from gateway.clients.uploads import Uploads
 from gateway.http.heads import MAX_HEAD, MAX_REMEMBERED
 from gateway.http.request import UPLOAD_BUFFER, Request
 from gateway.model import RoutingConfig
-from gateway.routing.table import Fields, compile_table
+from gateway.routing.compiled import Fields
+from gateway.routing.table import compile_table
 
 LIMIT = 1000
 MESSAGES = (

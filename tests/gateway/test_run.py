@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.model import Route, Sticky
+from gateway.routing.compiled import CompiledRoute
 from gateway.routing.run import NOTHING_SPENT, Run, follow
 from gateway.routing.split import BUCKETS, SLOTS, lanes_of, place_of
-from gateway.routing.table import CompiledRoute
 from tests.builders import make_cookie, make_route, make_sticky
 
 NOBODY: Mapping[bytes, bytes] = {}

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import parse
-from gateway.routing.table import CompiledRoute, compile_table
+from gateway.routing.compiled import CompiledRoute
+from gateway.routing.table import compile_table
 
 NOBODY = {b"host": b"models.example"}
 DRAWS = 100_000

@@ -12,9 +12,10 @@ from gateway.errors import Refusal
 from gateway.http.headers import cookie
 from gateway.http.target import path_matches
 from gateway.model import Assignment, Match, Role, Route, RoutingConfig
+from gateway.routing.compiled import CompiledRoute
 from gateway.routing.run import NOTHING_SPENT
 from gateway.routing.split import BUCKETS, SLOTS, bucket_of, lanes_of, place_of
-from gateway.routing.table import CompiledRoute, compile_table
+from gateway.routing.table import compile_table
 from tests.builders import make_config, make_cookie, make_route, make_sticky
 
 NOBODY = {b"host": b"models.example"}
