@@ -5,6 +5,7 @@ every test clears up after itself.
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,6 +37,11 @@ class _Files(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
         file = nodeid.partition("::")[0]
         folder = file.rpartition("/")[0]
         return folder if folder in ("tests/browser", "tests/composed") else file
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """What starts processes waits for them a third of its time."""
+    return max(1, 3 * (os.cpu_count() or 1) // 2)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Files:

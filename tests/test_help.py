@@ -10,9 +10,9 @@ import typer
 from typer.testing import CliRunner
 
 from model_workers.cli import app as model_worker
-from monitoring.cli import app as canary
+from monitoring.cli import application
 
-APPS = {"canary": canary, "model-worker": model_worker}
+APPS = {"canary": application(), "model-worker": model_worker}
 
 
 def printed(app: typer.Typer, *words: str) -> str:
