@@ -23,7 +23,9 @@ def test_a_body_of_several_members_is_one() -> None:
     assert plain_of(gzip.compress(b"") + gzip.compress(TEXT), 100) == TEXT
 
 
-@pytest.mark.parametrize("behind", [b"x", b"\0", b"\x1f\x8b", gzip.compress(TEXT)[:-1], b"\n"])
+@pytest.mark.parametrize(
+    "behind", [b"x", b"\0", b"\x1f\x8b", gzip.compress(TEXT, mtime=0)[:-1], b"\n"]
+)
 def test_what_follows_the_last_member_must_be_one(behind: bytes) -> None:
     with pytest.raises(ValueError, match=r"incorrect header|ends too early"):
         plain_of(gzip.compress(TEXT) + behind, 100)
