@@ -50,24 +50,22 @@ class StreamedReply:
         return b"0\r\n\r\n" if self.chunked else b""
 
     @property
-    def broke(self) -> bool:
-        """Whether an error was told in an event, after a good head."""
-        return self._events is not None and self._events.failed
-
-    @property
     def failed(self) -> Reason | None:
         """Why it is no good answer. An error told in an event would have been a 5xx, had the head
         not been sent already.
         """
-        return Reason.UPSTREAM_5XX if self.broke else Reason.of_status(self.head.status)
+        broke = self._events is not None and self._events.failed
+        return Reason.UPSTREAM_5XX if broke else Reason.of_status(self.head.status)
 
     @property
     def left(self) -> tuple[int, Reason | None]:
-        """Status and failure where the client leaves now: none of both, unless it has all of it.
-        Clients of a chat leave with its last event, which comes before the end of the body.
+        """Status and failure where the client leaves now: none of both, unless it has all of it or
+        has seen the failure. Clients of a chat leave with its last event, which comes before the
+        end of the body.
         """
-        over = self._events is not None and self._events.over
-        return (self.head.status, self.failed) if over else (0, None)
+        failed = self.failed
+        over = failed is not None or (self._events is not None and self._events.over)
+        return (self.head.status, failed) if over else (0, None)
 
     @property
     def told(self) -> tuple[float, Reading | None]:

@@ -85,9 +85,8 @@ class Exchange:
     def on_reply(self, head: ReplyHead, body: bytes) -> None:
         """A whole answer."""
         self._connection = None
-        worked = self.read_at - self._sent_at
+        worked, status = self.read_at - self._sent_at, head.status
         self._ours_from += worked
-        status = head.status
         failed = Reason.of_status(status) if status >= 500 else None
         if failed is not None and self._recovers(failed, sent=True):
             return
@@ -104,10 +103,12 @@ class Exchange:
         connection, failed = self._connection, Reason.of_status(head.status)
         self._connection = None
         self._ours_from += self.read_at - self._sent_at
-        if failed is not None and self._recovers(failed, sent=True):
-            if connection is not None:
-                connection.abandon()
-            return
+        if failed is not None:
+            if self._recovers(failed, sent=True):
+                if connection is not None:
+                    connection.abandon()
+                return
+            self.endpoint_pool = None  # it knows of its failure, whatever comes of the rest
         self._connection, request = connection, self._request
         events = self._serving.counts[self._decision.index].events
         self._streaming = StreamedReply(head, http10=request.head.http10, events=events)
@@ -130,13 +131,13 @@ class Exchange:
 
     def on_stream_end(self) -> None:
         """The streamed body is whole."""
-        self._connection, streaming = None, self._streaming
+        self._connection, streaming, asked = None, self._streaming, self.endpoint_pool
         if streaming is not None:
             self._client.write(streaming.end)
             if streaming.ends_connection:
                 self._client.unfinished(False)
-            if streaming.broke and self.endpoint_pool is not None:
-                self.endpoint_pool.failed(self.clock(), sent=True)
+            if streaming.failed is not None and asked is not None:
+                asked.failed(self.clock(), sent=True)
             self._observe(streaming.head.status, streaming.failed)
             self._client.done(keep_alive=self._keeps_alive())
 
@@ -242,13 +243,14 @@ class Exchange:
     def abandon(self) -> bool:
         """The client has left: end the worker's work too. Says whether the answer had begun."""
         status, failed = (0, None) if self._streaming is None else self._streaming.left
-        if self._connection is not None and self.endpoint_pool is not None:
-            if failed is not None:
-                self.endpoint_pool.failed(self.clock(), sent=True)
-            elif not status:
-                self.endpoint_pool.left()
-            self._ours_from += self.clock() - self._sent_at
+        asked, now = self.endpoint_pool if self._connection is not None else None, self.clock()
         self._leave()
+        if asked is not None:
+            self._ours_from += now - self._sent_at
+            if failed is not None:
+                asked.failed(now, sent=True)
+            elif not status:
+                asked.left()
         self._observe(status, failed)
         return self._streaming is not None
 

@@ -501,6 +501,14 @@ def test_what_gave_no_prediction_is_told_apart_for_draws() -> None:
     assert book.counts.missing == {"unreadable": 3, "absent": 3, "too_large": 0}
 
 
+@pytest.mark.parametrize("status", [200, 204])
+def test_an_answer_without_a_body_gave_no_prediction(status: int) -> None:
+    book = predicting()
+    book.predict(b"", status)
+
+    assert seen(book.evidence.drawn_missing) == {Missing.UNREADABLE: 1}
+
+
 # --- histograms
 
 

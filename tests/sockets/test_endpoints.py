@@ -156,6 +156,55 @@ def test_clients_that_leave_after_the_last_event_have_seen_a_good_answer(
     assert ejected(gateway) == []
 
 
+@pytest.mark.parametrize("how", ["the client leaves", "the worker breaks off", "the deadline"])
+def test_a_5xx_that_is_a_stream_is_one_failure_however_it_ends(
+    how: str, serve: Serve, hire: Hire
+) -> None:
+    """Else there would never be more good answers than failures, and each one more in a row."""
+    failure = EVENTS.replace(b"200 OK", b"500 No") + b"Content-Length: 99\r\n\r\n" + DONE
+
+    def behave(talk: Talk) -> bool | None:
+        if len(odd.requests) % 2 == 0:
+            return echo(talk)
+        talk.send(failure)
+        return closing(talk) if how == "the worker breaks off" else hanging(talk)
+
+    odd, good = hire(hanging), hire(name="good")
+    odd.behaviour = behave
+    gateway = serve(several(odd, good, timeout=100))
+    for _ in range(4 * FAILURES):
+        with gateway.client() as client, suppress(Ended):
+            client.send(request())
+            if client.head()[0].startswith("HTTP/1.1 500"):
+                if how == "the client leaves":
+                    client.reset()
+                elif how == "the deadline":
+                    gateway.skip(101)
+                else:
+                    client.answer()
+        eventually(lambda: gateway.in_flight == 0)
+
+    assert ejected(gateway) == []
+    assert len(odd.requests) == 2 * FAILURES
+
+
+def test_a_failure_that_a_client_leaves_is_not_in_a_row_with_those_before_a_good_answer(
+    serve: Serve, hire: Hire
+) -> None:
+    odd = hire(resetting)
+    gateway = serve(several(odd, hire(streaming(DONE))))
+    for number, behaviour in (
+        (FAILURES - 1, resetting),
+        (FAILURES, streaming(DONE)),
+        (FAILURES + 1, streaming(ERROR)),
+    ):
+        odd.behaviour = behaviour
+        while len(odd.requests) < number:
+            ask_and_leave(gateway)
+
+    assert ejected(gateway) == []
+
+
 def test_an_endpoint_that_hangs_is_left_out(serve: Serve, hire: Hire) -> None:
     bad, good = hire(hanging), hire(name="good")
     gateway = serve(several(bad, good, timeout=100))

@@ -274,6 +274,21 @@ def test_a_failing_stream_of_stable_passes_and_counts(serve: Serve, hire: Hire) 
     assert gateway.errors("v1") == {"upstream_5xx": 1}
 
 
+def test_a_client_that_leaves_a_failing_stream_has_seen_the_failure(
+    serve: Serve, hire: Hire
+) -> None:
+    failure = EVENTS.replace(b"200 OK", b"503 Busy") + chunk(b"data: no\n\n")
+    worker = hire(lambda talk: (talk.send(failure), hanging(talk))[1])
+    gateway = serve(single(worker, timeout=100))
+    with gateway.client() as client:
+        client.send(request())
+        client.head()
+    eventually(lambda: worker.abandoned == 1)
+
+    assert gateway.answers("v1") == {"weighted 503": 1}
+    assert gateway.errors("v1") == {"upstream_5xx": 1}
+
+
 def test_a_client_that_leaves_a_stream_ends_it_at_the_worker(serve: Serve, hire: Hire) -> None:
     worker = hire(lambda talk: (talk.send(EVENTS + chunk(b"data: 1\n\n")), hanging(talk))[1])
     gateway = serve(single(worker, timeout=100))
