@@ -47,7 +47,7 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
 
     recipe: str
     made: str
-    quality: float
+    quality: float = msgspec.field(name="accuracy")  # in files that are registered for ever
     provenance: Provenance | None = None
 
 

@@ -204,7 +204,7 @@ def forged(tmp_path: Path, content: object) -> None:
     path.parent.mkdir()
     skops.io.dump(content, path)
     with zipfile.ZipFile(path, "a") as archive:
-        archive.comment = b'{"recipe": "%s", "made": "", "quality": 1}' % (
+        archive.comment = b'{"recipe": "%s", "made": "", "accuracy": 1}' % (
             fingerprint(IRIS).encode()
         )
     assert note_of(path).recipe == fingerprint(IRIS)
