@@ -6,7 +6,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-CODE_VERSION = "0.2.0"
+CODE_VERSION = "0.2.0"  # also the tag of the image
 _PACKAGE = Path(__file__).parent
 
 

@@ -22,6 +22,18 @@ def printed(app: typer.Typer, *words: str) -> str:
     return asked.output
 
 
+def commands(app: typer.Typer) -> list[str]:
+    """The names of all its commands."""
+    return sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [(name, word) for name, app in APPS.items() for word in commands(app)]
+)
+def test_no_name_of_an_option_is_cut(name: str, word: str) -> None:
+    assert "…" not in printed(APPS[name], word)
+
+
 @pytest.mark.parametrize("name", APPS)
 def test_lines_of_the_list_of_commands_are_full(name: str) -> None:
     """A line ends where the next word has no room, and not where one ends in the source."""

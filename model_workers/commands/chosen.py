@@ -43,6 +43,7 @@ RegisteredOption = Annotated[
         help="Take the registered --version, its checksums verified.",
     ),
 ]
+_EXCLUSIVE = "a registered --version says itself which recipe made it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,33 @@ class Chosen:
     digest: str
 
 
+def typed(context: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line, and not in the environment."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def settled(
+    context: typer.Context, predictor: str, registry: Path | None
+) -> tuple[str, Path | None]:
+    """A recipe or a registry, as only one of them says what answers: the one on the command line,
+    if the other stands in the environment. Two in the same place are wrong use.
+    """
+    if not predictor or registry is None:
+        return predictor, registry
+    match typed(context, "predictor"), typed(context, "registry"):
+        case True, False:
+            return predictor, None
+        case False, True:
+            return "", registry
+        case True, True:
+            raise typer.BadParameter(f"--registry or --predictor, not both: {_EXCLUSIVE}")
+    raise typer.BadParameter(
+        "MODEL_WORKER_REGISTRY or MODEL_WORKER_PREDICTOR, not both: "
+        f"{_EXCLUSIVE}; unset one, or say --registry or --predictor, which wins"
+    )
+
+
 def chosen(
     model: str, predictor: str, version: str, artefacts: Path, registry: Path | None = None
 ) -> Chosen:
@@ -61,7 +89,7 @@ def chosen(
     a bad artefact end the command.
     """
     if registry is not None:
-        manifest, answering = registered(registry, model, version, predictor)
+        manifest, answering = registered(registry, model, version)
         return Chosen(answering, version, manifest.artefact)
     if not (version or predictor):
         raise typer.BadParameter("say which --predictor, or a --version that is named like one")
@@ -73,15 +101,15 @@ def chosen(
     return Chosen(loaded, version or predictor, digest)
 
 
-def registered(
-    registry: Path, model: str, version: str, predictor: str
-) -> tuple[Registered, Predictor]:
+def registered(registry: Path, model: str, version: str) -> tuple[Registered, Predictor]:
     """What the registry says of a version, and what answers as it does."""
     from ..registry.files import CannotUse
     from ..registry.versions import load
 
-    if predictor or not version:
-        raise typer.BadParameter("--registry takes a --version; --predictor is none of it")
+    if not version:
+        raise typer.BadParameter(
+            f"say which --version of the registry {registry}, or a --predictor"
+        )
     known_model(model)
     try:
         return load(registry, model, version)

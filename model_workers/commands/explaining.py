@@ -13,11 +13,12 @@ from ..contract.refusal import RefusedBody
 from ..contract.validation import Validator
 from ..explanations.explainer import Explainer
 from ..explanations.explanation import Additive, Explanation, NotExplainable
-from .chosen import ModelOption, PredictorOption, RegisteredOption, VersionOption, chosen
+from .chosen import ModelOption, PredictorOption, RegisteredOption, VersionOption, chosen, settled
 from .serving import ARTEFACTS
 
 
 def command(
+    context: typer.Context,
     instance: Annotated[
         str, typer.Argument(help="As in a request: a list by position, or an object by name.")
     ],
@@ -32,8 +33,9 @@ def command(
 
     Exit code: 0 done, 1 this predictor cannot be explained, 2 wrong use.
     """
-    threadpool_limits(limits=1)  # as in a worker
+    predictor, registry = settled(context, predictor, registry)
     found = chosen(model, predictor, version, artefacts, registry)
+    threadpool_limits(limits=1)  # as in a worker; of what is loaded by now
     contract = found.predictor.contract
     try:
         rows = Validator(contract, 1).rows([msgspec.json.decode(instance)])

@@ -15,6 +15,23 @@ if TYPE_CHECKING:
 
 EVALUATION, GATE = Path("evaluation.json"), "gate.json"
 
+# The column of types is as narrow as these make it: a name that had no room would be cut in --help.
+QualityOption = Annotated[
+    float, typer.Option(min=0, max=1, metavar="SHARE", help="The least accuracy of the candidate.")
+]
+ErrorOption = Annotated[
+    float | None,
+    typer.Option(min=0, metavar="NUMBER", help="Its largest mean absolute error, of numbers."),
+]
+ConfidenceOption = Annotated[
+    float | None,
+    typer.Option(min=50, max=99.99, metavar="%", help="Of the interval, in percent. Default: 95."),
+]
+PredictedOption = Annotated[
+    bool,
+    typer.Option("--allow-predicted-labels", help="Labels that a model predicted are judges, too."),
+]
+
 
 def evaluate(
     model: ModelOption,
@@ -47,36 +64,28 @@ def evaluate(
 
 def gate(
     evaluation: Annotated[Path, typer.Option(metavar="FILE")] = EVALUATION,
-    min_quality: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="The least accuracy of the candidate.")
-    ] = 0.0,
-    max_error: Annotated[
-        float | None, typer.Option(min=0.0, help="Its largest mean absolute error, of numbers.")
-    ] = None,
+    min_quality: QualityOption = 0.0,
+    max_error: ErrorOption = None,
     min_improvement: Annotated[
         float,
         typer.Option(help="Proven to be better by more than this; below 0: no worse than this."),
     ] = 0.0,
-    confidence: Annotated[
-        float | None,
-        typer.Option(min=50.0, max=99.99, help="Of the interval, in percent. Default: 95."),
-    ] = None,
+    confidence: ConfidenceOption = None,
     max_false_pass: Annotated[
         str,
         typer.Option(metavar="PERCENT", help="The same as a chance: 2.5% is --confidence 95."),
     ] = "",
     output: Annotated[
-        list[str] | None, typer.Option(help="Judge only this output; repeatable. Default: all.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Judge only this output; repeatable. Default: all."),
     ] = None,
-    allow_predicted_labels: Annotated[bool, typer.Option("--allow-predicted-labels")] = False,
+    allow_predicted_labels: PredictedOption = False,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Default: gate.json beside the evaluation.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say whether a candidate is good enough, and better than production beyond chance.
-
-    Rows whose labels a model predicted are no judges, unless --allow-predicted-labels says so.
 
     Exit code: 0 passed, 1 refused or the evaluation will not do, 2 wrong use.
     """

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from ..contract.contract import Classes
 from ..models.catalogue import MODELS, RECIPES, data, find, model_of
 from ..models.model import DUMMY, UnknownModel
 from .saying import JsonOption, done, known_recipe, refuse
@@ -31,8 +32,8 @@ def train(
 ) -> None:
     """Train what is out of date and print a table; training twice gives the same bytes.
 
-    With --data: train one recipe from a snapshot, its held-out rows left out. Exit code: 1 if a
-    file cannot be written or the rows will not do.
+    Five folds are of a model's first output. With --data: train one recipe from a snapshot, its
+    held-out rows left out. Exit code: 1 if a file cannot be written or the rows will not do.
     """
     if snapshot is not None:
         _train_from(snapshot, model, predictor, seed, out, as_json)
@@ -77,7 +78,7 @@ def _train_bundled(model: str, out: Path) -> None:
     from ..training.train import is_current, write
 
     _known(model)
-    typer.echo(f"{'model':<15}{'recipe':<14}{'accuracy':>8}{'bytes':>9}  done")
+    typer.echo(f"{'model':<15}{'recipe':<14}{'five folds':<16}{'bytes':>7}  done")
     for recipe in RECIPES:
         if recipe.learner is None or model not in ("", recipe.model):
             continue
@@ -90,10 +91,13 @@ def _train_bundled(model: str, out: Path) -> None:
         except ArtefactError as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from None
+        output = model_of(recipe.model).contract.outputs[0]
+        measure = "accuracy" if isinstance(output, Classes) else "R2"
+        quality = f"{measure} {note_of(path).quality:.3f}"
         made_up = ", synthetic data" if model_of(recipe.model).synthetic else ""
         typer.echo(
-            f"{recipe.model:<15}{recipe.name:<14}{note_of(path).accuracy:>8.3f}"
-            f"{path.stat().st_size:>9}  {'up to date' if current else 'trained'}{made_up}"
+            f"{recipe.model:<15}{recipe.name:<14}{quality:<16}"
+            f"{path.stat().st_size:>7}  {'up to date' if current else 'trained'}{made_up}"
         )
 
 
@@ -101,18 +105,19 @@ def compare(
     model: Annotated[str, typer.Option(help="Only this one. Default: all.")] = "",
     artefacts: Annotated[Path, typer.Option(metavar="DIR")] = ARTEFACTS,
 ) -> None:
-    """Print how good, quick and large each way to answer is, as one table in Markdown.
+    """Print how good, quick and large each way to answer is, as one table.
 
     Latencies are of this machine at this moment. What is not trained yet is trained first. Exit
     code: 1 if an artefact can neither be read nor written.
     """
     from ..models.learners import MissingExtra
     from ..training.artefact import ArtefactError
-    from ..training.comparison import HEAD, compared
+    from ..training.comparison import HEAD, LEGEND, compared, title
 
     _known(model)
     typer.echo(HEAD)
     for name in [model] if model else MODELS:
+        typer.echo(title(name))
         for recipe in (*MODELS[name].recipes, find(name, DUMMY)):
             try:
                 typer.echo(str(compared(recipe, artefacts)))
@@ -121,6 +126,7 @@ def compare(
             except ArtefactError as error:
                 typer.echo(f"error: {error}", err=True)
                 raise typer.Exit(1) from None
+    typer.echo(f"\n{LEGEND}")
 
 
 def samples(

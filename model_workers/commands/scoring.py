@@ -11,13 +11,14 @@ import typer
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ..revision import code_version
-from .chosen import ModelOption, PredictorOption, RegisteredOption, VersionOption, chosen
+from .chosen import ModelOption, PredictorOption, RegisteredOption, VersionOption, chosen, settled
 from .serving import ARTEFACTS
 
 _STOPPED = 128 + signal.SIGTERM
 
 
 def command(
+    context: typer.Context,
     source: Annotated[Path, typer.Argument(metavar="INPUT", help=".csv or .parquet")],
     target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Of the input's format.")],
     model: ModelOption,
@@ -43,6 +44,7 @@ def command(
     from ..batch.table import BadTable
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_STOPPED))
+    predictor, registry = settled(context, predictor, registry)
     found = chosen(model, predictor, version, artefacts, registry)
     threadpool_limits(limits=1)  # as in a worker; of what is loaded by now
     job = Job(source, target, found.predictor, found.version, found.digest, skip_bad)

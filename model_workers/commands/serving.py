@@ -9,17 +9,18 @@ import typer
 
 from ..contract.contract import MAX_INSTANCES
 from ..models.assistant import CHATS, ChatRecipe, find_chat
-from ..models.catalogue import find
+from ..models.catalogue import MODELS, find
 from ..models.model import Recipe, UnknownModel
 from ..serving.faults import BadFaults, parse
 from ..serving.process import CannotStart, Options, serve
 from ..serving.worker import LIMITS, Limits
-from .chosen import RegisteredOption, registered
+from .chosen import RegisteredOption, registered, settled, typed
 
 ARTEFACTS = Path("artefacts")
 
 
 def command(
+    context: typer.Context,
     model: Annotated[str, typer.Option(envvar="MODEL_WORKER_MODEL", help="Which model.")],
     version: Annotated[
         str,
@@ -64,25 +65,34 @@ def command(
 
     Exit code: 0 stopped by SIGTERM or Ctrl-C, 1 could not start, 2 wrong use.
     """
-    if not (version or predictor):
-        raise typer.BadParameter("say which --predictor, or a --version that is named like one")
+    _check(model, version or predictor)
+    if model in CHATS and not typed(context, "registry"):
+        registry = None  # what stands in the environment is for others: a chat learns as it starts
+    predictor, registry = settled(context, predictor, registry)
     try:
         plan = parse(faults)
         recipe = _recipe(model, version, predictor, registry)
-    except (UnknownModel, BadFaults) as error:
-        raise typer.BadParameter(str(error)) from None
-    try:
         limits = Limits(limit, timeout)
         serve(Options(recipe, version or predictor, artefacts, host, port, uds, plan, limits))
-    except BadFaults as error:  # those that only this model cannot have
+    except (UnknownModel, BadFaults) as error:
         raise typer.BadParameter(str(error)) from None
     except CannotStart as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
 
 
+def _check(model: str, name: str) -> None:
+    """Raise BadParameter for an unknown model, and without a name to serve it under."""
+    if model not in (known := [*MODELS, *CHATS]):
+        raise typer.BadParameter(f"there is no model {model!r}; choose one of {', '.join(known)}")
+    if not name:
+        raise typer.BadParameter("say which --predictor, or a --version that is named like one")
+
+
 def _recipe(model: str, version: str, predictor: str, registry: Path | None) -> Recipe | ChatRecipe:
     if registry is not None:
-        manifest, loaded = registered(registry, model, version, predictor)
+        if model in CHATS:
+            raise typer.BadParameter(f"{model} learns as it starts; leave --registry away")
+        manifest, loaded = registered(registry, model, version)
         return Recipe(model, manifest.recipe, "registered", ready=lambda contract: loaded)
     return (find_chat if model in CHATS else find)(model, predictor or version)

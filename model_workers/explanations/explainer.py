@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from threading import Event, Lock, Thread
 
-from ..contract.contract import Contract, Row
+from ..contract.contract import Row
 from ..predictors.predictor import Predictor
 from ..predictors.rules import RulesPredictor
 from .explanation import Explainable, Explanation, NotExplainable
 from .rules import ExplainedRules
 
 KEPT = 1024  # explanations of rows
-BACKGROUND = 100  # rows of the training data, evenly spread
 
 
 class Explainer:
@@ -114,14 +113,4 @@ def explainable(predictor: Predictor) -> Explainable:
     from .trained import ExplainedScorers
 
     assert isinstance(predictor, TrainedPredictor)
-    return ExplainedScorers(predictor, _background(predictor.contract))
-
-
-def _background(contract: Contract) -> Callable[[], Sequence[Row]]:
-    def rows() -> Sequence[Row]:
-        from ..models.catalogue import data
-
-        known = data(contract.model).rows
-        return known[:: -(-len(known) // BACKGROUND)]
-
-    return rows
+    return ExplainedScorers(predictor)

@@ -1,21 +1,20 @@
 """Trees, by SHAP (the extra ``shap``): S. Lundberg and others, From local explanations to global
 understanding with explainable AI for trees, Nature Machine Intelligence 2 (2020).
 
-The interventional form: what a feature contributes is measured against the rows of a background, so
-that base and contributions add up to the model's own score.
+The interventional form: what a feature contributes is measured against the rows of a background,
+some that the trees learned from, so that base and contributions add up to the model's own score.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import shap
 
-from ..contract.contract import Contract, Output, Row
-from ..predictors.preparation import Matrix, Preparation
+from ..contract.contract import Contract, Output
+from ..predictors.preparation import Matrix
 from ..predictors.scorer import Floats
 from ..predictors.trees import Trees
 from .explanation import Additive
@@ -25,14 +24,11 @@ from .scores import Question, by_feature, question
 class ExplainedTrees:
     """One explainer for each score that was asked for: there are few."""
 
-    def __init__(
-        self, scorer: Trees, contract: Contract, output: Output, background: Sequence[Row]
-    ) -> None:
+    def __init__(self, scorer: Trees, contract: Contract, output: Output) -> None:
         self._contract = contract
         self._output = output
         self._parts = scorer.parts()
         self._raw = Trees(**{**self._parts, "soft": False})
-        self._background = Preparation(contract).matrix(background).astype(np.float32)
         self._explainers: dict[bytes, Any] = {}
 
     def explain(self, row: Matrix) -> Additive:
@@ -64,7 +60,7 @@ class ExplainedTrees:
                 "tree_output": "raw_value",
             }
             self._explainers[key] = shap.TreeExplainer(
-                ensemble, data=self._background, feature_perturbation="interventional"
+                ensemble, data=self._parts["background"], feature_perturbation="interventional"
             )
         return self._explainers[key]
 

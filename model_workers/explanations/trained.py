@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..contract.contract import Contract, Output, Row
@@ -14,21 +13,19 @@ from ..predictors.words import Words
 from .explanation import Additive, Explanation
 from .linear import ExplainedLinear, ExplainedWords
 
-Background = Callable[[], Sequence[Row]]
-
 
 class _Explained(Protocol):
     def explain(self, row: Matrix) -> Additive: ...
 
 
 class ExplainedScorers:
-    """One for each output; ``background`` gives rows that the model learned from, for trees."""
+    """One for each output."""
 
-    def __init__(self, predictor: TrainedPredictor, background: Background) -> None:
+    def __init__(self, predictor: TrainedPredictor) -> None:
         contract = predictor.contract
         self._preparation = predictor.preparation
         self._explained = [
-            _explained(scorer, contract, output, background)
+            _explained(scorer, contract, output)
             for scorer, output in zip(predictor.scorers, contract.outputs, strict=True)
         ]
 
@@ -37,9 +34,7 @@ class ExplainedScorers:
         return [explained.explain(matrix[0]) for explained in self._explained]
 
 
-def _explained(
-    scorer: Scorer, contract: Contract, output: Output, background: Background
-) -> _Explained:
+def _explained(scorer: Scorer, contract: Contract, output: Output) -> _Explained:
     if isinstance(scorer, Linear):
         return ExplainedLinear(scorer, contract, output)
     if isinstance(scorer, Words):
@@ -47,4 +42,4 @@ def _explained(
     assert isinstance(scorer, Trees)
     from .shapley import ExplainedTrees  # SHAP is an extra, and slow to import
 
-    return ExplainedTrees(scorer, contract, output, background())
+    return ExplainedTrees(scorer, contract, output)

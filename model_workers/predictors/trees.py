@@ -19,7 +19,8 @@ class Trees:
     The nodes of all trees stand in one list: a row goes ``left`` if its value in the node's column,
     as a 32-bit float, is at most the node's threshold. ``roots`` are where the trees begin. The sum
     of ``start`` and the leaves' ``values`` [node, answer] becomes probabilities if ``soft``; else
-    it is divided by ``shared``, the number of trees whose mean it is.
+    it is divided by ``shared``, the number of trees whose mean it is. ``background`` [row, column]
+    are some of the rows that they learned from, which explanations measure against.
     """
 
     kind: ClassVar[str] = "trees"
@@ -37,6 +38,7 @@ class Trees:
         start: Floats,
         shared: int,
         soft: bool,
+        background: NDArray[np.float32],
     ) -> None:
         self._parts = {
             "width": width,
@@ -49,10 +51,13 @@ class Trees:
             "start": start,
             "shared": shared,
             "soft": soft,
+            "background": background,
         }
         _check(width, columns, left, right, roots)
         if not len(columns) == len(thresholds) == len(values) or values.shape[1:] != start.shape:
             raise ValueError("the nodes of a tree have arrays of different lengths")
+        if background.ndim != 2 or not len(background) or background.shape[1] != width:
+            raise ValueError("the background has no rows, or other columns than the trees")
         self.width = width
         self.answers = len(start)
         # Plain lists: to look a number up in an array takes several times as long.

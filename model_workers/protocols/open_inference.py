@@ -19,11 +19,6 @@ from . import input_tensors, tensors
 from .input_tensors import BadInference, Input
 from .tensors import Element
 
-SERVER: Final = {
-    "name": "model-worker",
-    "version": "0.1.0",
-    "extensions": ["binary_tensor_data"],
-}
 INPUT: Final = "instances"
 HEAD_LENGTH: Final = "inference-header-content-length"
 _PLATFORM: Final = "model-worker"
@@ -66,6 +61,15 @@ class Encoded(NamedTuple):
 
 
 _decoder = msgspec.json.Decoder(_Body)
+
+
+def server(code_version: str) -> dict[str, Any]:
+    """What ``GET /v2`` tells: the version is that of the code, not of a model."""
+    return {
+        "name": _PLATFORM,
+        "version": code_version,
+        "extensions": ["binary_tensor_data"],
+    }
 
 
 def metadata(version: str, contract: Contract) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from .faults import NO_FAULTS, Fault, Faults, Strike
 from .openapi import ERRORS, Fragment, content, operation, ref
 from .served import Served
 from .threads import Threads
-from .wire import CUT, client_gone, json_response, read_body, sentence, stoppable
+from .wire import CUT, at_once, client_gone, json_response, read_body, sentence, stoppable
 from .worker import LIMITS
 
 _PREFIX: Final = "/v1/"
@@ -227,6 +227,8 @@ class Stream(Response):
         self.init_headers({"Cache-Control": "no-cache"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["http_version"] == "1.0":
+            send = at_once(send)
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
         with suppress(ClientDisconnect):

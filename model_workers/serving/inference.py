@@ -15,6 +15,7 @@ from ..contract.refusal import RefusedBody
 from ..protocols import open_inference
 from ..protocols.input_tensors import BadInference, refused
 from ..protocols.open_inference import HEAD_LENGTH
+from ..revision import code_version
 from .openapi import ERRORS, PREDICTING, Fragment, content, operation, ref
 from .wire import json_response, read_body
 from .worker import Worker
@@ -40,7 +41,7 @@ def routes(worker: Worker) -> list[Route]:
         return Response(encoded.body, 200, headers, media_type="application/octet-stream")
 
     async def server(request: Request) -> Response:
-        return json_response(open_inference.SERVER)
+        return json_response(open_inference.server(code_version()))
 
     async def models(request: Request) -> Response:
         return json_response({"models": [worker.model]})

@@ -51,6 +51,26 @@ class CutAnswers:
         await self._app(scope, receive, halved)
 
 
+def at_once(send: Send) -> Send:
+    """For HTTP/1.0, which has no chunks: uvicorn sends them to whoever is not told a length (RFC
+    9112, 6.1, forbids it). So all events are sent once they are known, with theirs.
+    """
+    start: Message = {}
+    body = bytearray()
+
+    async def gather(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            start.update(message)
+            return
+        body.extend(message["body"])
+        if not message.get("more_body"):
+            headers = [*start["headers"], (b"content-length", b"%d" % len(body))]
+            await send({**start, "headers": headers})
+            await send({"type": "http.response.body", "body": bytes(body)})
+
+    return gather
+
+
 async def wait(request: Request, fault: Fault) -> None:
     """Sleep as the fault demands, not blocking anybody else; raises ClientDisconnect if the client
     leaves meanwhile.

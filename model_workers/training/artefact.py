@@ -29,7 +29,7 @@ from ..predictors.trees import Trees
 from ..predictors.words import Words
 from .provenance import Provenance
 
-FORMAT = 2  # another number makes all artefacts out of date
+FORMAT = 3  # another number makes all artefacts out of date
 _REMEDY = "train it with 'model-worker train'"
 _SCHEMA = "schema.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold
@@ -41,13 +41,13 @@ class ArtefactError(Exception):
 
 class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the zip's comment says. ``recipe`` is compared when a file is loaded, ``made`` when it
-    is asked whether to train anew, ``accuracy`` only shown. ``provenance`` is there if it was
-    trained from a snapshot.
+    is asked whether to train anew, ``quality`` (the first output's, of five folds) only shown.
+    ``provenance`` is there if it was trained from a snapshot.
     """
 
     recipe: str
     made: str
-    accuracy: float
+    quality: float = msgspec.field(name="accuracy")  # in files that are registered for ever
     provenance: Provenance | None = None
 
 

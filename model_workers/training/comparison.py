@@ -1,10 +1,12 @@
-"""The ways to answer by a contract side by side: how often rightly, how quickly, how large."""
+"""The ways to answer by a contract side by side: how often rightly, how quickly, how large; as
+lines of at most 79 characters.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from time import perf_counter_ns
@@ -23,6 +25,7 @@ from .supply import supply
 from .threads import one_thread
 
 NOTHING = "-"
+ALL_ROWS = "*"
 _MOST_LEFT_OUT = 200  # rows: leaving out each means to train as often
 _CALLS = 2000
 # What the first one brings along are the means to read any; what each further one adds is its own.
@@ -49,7 +52,6 @@ print((resident() - before) * resource.getpagesize() // 8 // 1024)
 class Line:
     """One line of the table: cells by column."""
 
-    model: str
     predictor: str
     five_folds: str
     leave_one_out: str
@@ -60,28 +62,44 @@ class Line:
     resident_kib: str
 
     def __str__(self) -> str:
-        cells = (getattr(self, field.name) for field in fields(self))
-        return _line(cells)
+        return _line(*astuple(self))
 
 
-_WIDTHS = (18, 12, 19, 13, 10, 6, 6, 14, 12)
+def _line(predictor: str, five_folds: str, *figures: str) -> str:
+    right = "".join(
+        f"{text:>{width}}" for text, width in zip(figures, (10, 7, 6, 6, 10, 10), strict=True)
+    )
+    return f"  {predictor:<12}  {five_folds:<{_FOLDS}}{right}"
 
 
-def _line(cells: Any) -> str:
-    texts = list(cells)
-    left = [f"{text:<{width}}" for text, width in zip(texts[:3], _WIDTHS, strict=False)]
-    right = [f"{text:>{width}}" for text, width in zip(texts[3:], _WIDTHS[3:], strict=True)]
-    return f"| {' | '.join(left + right)} |"
-
-
+_FOLDS = 14
 HEAD = "\n".join(
     [
-        _line(field.name.replace("_", " ").replace("kib", "KiB") for field in fields(Line)),
-        "|"
-        + "|".join("-" * (width + 1) + (":" if i > 2 else "-") for i, width in enumerate(_WIDTHS))
-        + "|",
+        _line("", "five", "leave", "out of", "p50", "p99", "artefact", "resident"),
+        _line("", "folds", "one out", "bag", "us", "us", "bytes", "KiB"),
     ]
 )
+LEGEND = f"""\
+five folds      the mean of five (shuffled; of labels stratified)
+{ALL_ROWS}               of all rows, as rules and dummies learn nothing; whoever wrote
+                the rules had seen them
+leave one out   each row by what learned from all others; up to {_MOST_LEFT_OUT} rows
+out of bag      of a forest, each row by the trees that did not see it
+p50, p99        from one checked row to its answer, in this process
+resident        what each further copy of the model adds, the mean of eight
+{NOTHING}               does not apply"""
+
+
+def title(model: str) -> str:
+    """The line above the lines of a model: what the figures of its outputs are."""
+    found = model_of(model)
+    told = " / ".join(
+        f"accuracy of {output.name}"
+        if isinstance(output, Classes)
+        else f"R2, mean absolute error of {output.name}"
+        for output in found.contract.outputs
+    )
+    return f"{model}{', synthetic' if found.synthetic else ''}: {told}"
 
 
 def compared(recipe: Recipe, artefacts: Path) -> Line:
@@ -93,10 +111,10 @@ def compared(recipe: Recipe, artefacts: Path) -> Line:
         half, rare = latency_us(recipe, predictor)
         outputs = outputs_of(recipe.model)
         return Line(
-            recipe.model + (", synthetic" if model_of(recipe.model).synthetic else ""),
             recipe.name,
-            " / ".join(_quality(recipe, predictor, place) for place in range(len(outputs))),
-            _left_out(recipe, predictor),
+            " / ".join(_quality(recipe, predictor, place) for place in range(len(outputs)))
+            + ("" if recipe.learner else ALL_ROWS),
+            _left_out(recipe),
             out_of_bag(recipe),
             f"{half:.0f}",
             f"{rare:.0f}",
@@ -144,7 +162,7 @@ def _quality(recipe: Recipe, predictor: Predictor, place: int) -> str:
             return f"{right(predictor, recipe, place):.3f}"
         return f"{folded(recipe, output, answers):.3f}"
     explained, error = _regressed(recipe, predictor, output, answers)
-    return f"R2 {explained:.3f} MAE {error:.1f}"
+    return f"{explained:.3f}, {error:.1f}"
 
 
 def _regressed(
@@ -159,13 +177,11 @@ def _regressed(
     )
 
 
-def _left_out(recipe: Recipe, predictor: Predictor) -> str:
+def _left_out(recipe: Recipe) -> str:
     """The share of rows labelled rightly by a model that learned from all the others."""
     output, answers = outputs_of(recipe.model)[0]
-    if not isinstance(output, Classes) or len(answers) > _MOST_LEFT_OUT:
+    if not isinstance(output, Classes) or len(answers) > _MOST_LEFT_OUT or recipe.learner is None:
         return NOTHING
-    if recipe.learner is None:
-        return f"{right(predictor, recipe, 0):.3f}"
     from sklearn.model_selection import LeaveOneOut, cross_val_score
 
     scores = cross_val_score(

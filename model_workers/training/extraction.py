@@ -14,6 +14,8 @@ from ..predictors.scorer import Linear, Quadratic, Scorer
 from ..predictors.trees import LEAF, Trees
 from ..predictors.words import Words
 
+BACKGROUND = 100  # rows, evenly spread
+
 
 def scorer_of(estimator: Any, matrix: Matrix) -> Scorer:
     """The scorer of a fitted estimator; ``matrix`` are rows that it learned from. Raises TypeError
@@ -27,9 +29,9 @@ def scorer_of(estimator: Any, matrix: Matrix) -> Scorer:
     if name == "QuadraticDiscriminantAnalysis":
         return _quadratic(estimator)
     if name == "DecisionTreeClassifier":
-        return _forest([estimator])
+        return _forest([estimator], matrix)
     if name == "RandomForestClassifier":
-        return _forest(estimator.estimators_)
+        return _forest(estimator.estimators_, matrix)
     if name == "GradientBoostingClassifier":
         return _boosted(estimator, matrix)
     if name == "XGBClassifier":
@@ -65,11 +67,12 @@ def _words(estimator: Any) -> Words:
 # --- trees
 
 
-def _forest(trees: list[Any]) -> Trees:
+def _forest(trees: list[Any], matrix: Matrix) -> Trees:
     """Each tree's leaves hold the shares of the labels."""
     grown = [tree.tree_ for tree in trees]
     values = [tree.value[:, 0, :] for tree in grown]
-    return _trees(grown, values, np.zeros(values[0].shape[1]), len(trees), soft=False)
+    start = np.zeros(values[0].shape[1])
+    return _trees(grown, values, start, len(trees), matrix, soft=False)
 
 
 def _boosted(estimator: Any, matrix: Matrix) -> Trees:
@@ -88,11 +91,17 @@ def _boosted(estimator: Any, matrix: Matrix) -> Trees:
             )
     first = np.asarray(estimator._raw_predict_init(matrix[:1].astype(np.float32)))[0]
     start = first.astype(np.float64) if len(first) > 1 else np.array([0.0, first[0]])
-    return _trees(grown, values, start, 1, soft=True)
+    return _trees(grown, values, start, 1, matrix, soft=True)
 
 
 def _trees(
-    grown: list[Any], values: list[NDArray[np.float64]], start: Any, shared: int, *, soft: bool
+    grown: list[Any],
+    values: list[NDArray[np.float64]],
+    start: Any,
+    shared: int,
+    matrix: Matrix,
+    *,
+    soft: bool,
 ) -> Trees:
     """scikit-learn's trees one after the other, their children counted from the first node."""
     firsts = [0, *accumulate(tree.node_count for tree in grown)][:-1]
@@ -110,6 +119,7 @@ def _trees(
         start=start,
         shared=shared,
         soft=soft,
+        background=_background(matrix),
     )
 
 
@@ -139,12 +149,17 @@ def _xgboosted(estimator: Any, matrix: Matrix) -> Trees:
         "right": np.concatenate(right).astype(np.int64),
         "values": np.concatenate(values),
         "roots": np.array(firsts, dtype=np.int64),
+        "background": _background(matrix),
     }
     # What every row starts with is what XGBoost says of a row beyond the leaves it falls into.
     sums = Trees(**parts, start=np.zeros(labels), shared=1, soft=False).score(matrix[:1])[0]
     said = np.atleast_1d(estimator.predict(matrix[:1], output_margin=True)[0]).astype(np.float64)
     margins = said if len(said) > 1 else np.array([0.0, said[0]])
     return Trees(**parts, start=margins - np.array(sums), shared=1, soft=True)
+
+
+def _background(matrix: Matrix) -> NDArray[np.float32]:
+    return matrix[:: -(-len(matrix) // BACKGROUND)].astype(np.float32)
 
 
 def _moved(children: NDArray[Any], first: int) -> NDArray[Any]:

@@ -54,7 +54,7 @@ def outputs_of(model: str) -> list[tuple[Output, NDArray[Any]]]:
     return found
 
 
-def accuracy(recipe: Recipe, seed: int = 0) -> float:
+def quality(recipe: Recipe, seed: int = 0) -> float:
     """How good a recipe is on rows it has not seen, by the first output of its contract: the mean
     over 5 folds (shuffled; stratified by label) of the share of right labels, or of R2 (the share
     of the variance that is explained) where the output is a quantity.

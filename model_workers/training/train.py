@@ -12,7 +12,7 @@ from typing import Any
 from ..models.catalogue import data
 from ..models.model import Recipe
 from .artefact import ArtefactError, Note, fingerprint, note_of, pack, path_of
-from .fitting import accuracy, fit, untrained
+from .fitting import fit, quality, untrained
 from .threads import one_thread
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "skops")
@@ -55,7 +55,7 @@ def write(recipe: Recipe, directory: Path) -> Path:
     """Train one recipe and put its artefact in place, whole or not at all."""
     path = path_of(recipe, directory)
     with one_thread():
-        note = Note(fingerprint(recipe), made_from(recipe), accuracy(recipe))
+        note = Note(fingerprint(recipe), made_from(recipe), quality(recipe))
         packed = pack(fit(recipe), note)
     # Two workers that start together may both get here. Each writes a file of its own, and since
     # the bytes are the same it does not matter who renames last.

@@ -609,8 +609,8 @@ def test_two_processes_never_score_into_one_output(tmp_path):
 
 HANGING = """
 import functools, sys, time
-from pathlib import Path
 from model_workers.batch import scoring as batch
+from model_workers.cli import app
 from model_workers.commands import scoring
 from model_workers.commands.chosen import Chosen
 from tests.model_workers.test_batch import CONTRACT, DummyPredictor
@@ -626,7 +626,7 @@ class Hanging(DummyPredictor):
 
 scoring.chosen = lambda *_: Chosen(Hanging(CONTRACT), "v7", "")
 batch.Job = functools.partial(batch.Job, part_rows=2)
-scoring.command(Path(sys.argv[1]), Path(sys.argv[2]), "parcels")
+app(["score", *sys.argv[1:], "--model", "parcels"])
 """
 
 

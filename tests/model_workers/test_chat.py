@@ -485,6 +485,22 @@ def test_a_stream_is_sent_token_by_token_and_a_client_that_leaves_ends_it(talkin
     assert talking.stats()["predictions"] == before["predictions"]
 
 
+def test_a_client_of_http_1_0_which_knows_no_chunks_gets_all_events_with_their_length(talking):
+    talking.plan("")
+    body = json.dumps(asked(stream=True)).encode()
+    with socket.create_connection(("127.0.0.1", talking.port), timeout=20) as connection:
+        head = f"POST {PATH} HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body)
+        found = b""
+        while part := connection.recv(65536):
+            found += part
+    told, _, sent = found.partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in told.lower()
+    assert f"content-length: {len(sent)}\r\n".encode() in told
+    assert sent.startswith(b"data: {")
+    assert sent.endswith(b"data: [DONE]\n\n")
+
+
 @pytest.mark.parametrize(("plan", "counted"), [("pace=1000s", 1), ("hang=1", 0)])
 def test_a_client_that_does_not_wait_for_a_whole_reply_ends_it_too(talking, plan, counted):
     talking.plan(plan)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -16,12 +22,16 @@ from model_workers.contract.contract import Contract, Row
 from model_workers.explanations import explainer as explaining
 from model_workers.explanations.explainer import Explainer
 from model_workers.explanations.explanation import Additive, Fired, NotExplainable
-from model_workers.models.catalogue import MODELS, RECIPES, data, model_of
+from model_workers.models.catalogue import MODELS, RECIPES, data, find, model_of
+from model_workers.models.model import Data
 from model_workers.predictors.dummy import DummyPredictor
 from model_workers.predictors.trained import TrainedPredictor
 from model_workers.predictors.trees import Trees
 from model_workers.revision import code_version
 from model_workers.serving.app import create_app
+from model_workers.training.artefact import Note, pack, read
+from model_workers.training.teaching import teach
+from model_workers.training.train import write
 
 from .conftest import trained
 
@@ -107,6 +117,23 @@ def test_the_feature_that_a_tree_does_not_ask_for_contributes_nothing():
     ((one,),) = explained("iris", "v3", [tuple(FLOWER)])
 
     assert sum(value != 0 for value in one.contributions.values()) == 1
+
+
+def test_trees_are_explained_beside_the_rows_that_they_learned_from():
+    """And not beside those that come with the model, which are of other flowers."""
+    known = data("iris")
+    larger = tuple(tuple(float(value) + 10 for value in row) for row in known.rows[::2])
+    learned = teach(find("iris", "forest"), Data(larger, (known.answers[0][::2],)), seed=0)
+    packed = pack(learned, Note("", "", 0.0))
+    predictor = read(packed, learned.contract, Path("forest.skops"))
+    found = Explainer(predictor).explain([larger[40]])
+    assert found is not None
+    ((one,),) = found[0]
+    place = learned.contract.labels.index(one.prediction)
+    sums = predictor.scorers[0].score(predictor.preparation.matrix(larger))
+
+    assert one.base == pytest.approx(fmean(row[place] for row in sums), abs=1e-6)
+    assert all(one.contributions.values())
 
 
 # --- who cannot be explained
@@ -270,6 +297,49 @@ def test_the_command_says_it_in_json_as_well():
     said = command("--predictor", "rules", "--json", json.dumps(FLOWER))
 
     assert json.loads(said.stdout)["species"]["number"] == 1
+
+
+def test_the_command_explains_on_one_thread_as_a_worker_does(tmp_path):
+    program = (
+        "import sys; from threadpoolctl import threadpool_info; from model_workers import cli;"
+        "from model_workers.commands import explaining;"
+        "explaining.Explainer = lambda _: sys.exit(str([x['num_threads'] for x in"
+        " threadpool_info()])); cli.main()"
+    )
+    words = ["explain", "--model", "iris", "--predictor", "v1", "--artefacts", str(tmp_path)]
+    write(find("iris", "v1"), tmp_path)
+    more = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "3")
+    said = subprocess.run(
+        [sys.executable, "-c", program, *words, json.dumps(FLOWER)],
+        env={**os.environ, **more},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert set(ast.literal_eval(said.stderr)) == {1}
+
+
+@pytest.mark.parametrize(
+    ("typed", "environment", "code"),
+    [
+        (["--predictor", "rules"], {"REGISTRY": "none"}, 0),
+        (["--predictor", "rules"], {"REGISTRY": "none", "VERSION": "v1"}, 0),
+        (["--registry", "none", "--version", "v1"], {"PREDICTOR": "rules"}, 1),  # it is asked
+        ([], {"PREDICTOR": "rules", "REGISTRY": "none"}, 2),
+        (["--predictor", "rules", "--registry", "none"], {}, 2),
+    ],
+)
+def test_what_is_typed_wins_over_what_stands_in_the_environment(typed, environment, code):
+    said = CliRunner().invoke(
+        app,
+        ["explain", "--model", "iris", *typed, json.dumps(FLOWER)],
+        env={f"MODEL_WORKER_{name}": value for name, value in environment.items()},
+    )
+
+    assert said.exit_code == code, said.output
+    told = " ".join(said.stderr.replace("│", "").split())
+    assert {0: "", 1: "iris has no version 'v1' in none", 2: "not both"}[code] in told
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from model_workers.models.catalogue import MODELS, RECIPES, data, find, model_of
 from model_workers.models.model import UnknownModel
 from model_workers.predictors.dummy import DummyPredictor
 from model_workers.training.comparison import right
-from model_workers.training.fitting import accuracy
+from model_workers.training.fitting import quality
 from tests.model_workers.conftest import trained
 
 CLASSIFIERS = ("breast-cancer", "iris", "digits")
@@ -49,7 +49,7 @@ def test_labels_are_the_names_that_people_use():
 def how_good(model: str, name: str, seed: int) -> float:
     """By 5 folds; rules do not learn, so that every row is new to them."""
     recipe = find(model, name)
-    return accuracy(recipe, seed) if recipe.learner else right(trained(model, name), recipe, 0)
+    return quality(recipe, seed) if recipe.learner else right(trained(model, name), recipe, 0)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

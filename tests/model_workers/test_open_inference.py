@@ -7,6 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from model_workers.models.catalogue import model_of
+from model_workers.revision import code_version
 
 FLOWER = [5.1, 3.5, 1.4, 0.2]
 FEATURES = model_of("iris").contract.names
@@ -165,7 +166,9 @@ def test_metadata_names_the_tensors_and_the_one_version(connect):
 
 def test_the_server_tells_what_it_is_and_that_it_is_well(connect):
     client = connect()
-    assert client.get("/v2").json().keys() == {"name", "version", "extensions"}
+    told = client.get("/v2").json()
+    assert told.keys() == {"name", "version", "extensions"}
+    assert told["version"] == code_version()  # as /predict says it
     assert client.get("/v2/").json() == client.get("/v2").json()
     assert client.get("/v2/health/live").json()["live"] is True
     assert client.get("/v2/health/ready").json()["ready"] is True

@@ -199,6 +199,7 @@ def tree(**changes):
         "start": np.zeros(1),
         "shared": 1,
         "soft": False,
+        "background": np.zeros((1, 1), dtype=np.float32),
     }
     return Trees(**(parts | changes))
 

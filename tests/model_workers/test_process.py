@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 import model_workers
 from model_workers.cli import app
+from model_workers.revision import CODE_VERSION
 
 FLOWER = b'{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
 PACKAGE = Path(model_workers.__file__).parent
@@ -218,6 +219,9 @@ def ask(address: str, row: list[object]) -> tuple[int, bytes]:
     [
         (["--version", "v9"], "iris has no recipe 'v9'; choose one of v1, v2, v3"),
         (["--faults", "eror=1"], "there is no fault 'eror'; did you mean errors?"),
+        (["--model", "nope"], "diabetes, tickets, assistant"),
+        (["--predictor", "v1", "--registry", "x"], "--registry or --predictor, not both"),
+        (["--model", "assistant", "--registry", "x"], "leave --registry away"),
     ],
 )
 def test_wrong_use_is_one_sentence_and_exit_code_2(more, words):
@@ -261,6 +265,15 @@ def imported() -> set[str]:
 
 def test_workers_know_nothing_of_the_gateway():
     assert imported().isdisjoint({"gateway", "monitoring"})
+
+
+def test_the_image_is_tagged_with_the_version_of_the_code_that_answers():
+    root = Path(__file__).parents[2]
+    told = (root / "docker-compose.yml").read_text() + (
+        root / "model_workers" / "Dockerfile"
+    ).read_text()
+
+    assert set(re.findall(r"model-worker:(\S+)", told)) == {CODE_VERSION}
 
 
 def test_the_image_installs_all_that_is_imported():

@@ -7,6 +7,7 @@ import functools
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -34,7 +35,7 @@ from model_workers.training.artefact import (
     path_of,
     typical,
 )
-from model_workers.training.comparison import compared, out_of_bag
+from model_workers.training.comparison import compared, out_of_bag, title
 from model_workers.training.fitting import fit
 from model_workers.training.supply import supply
 from model_workers.training.train import is_current, made_from, write
@@ -113,7 +114,7 @@ def test_an_artefact_is_a_skops_file_with_nothing_to_trust(tmp_path):
 def test_the_table_is_printed_and_what_is_up_to_date_is_left_alone(tmp_path):
     said = CliRunner().invoke(app, ["train", "--model", "iris", "--out", str(tmp_path)])
     assert said.exit_code == 0
-    assert "iris           v2               0.980" in said.output
+    assert "iris           v2            accuracy 0.980" in said.output
     written = path_of(IRIS, tmp_path).stat()
     said = CliRunner().invoke(app, ["train", "--model", "iris", "--out", str(tmp_path)])
     lines = said.output.splitlines()
@@ -389,24 +390,36 @@ def test_without_xgboost_what_it_learned_before_still_answers(tmp_path, monkeypa
 def test_the_comparison_is_a_table_with_a_line_for_each_way_to_answer(tmp_path):
     said = CliRunner().invoke(app, ["compare", "--model", "diabetes", "--artefacts", str(tmp_path)])
     assert said.exit_code == 0, said.output
-    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.output.splitlines()]
-    head, rule, *lines = table
-    assert head == [
-        *("model", "predictor", "five folds", "leave one out", "out of bag", "p50 us", "p99 us"),
-        *("artefact bytes", "resident KiB"),
-    ]
-    assert all(set(cell) <= {"-", ":"} for cell in rule)
-    assert [line[:2] for line in lines] == [["diabetes", n] for n in ("v1", "v2", "v3", "dummy")]
-    assert len({len(line) for line in table}) == 1
-    assert lines[1][2] == "R2 0.489 MAE 44.3"
-    for line in lines:
-        assert 0 < float(line[5]) <= float(line[6])
-        assert int(line[8]) < 100  # eleven numbers, without what is needed to read them
+    assert max(map(len, said.output.splitlines())) < 80
+    table, legend = said.output.split("\n\n")
+    first, second, title, *lines = table.splitlines()
+    assert title == "diabetes: R2, mean absolute error of progression"
+    assert {len(line) for line in lines} == {len(first)} == {len(second)}
+    rows = [re.split(" {2,}", line.strip()) for line in lines]
+    assert [row[0] for row in rows] == ["v1", "v2", "v3", "dummy"]
+    assert rows[1][1] == "0.489, 44.3"
+    assert rows[3][1].endswith("*")
+    assert "* " in legend
+    for row in rows:
+        assert 0 < float(row[4]) <= float(row[5])
+        assert int(row[7]) < 100  # eleven numbers, without what is needed to read them
+
+
+def test_each_model_is_measured_by_what_its_outputs_are():
+    assert title("iris") == "iris: accuracy of species"
+    assert title("tickets") == "tickets, synthetic: accuracy of topic / accuracy of urgent"
+
+
+def test_numbers_are_not_said_to_have_an_accuracy_when_they_are_trained(tmp_path):
+    said = CliRunner().invoke(app, ["train", "--model", "diabetes", "--out", str(tmp_path)])
+    assert said.exit_code == 0, said.output
+    assert "accuracy" not in said.output
+    assert re.search(r"^diabetes +v2 +R2 0\.489 +\d+  trained$", said.output, re.MULTILINE)
 
 
 def test_rules_are_compared_by_all_rows_and_a_forest_out_of_bag_too(tmp_path):
     rules = compared(find("iris", "rules"), tmp_path)
-    assert (rules.five_folds, rules.leave_one_out, rules.out_of_bag) == ("0.960", "0.960", "-")
+    assert (rules.five_folds, rules.leave_one_out, rules.out_of_bag) == ("0.960*", "-", "-")
     assert rules.artefact_bytes == "-"
     stump = compared(find("iris", "v3"), tmp_path)
     assert (stump.five_folds, stump.leave_one_out) == ("0.667", "0.333")
@@ -415,4 +428,4 @@ def test_rules_are_compared_by_all_rows_and_a_forest_out_of_bag_too(tmp_path):
 
 def test_each_output_has_its_own_share(tmp_path):
     line = compared(find("tickets", "rules"), tmp_path)
-    assert (line.model, line.five_folds) == ("tickets, synthetic", "0.598 / 0.825")
+    assert line.five_folds == "0.598 / 0.825*"

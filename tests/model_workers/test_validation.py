@@ -1,7 +1,9 @@
 """The body of ``/predict``: what is taken, and how what is not taken is named."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +51,14 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_feature(connect):
             "type": "float_type",
         }
     ]
+
+
+def test_the_refusal_in_the_documentation_is_the_one_that_is_answered(connect):
+    page = Path(__file__).parents[2] / "docs" / "model-workers.md"
+    asked, said = re.findall(r"```json\n(.*?)```", page.read_text(), re.DOTALL)
+    real = connect().post("/predict", content=asked).json()
+
+    assert json.dumps(json.loads(said)) == json.dumps(real)  # the order of keys, too
 
 
 @pytest.mark.parametrize(
