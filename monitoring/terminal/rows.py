@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gateway.model import Route
-from monitoring.history.chain import Entry, Status
+from monitoring.history.chain import Entry
 from monitoring.judgement.acting import span
 from monitoring.readings.endpoints import idle
 from monitoring.readings.live import Traffic, is_beyond, quantile
@@ -185,8 +185,8 @@ def _change(now: float, entry: Entry) -> ChangeRow:
     ]
     parts = [entry.action, entry.route, ", ".join(moved) or entry.version]
     what = " ".join(part for part in parts if part)
-    if entry.status is not Status.DONE:
-        what += f" [{entry.status}: nothing was changed]"
+    if entry.became:
+        what += f" [{entry.became}]"
     return ChangeRow(
         age=max(0.0, now - unix(entry.at)),
         by=entry.by,
