@@ -61,6 +61,7 @@ def view_of(sight: Sight, only: Collection[str] = ()) -> View:
         warnings=_each(line for one in files for line in one["warnings"]),
         controller=common.controller,
         is_led=common.is_led,
+        disagreement=common.disagreement,
         seconds=sight.seconds,
         lately=sight.lately,
         rate=_answered(
@@ -82,6 +83,7 @@ def _common(sight: Sight, silent: tuple[str, ...], stale: float | None) -> View:
         stale=stale,
         controller=_controller(sight),
         is_led=sight.looked is not None or not _needs_controller(sight),
+        disagreement=sight.disagreement,
         changes=tuple(_change(sight.at, one) for one in reversed(sight.changes[-CHANGES:])),
     )
 
