@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from gateway.edit import Change, Promote, SetWeight
+from gateway.files import reloader
 from monitoring import cli, editing, verbs
 from monitoring.history import changes
 
@@ -475,6 +476,31 @@ def test_to_watch_a_route_that_is_not_in_the_file_is_wrong_use(run: Run) -> None
 
 def test_routes_are_chosen_where_it_is_watched(run: Run) -> None:
     assert "add -w" in run("status", "iris").err
+
+
+def test_a_file_that_an_editor_is_saving_in_place_is_read_when_it_has(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with file.open("w") as editor:  # empty by now
+
+        def save(_seconds: float) -> None:
+            editor.write(TEXT)
+            editor.close()
+
+        monkeypatch.setattr(reloader, "sleep", save)
+        ended = run("stable", "iris")
+
+    assert (ended.code, ended.out) == (0, "v1\n")
+
+
+def test_a_handle_that_is_never_closed_keeps_no_command_from_reading(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(reloader, "sleep", waited.append)
+    with file.open("a"):
+        assert run("stable", "iris").out == "v1\n"
+    assert sum(waited) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("number", ["0", "-3", "many"])
