@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -110,12 +111,25 @@ class Track:
         )
         proof = document["proof"]
         if proof is not None:
-            if signal.proof_log_prior() is None:
-                raise ValueError(f"nothing is to be proven of {signal.name}")
-            shape = signal.proof(stable, 0.5).stable.shape[:-1]
+            shape = _proof_shape(signal, outcomes)
             proof = np.array(dumped.numbers(proof, *shape), dtype=np.float64)
-        mixture = Mixture.loaded(document, *signal.log_prior(frame).shape)
+        mixture = Mixture.loaded(document, *_shape(signal, frame))
         return cls(frame, mixture, proof, stable, candidate)
+
+
+# The bets are dear, and a history has thousands of verdicts on few questions.
+@lru_cache(1024)
+def _proof_shape(signal: Signal, outcomes: int) -> tuple[int, ...]:
+    """Of the evidence of the mirror test."""
+    if signal.proof_log_prior() is None:
+        raise ValueError(f"nothing is to be proven of {signal.name}")
+    return signal.proof(np.zeros(outcomes), 0.5).stable.shape[:-1]
+
+
+@lru_cache(1024)
+def _shape(signal: Signal, frame: Frame) -> tuple[int, ...]:
+    """Of the evidence."""
+    return signal.log_prior(frame).shape
 
 
 def _frame_of(found: list[object]) -> Frame:

@@ -14,5 +14,6 @@ def disagreement(file: object, generation: str, told: Iterable[Mapping[str, Any]
     serving = (one for one in told if (one.get("file") or {}).get("in_force", True))
     for served in (one.get("generation") for one in serving):
         if served != generation:
-            return f"{file} is generation {generation}, the gateway serves {served}; name its file"
+            found = f"{file} is generation {generation}, the gateway serves {served}"
+            return f"{found}; name its file with --file"
     return ""

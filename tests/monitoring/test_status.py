@@ -132,7 +132,7 @@ def test_that_the_gateway_serves_another_file_is_said_before_what_is_known_of_th
 
     sentence = (
         f"{file} is generation {parse(TEXT.encode()).generation}, "
-        f"the gateway serves {parse(other.encode()).generation}; name its file"
+        f"the gateway serves {parse(other.encode()).generation}; name its file with --file"
     )
     before, found, after = said.partition(f"{sentence}; of {file} is what follows:")
     assert found, said

@@ -284,7 +284,7 @@ def test_that_another_file_is_served_is_told_if_it_lasts_and_when_it_is_over(
     desk.look()
     (line,) = [line for line in desk.news() if "is generation" in line]
     assert line.startswith(f"{stage.file} is generation {generation_of(stage.file.read_bytes())}, ")
-    assert line.endswith("; name its file")
+    assert line.endswith("; name its file with --file")
     sight = desk.lookout.look()
     assert view_of(sight).disagreement == document(sight, view_of(sight))["disagreement"] == line
     assert not [line for line in desk.news() if "is generation" in line]
