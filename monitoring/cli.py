@@ -73,7 +73,9 @@ def main() -> None:
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except TyperException as error:
-        said = str(error).rstrip(".")
+        # Only this names the option; of what concerns none it would say that a value is invalid.
+        named = getattr(error, "param", None) is not None
+        said = (error.format_message() if named else str(error)).rstrip(".")
         if not said:  # no command at all: typer has printed the help
             sys.exit(2)
         _complain(f"error: {said}; see canary --help", [said], 2)

@@ -12,7 +12,7 @@ from gateway.config import parse
 from gateway.edit import Change, Restore, SetWeight, diff
 from gateway.errors import ConfigError
 from gateway.files import reserve, routing_file
-from gateway.files.reloader import missing, read_bounded
+from gateway.files.reloader import missing, read_settled
 from gateway.files.routing_file import EditResult
 from gateway.model import Route
 from monitoring.history import changes
@@ -46,7 +46,7 @@ def is_rollback(change: Change) -> bool:
 def content_of(file: Path) -> bytes:
     """What the routing file says. Raises ConfigError if it cannot be read: it is refused then."""
     try:
-        return read_bounded(file)
+        return read_settled(file)
     except OSError as error:
         raise ConfigError((missing(file, error),)) from error
 

@@ -16,6 +16,7 @@ import asyncio
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 from typing import Final, Protocol
 
 from gateway.config import parse, warnings
@@ -198,10 +199,24 @@ class Found:
 
 def read_bounded(path: Path) -> bytes:
     """The content of a regular file, up to just over the allowed size. Raises OSError."""
-    content = _read(path).content
-    if isinstance(content, OSError):
-        raise content
-    return content
+    return _content_of(_read(path))
+
+
+def read_settled(path: Path) -> bytes:
+    """The same once nobody has it open for writing, or after half a second: what an editor that
+    saves in place has written so far may be nothing, or half a file. Raises OSError.
+    """
+    looks = 0
+    while (found := _read(path)).settled is False and looks < QUIET_IF_OPEN:
+        looks += 1
+        sleep(LOOK_EVERY)
+    return _content_of(found)
+
+
+def _content_of(found: Found) -> bytes:
+    if isinstance(found.content, OSError):
+        raise found.content
+    return found.content
 
 
 def _read(path: Path) -> Found:

@@ -15,6 +15,7 @@ from monitoring.analysis.rounds import PART, Rounds, key_of, without_ended
 from monitoring.analysis.saved import SAVED, Saved
 from monitoring.analysis.signals import answers_of
 from monitoring.analysis.strand import Strand
+from monitoring.readings import dumped
 from monitoring.readings.evidence import Counts, Window
 
 TOGETHER: Final = ""  # the strand of all sources whose counts are added
@@ -183,12 +184,16 @@ class Case:
         }
 
     @classmethod
-    def loaded(cls, document: Mapping[str, Any]) -> Case:
-        """The opposite of :meth:`dumped`."""
+    def loaded(cls, document: Mapping[str, Any], question: Question) -> Case:
+        """The opposite of :meth:`dumped`, of one that was grown for this question. Raises
+        ValueError, or another error of what is no such document.
+        """
+        failed = document["failed"]
+        strands = document["strands"].items()
         return cls(
-            document["gateways"],
+            max(1, dumped.whole(document["gateways"])),
             Counts.loaded(document["past"]),
-            {name: Strand.loaded(strand) for name, strand in document["strands"].items()},
+            {name: Strand.loaded(strand, question) for name, strand in strands},
             {
                 source: (Counts.loaded(candidate), Counts.loaded(stable))
                 for source, (candidate, stable) in document["seen"].items()
@@ -196,11 +201,11 @@ class Case:
             Counts.loaded(document["candidate"]),
             Counts.loaded(document["stable"]),
             Constant.loaded(document["constant"]),
-            document["due"],
-            document["pending"],
+            dumped.number(document["due"]),
+            dumped.whole(document["pending"]),
             Saved.loaded(document["saved"]),
-            None if document["failed"] is None else tuple(document["failed"]),
-            Rounds.loaded(document["rounds"]),
+            None if failed is None else _reason_and_sentence(*failed),
+            Rounds.loaded(document["rounds"], question),
         )
 
     def _part(self, strand: str) -> float:
@@ -215,6 +220,10 @@ class Case:
     def main(self) -> Strand:
         """The strand with the most requests."""
         return max(self.strands.values(), key=lambda strand: strand.past.assigned, default=Strand())
+
+
+def _reason_and_sentence(reason: object, sentence: object) -> tuple[str, str]:
+    return dumped.text(reason), dumped.text(sentence)
 
 
 def _added(a: Window, b: Window) -> Window:

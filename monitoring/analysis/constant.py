@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from monitoring.readings import dumped
+
 
 @dataclass(frozen=True, slots=True)
 class Constant:
@@ -30,4 +32,4 @@ class Constant:
     @classmethod
     def loaded(cls, document: Mapping[str, Any]) -> Constant:
         """The opposite of :meth:`dumped`."""
-        return cls(document["label"], document["number"])
+        return cls(dumped.text(document["label"]), dumped.whole(document["number"]))

@@ -15,6 +15,7 @@ import numpy as np
 
 from monitoring.analysis.betting import Array, Bets, increments
 from monitoring.analysis.margin import margin_bets
+from monitoring.readings import dumped
 
 _STEPS: Final = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03)
 _WIDE: Final = (0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -64,7 +65,9 @@ class Rates(NamedTuple):
     @classmethod
     def loaded(cls, document: Mapping[str, Any]) -> Rates:
         """The opposite of :meth:`dumped`."""
-        return cls(*(np.array(document[name], dtype=np.float64) for name in cls._fields))
+        seen = [dumped.numbers(document[one], 2, least=0.0) for one in ("stable", "candidate")]
+        logs = dumped.numbers(document["logs"], 2, len(GRID))
+        return cls(*(np.array(one, dtype=np.float64) for one in (*seen, logs)))
 
     def _bets(self, share: float) -> Bets:
         """On the rates seen so far, where they contradict a difference: ``(2, G, 2)``."""

@@ -10,12 +10,14 @@ past when a candidate turns bad late.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from monitoring.analysis.betting import Array
+from monitoring.readings import dumped
 
 FIRST: Final = 0.9  # omega_0; the rest is spread as 1 / (k (k + 1)), which sums to one
 RESTART_EVERY: Final = 1000  # requests
@@ -52,6 +54,16 @@ class Mixture:
             share = (1 - FIRST) / (restarts * (restarts + 1))
             logs = np.logaddexp(logs, log_prior + np.log(share))
         return Mixture(logs + increment, restarts, since + requests)
+
+    def dumped(self) -> dict[str, Any]:
+        """As JSON, from which it is read back to the last bit."""
+        return {"logs": self.logs.tolist(), "restarts": self.restarts, "since": self.since}
+
+    @classmethod
+    def loaded(cls, document: Mapping[str, Any], *shape: int) -> Mixture:
+        """The opposite of :meth:`dumped`, of suspicions of this shape."""
+        logs = np.array(dumped.numbers(document["logs"], *shape), dtype=np.float64)
+        return cls(logs, dumped.whole(document["restarts"]), dumped.whole(document["since"]))
 
     def log_evidence(self) -> Array:
         """``log E``, ``(...)``: the factor by which the data speak for one of the suspicions."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Final
 
@@ -20,7 +20,9 @@ from monitoring.analysis.signals import (
     Split,
     Values,
 )
+from monitoring.readings import dumped
 
+_LEAST_ALPHA: Final = 1e-6
 _SPLIT: Final = Split()
 _SIGNALS: Final[dict[str, Any]] = {
     one.__name__: one for one in (Errors, Labels, Latency, Lenient, Limit, Scores, Values)
@@ -76,15 +78,19 @@ class Question:
 
     @classmethod
     def loaded(cls, document: Mapping[str, Any]) -> Question:
-        """The opposite of :meth:`dumped`. Raises KeyError for a signal nobody knows."""
+        """The opposite of :meth:`dumped`. Raises KeyError for a signal nobody knows, ValueError
+        for a value that none can have.
+        """
+        if not document["signals"]:
+            raise ValueError("there is no question without signals")
         return cls(
-            float(document["alpha"]),
-            int(document["min_bad"]),
-            bool(document["declared"]),
+            dumped.number(document["alpha"], _LEAST_ALPHA, 1.0),
+            dumped.whole(document["min_bad"]),
+            dumped.flag(document["declared"]),
             tuple(_loaded(one) for one in document["signals"]),
             tuple(_loaded(one) for one in document["alerts"]),
-            steps=tuple(_loaded(one) for one in document["steps"]),
-            saved=bool(document["saved"]),
+            steps=tuple(_step_of(one) for one in document["steps"]),
+            saved=dumped.flag(document["saved"]),
         )
 
 
@@ -144,14 +150,40 @@ def _dumped(signal: Any) -> dict[str, Any]:
 
 
 def _loaded(document: Mapping[str, Any]) -> Any:
-    values = {
-        name: _loaded(value) if isinstance(value, Mapping) else value
-        for name, value in document.items()
-        if name != "is"
+    kind = _SIGNALS[document["is"]]
+    types = {one.name: str(one.type) for one in fields(kind)}
+    values: dict[str, Any] = {
+        name: _READ[types[name]](one) for name, one in document.items() if name != "is"
     }
-    if isinstance(values.get("declared"), list):
-        values["declared"] = tuple(values["declared"])
-    return _SIGNALS[document["is"]](**values)
+    if values.get("floor", 0) > len(LATENCY_BOUNDS):
+        raise ValueError(f"there is no bucket {values['floor']} of latency")
+    return kind(**values)
+
+
+def _step_of(document: Mapping[str, Any]) -> Lenient:
+    step = _loaded(document)
+    if not isinstance(step, Lenient):
+        raise ValueError(f"{document['is']} is no proof for a step")
+    return step
+
+
+def _rail_of(document: Mapping[str, Any]) -> Any:
+    signal = _loaded(document)
+    if isinstance(signal, Lenient | Limit):
+        raise ValueError(f"{document['is']} is no rail")
+    return signal
+
+
+# How a value of a signal is read back, by how it is declared there.
+_READ: Final[dict[str, Callable[[Any], object]]] = {
+    "str": dumped.text,
+    "bool": dumped.flag,
+    "float": lambda found: dumped.number(found, most=1.0),  # all of them are shares
+    "int": lambda found: dumped.whole(found, most=FULL_WEIGHT),
+    "int | None": lambda found: None if found is None else dumped.whole(found, len(LATENCY_BOUNDS)),
+    "tuple[str, ...]": lambda found: tuple(map(dumped.text, found)),
+    "_Rail": _rail_of,
+}
 
 
 def _share(basis_points: int | None) -> float:

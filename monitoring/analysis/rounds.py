@@ -26,6 +26,7 @@ from monitoring.analysis.constant import Constant
 from monitoring.analysis.question import Question
 from monitoring.analysis.signals import answers_of
 from monitoring.analysis.strand import Strand
+from monitoring.readings import dumped
 from monitoring.readings.evidence import AGAIN, Counts, Window
 
 PART: Final = 0.2  # of the promise, for all rounds but the first together
@@ -60,10 +61,10 @@ class Round:
         }
 
     @classmethod
-    def loaded(cls, document: Mapping[str, Any]) -> Round:
+    def loaded(cls, document: Mapping[str, Any], question: Question) -> Round:
         """The opposite of :meth:`dumped`."""
-        strand, constant = document["strand"], document["constant"]
-        return cls(document["number"], Strand.loaded(strand), Constant.loaded(constant))
+        strand = Strand.loaded(document["strand"], question)
+        return cls(dumped.whole(document["number"]), strand, Constant.loaded(document["constant"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +125,11 @@ class Rounds:
         }
 
     @classmethod
-    def loaded(cls, document: Mapping[str, Any]) -> Rounds:
+    def loaded(cls, document: Mapping[str, Any], question: Question) -> Rounds:
         """The opposite of :meth:`dumped`."""
-        live = {key: Round.loaded(one) for key, one in document["live"].items()}
-        return cls(live, dict(document["begun"]), dict(document["ended"]))
+        live = {key: Round.loaded(one, question) for key, one in document["live"].items()}
+        ended = {name: dumped.number(one, -dumped.MOST) for name, one in document["ended"].items()}
+        return cls(live, dumped.counts(document["begun"]), ended)
 
 
 def without_ended(

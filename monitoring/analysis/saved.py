@@ -29,6 +29,7 @@ import numpy as np
 
 from monitoring.analysis.betting import Array
 from monitoring.analysis.mixture import Mixture
+from monitoring.readings import dumped
 from monitoring.readings.evidence import Counts
 
 SAVED: Final = "saved"  # the name of the signal
@@ -76,9 +77,7 @@ class Saved:
     def dumped(self) -> dict[str, Any]:
         """As JSON, from which it is read back to the last bit."""
         return {
-            "logs": self.mixture.logs.tolist(),
-            "restarts": self.mixture.restarts,
-            "since": self.mixture.since,
+            **self.mixture.dumped(),
             "recent": self.recent.tolist(),
             "spell": list(self.spell),
         }
@@ -86,6 +85,7 @@ class Saved:
     @classmethod
     def loaded(cls, document: Mapping[str, Any]) -> Saved:
         """The opposite of :meth:`dumped`."""
-        mixture = Mixture(np.array(document["logs"]), document["restarts"], document["since"])
+        mixture = Mixture.loaded(document, len(_MEMORIES))
+        recent = dumped.numbers(document["recent"], len(_MEMORIES), least=0.0)
         asked, saved = document["spell"]
-        return cls(mixture, np.array(document["recent"]), (asked, saved))
+        return cls(mixture, np.array(recent), (dumped.whole(asked), dumped.whole(saved)))

@@ -27,6 +27,7 @@ class Signal(Protocol):
     must be proven good in it before it may be promoted.
     """
 
+    def __hash__(self) -> int: ...
     @property
     def name(self) -> str: ...
     @property

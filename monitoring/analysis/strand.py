@@ -13,6 +13,7 @@ from monitoring.analysis.lenience import proofs
 from monitoring.analysis.question import Question
 from monitoring.analysis.signals import good_and_bad, within_and_beyond
 from monitoring.analysis.track import Track
+from monitoring.readings import dumped
 from monitoring.readings.evidence import Counts, Window
 
 _NOTHING: Final = Counts()
@@ -76,13 +77,17 @@ class Strand:
         }
 
     @classmethod
-    def loaded(cls, document: Mapping[str, Any]) -> Strand:
-        """The opposite of :meth:`dumped`."""
+    def loaded(cls, document: Mapping[str, Any], question: Question) -> Strand:
+        """The opposite of :meth:`dumped`, of one that was grown for this question; without the
+        steps that it has no more.
+        """
+        tracks, bound = document["tracks"], document["bound"]
+        asked = [signal for signal in question.every if signal.name in tracks]
         return cls(
-            {name: Track.loaded(track) for name, track in document["tracks"].items()},
+            {signal.name: Track.loaded(tracks[signal.name], signal) for signal in asked},
             Rates.loaded(document["errors"]),
             Rates.loaded(document["slow"]),
-            document["bound"],
+            None if bound is None else dumped.whole(bound),
             Counts.loaded(document["past"]),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -11,8 +12,11 @@ import numpy as np
 from monitoring.analysis.betting import Array, Bets, increments
 from monitoring.analysis.mixture import Mixture
 from monitoring.analysis.signals import Frame, Signal
+from monitoring.readings import dumped
 from monitoring.readings.evidence import Counts
 
+_NOTHING: Final = Counts()
+_BINS: Final = 10_000  # more than any score is counted by
 HALF_LIFE: Final = 20_000  # requests of stable after which half of what shapes the bets is new
 
 
@@ -90,22 +94,46 @@ class Track:
         """As JSON: lists of numbers that are read back to the last bit."""
         return {
             "frame": list(self.frame),
-            "logs": self.mixture.logs.tolist(),
-            "restarts": self.mixture.restarts,
-            "since": self.mixture.since,
+            **self.mixture.dumped(),
             "proof": None if self.proof is None else self.proof.tolist(),
             "stable": self.stable.tolist(),
             "candidate": [int(one) for one in self.candidate],
         }
 
     @classmethod
-    def loaded(cls, document: Mapping[str, Any]) -> Track:
-        """The opposite of :meth:`dumped`."""
-        proof = document["proof"]
-        return cls(
-            tuple(document["frame"]),
-            Mixture(np.array(document["logs"]), document["restarts"], document["since"]),
-            None if proof is None else np.array(proof),
-            np.array(document["stable"], dtype=np.float64),
-            np.array(document["candidate"], dtype=np.float64),
+    def loaded(cls, document: Mapping[str, Any], signal: Signal) -> Track:
+        """The opposite of :meth:`dumped`, for a track of this signal."""
+        frame = _frame_of(document["frame"])
+        outcomes = len(signal.outcomes(_NOTHING, frame))
+        stable, candidate = (
+            np.array(dumped.numbers(document[one], outcomes, least=0.0), dtype=np.float64)
+            for one in ("stable", "candidate")
         )
+        proof = document["proof"]
+        if proof is not None:
+            shape = _proof_shape(signal, outcomes)
+            proof = np.array(dumped.numbers(proof, *shape), dtype=np.float64)
+        mixture = Mixture.loaded(document, *_shape(signal, frame))
+        return cls(frame, mixture, proof, stable, candidate)
+
+
+# The bets are dear, and a history has thousands of verdicts on few questions.
+@lru_cache(1024)
+def _proof_shape(signal: Signal, outcomes: int) -> tuple[int, ...]:
+    """Of the evidence of the mirror test."""
+    if signal.proof_log_prior() is None:
+        raise ValueError(f"nothing is to be proven of {signal.name}")
+    return signal.proof(np.zeros(outcomes), 0.5).stable.shape[:-1]
+
+
+@lru_cache(1024)
+def _shape(signal: Signal, frame: Frame) -> tuple[int, ...]:
+    """Of the evidence."""
+    return signal.log_prior(frame).shape
+
+
+def _frame_of(found: list[object]) -> Frame:
+    """Names, or places among at most so many bins."""
+    if all(isinstance(one, str) for one in found):
+        return tuple(map(dumped.text, found))
+    return tuple(dumped.whole(one, most=_BINS) for one in found)

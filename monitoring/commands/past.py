@@ -83,6 +83,6 @@ def _change(entry: changes.Entry) -> str:
     ]
     parts = [entry.at, entry.by, entry.action, entry.route, ", ".join(shares) or entry.version]
     line = "  ".join(part for part in parts if part)
-    if entry.status is not changes.Status.DONE:
-        line += f"  [{entry.status}: nothing was changed]"
+    if entry.became:
+        line += f"  [{entry.became}]"
     return shown(f"{line}  {entry.reason}" if entry.reason else line)

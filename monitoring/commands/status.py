@@ -17,6 +17,7 @@ from rich.text import Text
 
 from gateway.config import parse
 from gateway.errors import ConfigError
+from gateway.model import generation_of
 from monitoring.commands.options import (
     DEFAULT_ADMIN,
     DEFAULT_FILE,
@@ -29,6 +30,7 @@ from monitoring.commands.options import (
     token_of,
 )
 from monitoring.printable import shown
+from monitoring.readings.agreement import disagreement
 from monitoring.readings.endpoints import idle
 from monitoring.readings.sources import GatewaySource, GatewaySources
 from monitoring.summary import summary
@@ -39,6 +41,8 @@ from monitoring.terminal.view import View
 from monitoring.terminal.watch import watch as keep_watching
 
 REFRESH: Final = 1.0  # seconds
+AT_MOST: Final = 1.0  # seconds in which a gateway has taken a file that was saved just now
+AGAIN: Final = 0.1  # seconds between two questions whether it has
 
 
 def status(
@@ -64,10 +68,14 @@ def status(
     if routes:
         raise typer.BadParameter("routes are chosen with -w; leave them away, or add -w")
     with GatewaySource(admin, token_of(admin_token_file)) as source:
-        if json:
-            print_json({**source.status(), "rollouts": summary(file)})
-        else:
-            Console().print(_shown(source, file))
+        document, other = _settled(source, file)
+    if json:
+        print_json({**document, "disagreement": other, "rollouts": summary(file)})
+        return
+    told = [Text(shown(line)) for line in summary(file)]
+    if other:
+        told.insert(0, Text(shown(f"{other}; of {file} is what follows:"), style="red"))
+    Console().print(Group(render(document), *told))
 
 
 def _keep_looking(
@@ -96,8 +104,21 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _shown(source: GatewaySource, file: Path) -> Group:
-    return Group(render(source.status()), *(Text(shown(line)) for line in summary(file)))
+def _settled(source: GatewaySource, file: Path) -> tuple[Mapping[str, Any], str]:
+    """What the gateway says, and that it serves another file, if it does: not only for the moment
+    that it takes to see that this one was saved.
+    """
+    until = time.monotonic() + AT_MOST
+    while True:
+        document = source.status()
+        try:
+            generation = generation_of(content_of(file))
+        except ConfigError:  # it is not here: what the gateway says is all there is
+            return document, ""
+        other = disagreement(file, generation, [document])
+        if not other or time.monotonic() > until:
+            return document, other
+        time.sleep(AGAIN)
 
 
 def render(document: Mapping[str, Any]) -> Group:

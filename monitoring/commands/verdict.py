@@ -30,6 +30,7 @@ from monitoring.history.chronicle import Chronicle
 from monitoring.judgement.acting import outlook
 from monitoring.judgement.docket import Docket, Judgement
 from monitoring.printable import shown
+from monitoring.readings.agreement import disagreement
 from monitoring.readings.sources import GatewaySources
 from monitoring.summary import outcomes
 
@@ -50,12 +51,9 @@ def verdict(
         raise typer.BadParameter(f"there is no route {route!r} in {file}; write one of {known}")
     with GatewaySources([admin], token_of(admin_token_file)) as source:
         documents = source.evidence()
-    for served in (one.get("generation") for one in documents if one is not None):
-        if served != config.generation:
-            raise typer.BadParameter(
-                f"{file} is generation {config.generation}, the gateway serves {served}; "
-                "name its file"
-            )
+    told = (one for one in documents if one is not None)
+    if other := disagreement(file, config.generation, told):
+        raise typer.BadParameter(other)
     docket = Docket(Chronicle(file, time).recall())
     judged = [one for one in docket.look(config, documents) if route in ("", one.route.name)]
     if json:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from monitoring.console import difference
 from monitoring.console.difference import Line
-from monitoring.history.chain import BY_HAND, Entry, Status
+from monitoring.history.chain import BY_HAND, Entry
 
 CONTROLLER: Final = "controller"
 PER_PAGE: Final = 50
@@ -58,8 +58,7 @@ class Happening:
     reason: str = ""
     shares: tuple[Share, ...] = ()
     diff: str = ""
-    done: bool = True
-    status: str = ""
+    became: str = ""
     before_hash: str = ""
     after_hash: str = ""
     verdict: str = ""
@@ -179,8 +178,7 @@ def _change(entry: Entry) -> Happening:
             for one in versions
         ),
         diff=str(entry.diff),
-        done=entry.status is Status.DONE,
-        status=str(entry.status),
+        became=entry.became,
         before_hash=entry.before_hash,
         after_hash=entry.after_hash,
     )

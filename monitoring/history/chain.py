@@ -1,8 +1,9 @@
 """From the rows of a history to the changes of a file: each begins where the one before it ended.
 
 No clock, no file. What became of a change is told by its second row or, where a crash left that
-out, by the content hashes. A change that was recorded late is put where it was made; what is left
-unexplained was edited by hand.
+out, by the content hashes: the next text that anybody saw is the one it was to make, or the one it
+found. If it is neither, somebody saved in between, and nobody knows. A change that was recorded
+late is put where it was made; what is left unexplained was edited by hand.
 """
 
 from __future__ import annotations
@@ -15,8 +16,12 @@ from typing import Any, Final
 BY_HAND: Final = "edited by hand"
 """The action of an entry nobody wrote: the file changed without this tool."""
 
-KINDS: Final = frozenset({"intent", "done", "conflict", "late"})
+KINDS: Final = frozenset({"intent", "done", "conflict", "late", "told"})
 """The kinds of rows that tell of changes; others lie between them and mean nothing here."""
+
+_MADE: Final = frozenset({"done", "late", "told"})
+"""What there is only of a change that was made: people are told of none before it is in the file.
+"""
 
 
 # What a row says; ``former`` as well, but for rows of older versions.
@@ -33,6 +38,7 @@ class Status(StrEnum):
     DONE = "done"
     INTERRUPTED = "interrupted"  # the process ended before the file was replaced
     CONFLICT = "conflict"  # somebody saved the file at the last moment: nothing was written
+    UNKNOWN = "unknown"  # the process ended, and the file was saved by hand before anybody looked
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +71,22 @@ class Entry:
         """The hash of the file afterwards."""
         return self.after_hash if self.status is Status.DONE else self.before_hash
 
+    @property
+    def became(self) -> str:
+        """What became of it, to people; empty if it was made."""
+        if self.status is Status.DONE:
+            return ""
+        if self.status is Status.UNKNOWN:
+            return f"{self.status}: nobody saw whether it was in force for a while"
+        return f"{self.status}: nothing was changed"
+
 
 def chained(rows: Sequence[Mapping[str, Any]], current: str) -> list[Entry]:
     """The changes that rows of these :data:`KINDS` tell of, in the order in which they were made,
     without edits by hand. ``current`` is the hash of the present file.
     """
-    outcomes = {row["id"]: row["row"] for row in rows if row["row"] != "intent"}
+    outcomes = {row["id"]: row["row"] for row in rows if row["row"] == "told"}
+    outcomes |= {row["id"]: row["row"] for row in rows if row["row"] not in ("intent", "told")}
     ahead: dict[str, Entry] = {}
     late: dict[str, tuple[Entry, int]] = {}
     for row in rows:
@@ -135,15 +151,18 @@ def _judged(entries: Sequence[Entry], outcomes: Mapping[str, object], current: s
     """Each with what became of it."""
     seen_next = [*(entry.before_hash for entry in entries), current][1:]
     return [
-        replace(entry, status=_status(outcomes.get(entry.id), entry.after_hash == seen))
+        replace(entry, status=_status(entry, outcomes.get(entry.id), seen))
         for entry, seen in zip(entries, seen_next, strict=True)
     ]
 
 
-def _status(outcome: object, seen_afterwards: bool) -> Status:
+def _status(entry: Entry, outcome: object, seen: str) -> Status:
+    """``seen`` is the hash of the next text that is known of."""
     if outcome == "conflict":
         return Status.CONFLICT
-    return Status.DONE if outcome in ("done", "late") or seen_afterwards else Status.INTERRUPTED
+    if outcome in _MADE or seen == entry.after_hash:
+        return Status.DONE
+    return Status.INTERRUPTED if seen == entry.before_hash else Status.UNKNOWN
 
 
 def _place(entry: Entry, entries: Sequence[Entry], end: int, current: str) -> int:

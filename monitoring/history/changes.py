@@ -4,7 +4,8 @@
 disk before the file is renamed, a ``done`` row follows. Where a crash left the second one out, the
 content hashes tell what happened: every row says which text it found and which it meant to leave,
 so the next row, or the file itself, shows whether it came to be. Text that no row left there was
-edited by hand, and the history says so, too: it always explains the present.
+edited by hand, and the history says so, too: it always explains the present. Where somebody did so
+right after a crash, it says that nobody knows.
 
 What cannot be recorded is not done, save for a rollback. Such a one gets a ``late`` row when there
 is room again, and is told where it happened.

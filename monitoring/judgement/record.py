@@ -15,7 +15,7 @@ from monitoring.analysis.case import Case
 from monitoring.analysis.question import Question
 from monitoring.analysis.verdict import Verdict, judge
 from monitoring.judgement.docket import Filed, Judgement, Key
-from monitoring.readings.evidence import BadEvidence
+from monitoring.readings import dumped
 from monitoring.rollout.position import Position, position_of
 from monitoring.rollout.rules import Action, choose
 from monitoring.rollout.watch import Watch
@@ -67,9 +67,10 @@ class Record:
         if row.get("row") not in (VERDICT, WATCH) or not row.get("case"):
             return None
         try:
+            question = Question.loaded(row["question"])
             filed = Filed(
-                Question.loaded(row["question"]),
-                Case.loaded(row["case"]),
+                question,
+                Case.loaded(row["case"], question),
                 Watch.loaded(row["watch"]),
                 bool(row["failed"]),
             )
@@ -87,7 +88,7 @@ class Record:
                 _rollout_of(row["rollout"]),
                 filed,
             )
-        except (KeyError, TypeError, ValueError, AttributeError, BadEvidence):
+        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError):
             return None
 
     def again(self) -> tuple[Verdict, Position, Action]:
@@ -174,12 +175,17 @@ def _dumped(rollout: Rollout | None) -> dict[str, Any] | None:
     }
 
 
+def _step_of(weight: object, pause: object) -> Step:
+    seconds = None if pause is None else dumped.number(pause)
+    return Step(dumped.whole(weight, FULL_WEIGHT), seconds)
+
+
 def _rollout_of(document: Mapping[str, Any] | None) -> Rollout | None:
     if document is None:
         return None
     return Rollout(
         str(document["candidate"]),
-        tuple(Step(int(weight), pause) for weight, pause in document["steps"]),
+        tuple(_step_of(*step) for step in document["steps"]),
         OnFailure(document["on_failure"]),
         OnSuccess(document["on_success"]),
         bool(document["paused"]),

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import Any, Final
 
+from monitoring.readings import dumped
+
 AGAIN: Final = " again"  # ends the name of a source in which users count for another time
 
 
@@ -75,17 +77,15 @@ class Counts:
 
     @classmethod
     def loaded(cls, document: Mapping[str, Any]) -> Counts:
-        """The opposite of :meth:`dumped`. Raises :class:`BadEvidence`."""
-        return cls(
-            **{
-                **document,
-                "latency": row(document["latency"]),
-                "scores": row(document["scores"]),
-                "labels": named(document["labels"]),
-                "missing": named(document["missing"]),
-                "values": named(document.get("values", {})),  # older ones have none
-            }
-        )
+        """The opposite of :meth:`dumped`. Raises ValueError, as :class:`BadEvidence` is one."""
+        read: dict[str, Any] = {}
+        for name in ("assigned", "bad", "gone", "asked", "saved"):
+            read[name] = dumped.whole(document.get(name, 0))
+        for name in ("latency", "scores"):
+            read[name] = row(map(dumped.whole, document[name]))
+        for name in ("labels", "missing", "values"):
+            read[name] = named(dumped.counts(document.get(name, {})))  # older ones have no values
+        return cls(**read)
 
     def _with(self, other: Counts, sign: int) -> Counts:
         return Counts(

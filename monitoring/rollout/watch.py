@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from gateway.model import Route
+from gateway.model import FULL_WEIGHT, Route
+from monitoring.readings import dumped
 
 MOST_PER_LOOK: Final = 5.0  # seconds; a look that comes later than that has not watched
 
@@ -73,10 +74,9 @@ class Watch:
     @classmethod
     def loaded(cls, document: Mapping[str, Any]) -> Watch:
         """The opposite of :meth:`dumped`."""
-        addresses = tuple(str(one) for one in document["addresses"])
         return cls(
-            str(document["stable"]),
-            int(document["weight"]),
-            addresses,
-            float(document["seconds"]),
+            dumped.text(document["stable"]),
+            dumped.whole(document["weight"], FULL_WEIGHT),
+            tuple(map(dumped.text, document["addresses"])),
+            dumped.number(document["seconds"]),
         )

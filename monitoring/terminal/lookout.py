@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gateway.config import parse
 from gateway.errors import ConfigError
@@ -14,6 +14,7 @@ from monitoring.controller.leader import last_look
 from monitoring.history.changes import Entry
 from monitoring.history.diary import Diary
 from monitoring.judgement.docket import Docket, Judgement, Key
+from monitoring.readings.agreement import disagreement
 from monitoring.readings.exposition import Counters, read
 from monitoring.readings.live import NAMES, Window
 from monitoring.readings.sources import GatewaySource, GatewaySources, SourceError
@@ -21,6 +22,8 @@ from monitoring.summary import lines_of, newest_of, outcome_of
 from monitoring.terminal.sight import Gateway, Sight
 
 Json = Mapping[str, Any]
+
+PATIENCE: Final = 2.0  # seconds for which a gateway may serve another file than the one seen here
 
 
 @dataclass(slots=True)
@@ -68,6 +71,7 @@ class Lookout:
         self._config: RoutingConfig | None = None
         self._desk = _Desk()
         self._judgements: dict[Key, Judgement] = {}
+        self._apart: tuple[str, float] | None = None  # which file is not served, and since when
 
     def look(self) -> Sight:
         """Once. Nothing that cannot be had is an error: the look says so."""
@@ -108,7 +112,20 @@ class Lookout:
             desk.outcomes,
             desk.lines,
             desk.looked,
+            self._disagreement(desk.config, told.values()),
         )
+
+    def _disagreement(self, config: RoutingConfig | None, told: Iterable[_Told]) -> str:
+        """A gateway takes a file a moment after it was saved; for longer it serves another one."""
+        generation = "" if config is None else config.generation
+        other = disagreement(self._path, generation, (one.status for one in told))
+        if not generation or not other:
+            self._apart = None
+            return ""
+        now = self._monotonic()
+        if self._apart is None or self._apart[0] != generation:
+            self._apart = generation, now
+        return other if now - self._apart[1] >= PATIENCE else ""
 
     def _judge(self, config: RoutingConfig | None, documents: Sequence[Json | None]) -> None:
         """As ``canary verdict`` does; where nothing can be judged now, what was stays."""

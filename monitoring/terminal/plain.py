@@ -38,6 +38,11 @@ def _file(before: View | None, after: View) -> Iterator[str]:
             yield f"file refused, an older one serves: {problem}"
     elif refused and not after.refused:
         yield "file taken: it is no longer refused"
+    was = before.disagreement if before else ""
+    if after.disagreement not in ("", was):
+        yield after.disagreement
+    elif was and not after.disagreement:
+        yield "the gateway serves this file again"
     if before is None or after.generation != before.generation:
         yield f"{after.file} generation {after.generation} in force"
 

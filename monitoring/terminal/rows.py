@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gateway.model import Route
-from monitoring.history.chain import Entry, Status
+from monitoring.history.chain import Entry
 from monitoring.judgement.acting import span
 from monitoring.readings.endpoints import idle
 from monitoring.readings.live import Traffic, is_beyond, quantile
@@ -61,6 +61,7 @@ def view_of(sight: Sight, only: Collection[str] = ()) -> View:
         warnings=_each(line for one in files for line in one["warnings"]),
         controller=common.controller,
         is_led=common.is_led,
+        disagreement=common.disagreement,
         seconds=sight.seconds,
         lately=sight.lately,
         rate=_answered(
@@ -82,6 +83,7 @@ def _common(sight: Sight, silent: tuple[str, ...], stale: float | None) -> View:
         stale=stale,
         controller=_controller(sight),
         is_led=sight.looked is not None or not _needs_controller(sight),
+        disagreement=sight.disagreement,
         changes=tuple(_change(sight.at, one) for one in reversed(sight.changes[-CHANGES:])),
     )
 
@@ -185,8 +187,8 @@ def _change(now: float, entry: Entry) -> ChangeRow:
     ]
     parts = [entry.action, entry.route, ", ".join(moved) or entry.version]
     what = " ".join(part for part in parts if part)
-    if entry.status is not Status.DONE:
-        what += f" [{entry.status}: nothing was changed]"
+    if entry.became:
+        what += f" [{entry.became}]"
     return ChangeRow(
         age=max(0.0, now - unix(entry.at)),
         by=entry.by,

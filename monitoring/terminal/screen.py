@@ -93,6 +93,8 @@ class Screen:
             yield from self._paper.say(BAD, refused)
             for problem in view.problems:
                 yield from self._paper.say(BAD, f"  {problem}")
+        if view.disagreement:
+            yield from self._paper.say(BAD, view.disagreement)
         if view.draining:
             yield from self._paper.say(DOUBT, "a gateway is draining: it ends")
         for warning in view.warnings:

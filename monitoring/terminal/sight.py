@@ -33,6 +33,7 @@ class Sight:
     are shorter parts of them, the newest last. ``config`` is the file as it stands, None if it is
     refused or not here; without it there are no judgements (by the counts as of now), records (what
     the controller wrote down), changes and lines (as ``canary status`` says them).
+    ``disagreement`` says that another file than this one is served, for longer than a moment.
     """
 
     at: float
@@ -48,6 +49,7 @@ class Sight:
     outcomes: Mapping[Key, str] = field(default_factory=dict)
     lines: Sequence[str] = ()
     looked: float | None = None
+    disagreement: str = ""
 
     @property
     def lately(self) -> float:

@@ -133,6 +133,7 @@ class View:
     warnings: tuple[str, ...] = ()
     controller: str = ""
     is_led: bool = True
+    disagreement: str = ""
     seconds: float = 0.0
     lately: float = 0.0
     rate: float | None = None

@@ -104,7 +104,8 @@ def document(sight: Sight, view: View) -> dict[str, Any]:
     statuses = [one.status for one in sight.gateways if one.status is not None and not one.why]
     status = statuses[0] if statuses else {}
     live = asdict(view)
-    return {"at": sight.at, **status, "rollouts": list(sight.lines), "live": live}
+    told = {"disagreement": sight.disagreement, "rollouts": list(sight.lines)}
+    return {"at": sight.at, **status, **told, "live": live}
 
 
 def _ticks(look: Look, interval: float, alarm: _Alarm) -> Iterator[tuple[Sight, View]]:

@@ -70,6 +70,11 @@ def story(rows: list[Row], current: str) -> list[str]:
         ),
         ([ahead("a-b", 1, ""), ahead("c-d", 3), late("b-c", 2)], ["a-b", "b-c", "c-d"]),
         ([ahead("a-b", 1, ""), late("a-c", 2)], ["a-b interrupted", "a-c"]),
+        ([ahead("a-b", 1, ""), ahead("c-d", 3)], ["a-b unknown", "a-c by hand", "c-d"]),
+        (
+            [ahead("a-b", 1, ""), ahead("a-c", 2, ""), ahead("d-e", 3)],
+            ["a-b interrupted", "a-c unknown", "a-d by hand", "d-e"],
+        ),
         ([ahead("a-b", 1, "conflict"), late("x-c", 2)], ["a-b conflict", "a-x by hand", "x-c"]),
     ],
     ids=[
@@ -85,6 +90,8 @@ def story(rows: list[Row], current: str) -> list[str]:
         "undone by hand",
         "after a change whose end was not recorded",
         "after an interrupted change",
+        "a crash before an edit by hand",
+        "two crashes before an edit by hand",
         "after a conflict",
     ],
 )
@@ -153,10 +160,14 @@ class Past:
                 self.owed += late(change, self.time)
                 self.torn = False
             case "by hand":
-                # Before the first row nobody knows; and an intent alone is taken for interrupted
-                # when the next text is another.
-                if not self.truth or self.torn:
+                # Before the first row nobody knows.
+                if not self.truth:
                     return
+                if self.torn or self.truth[-1].endswith(" interrupted"):
+                    unknown = self.truth.pop().split()[0]
+                    change = f"{unknown.split('-')[0]}-{after}"
+                    self.truth.append(f"{unknown} unknown")
+                    self.torn = False
                 if self.truth[-1].endswith("by hand"):
                     change = f"{self.truth.pop().split('-')[0]}-{after}"
                 change += " by hand"

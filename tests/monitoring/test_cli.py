@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from gateway.edit import Change, Promote, SetWeight
+from gateway.files import reloader
 from monitoring import cli, editing, verbs
 from monitoring.history import changes
 
@@ -477,6 +478,41 @@ def test_routes_are_chosen_where_it_is_watched(run: Run) -> None:
     assert "add -w" in run("status", "iris").err
 
 
+def test_a_file_that_an_editor_is_saving_in_place_is_read_when_it_has(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with file.open("w") as editor:  # empty by now
+
+        def save(_seconds: float) -> None:
+            editor.write(TEXT)
+            editor.close()
+
+        monkeypatch.setattr(reloader, "sleep", save)
+        ended = run("stable", "iris")
+
+    assert (ended.code, ended.out) == (0, "v1\n")
+
+
+def test_a_handle_that_is_never_closed_keeps_no_command_from_reading(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(reloader, "sleep", waited.append)
+    with file.open("a"):
+        assert run("stable", "iris").out == "v1\n"
+    assert sum(waited) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("number", ["0", "-3", "many"])
+def test_a_value_that_an_option_does_not_take_is_refused_with_the_option(
+    run: Run, number: str
+) -> None:
+    ended = run("history", "-n", number)
+
+    assert ended.code == 2
+    assert "Invalid value for '--limit' / '-n': Input should be " in ended.err
+
+
 def test_errors_are_json_for_who_asks(run: Run) -> None:
     ended = run("status", "--admin", "http://127.0.0.1:9", "--json")
 
@@ -571,7 +607,7 @@ def test_a_version_is_only_added_where_the_rollout_is_under_way_and_that_is_want
     ("arguments", "said"),
     [
         (("iris", "v3", "--url", "http://127.0.0.1:1"), "v3 is there already, at http://127.0.0.1"),
-        (("iris", "v4"), "Missing parameter: url"),
+        (("iris", "v4"), "Missing option '--url'"),
         (("iris", "v4", "--url", "here"), "'here' is not an address"),
         (("iris", "v4", "--url", "http://a", "--rollout-of", "v2"), "v2 has no rollout; those"),
         (

@@ -386,7 +386,7 @@ def test_pages_end_where_the_history_does() -> None:
 def test_a_change_that_was_not_made_says_so() -> None:
     (found,) = happenings([entry(1, status=Status.CONFLICT)])
 
-    assert (found.done, found.status) == (False, "conflict")
+    assert found.became == "conflict: nothing was changed"
 
 
 # Explanations.

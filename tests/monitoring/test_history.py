@@ -14,8 +14,12 @@ import pytest
 
 from gateway.errors import StaleEdit
 from gateway.model import generation_of
+from monitoring.commands.past import history
+from monitoring.console.events import happenings
 from monitoring.history import changes
 from monitoring.history.changes import BY_HAND, Entry, Status, history_path, recorded, timestamp
+from monitoring.terminal.rows import view_of
+from monitoring.terminal.sight import Sight
 
 NOON = 1_770_120_000.25
 
@@ -117,6 +121,53 @@ def test_a_crash_after_the_rename_is_a_change_that_was_made(path: Path) -> None:
     assert story(path) == [("a-b", Status.DONE)]
     write(path, make_entry("b", "c"), content="c")
     assert story(path) == [("a-b", Status.DONE), ("b-c", Status.DONE)]
+
+
+@pytest.mark.parametrize("content", ["a", "b"], ids=["before the rename", "after the rename"])
+def test_of_a_crash_before_an_edit_by_hand_nobody_knows_whether_it_was_made(
+    path: Path, content: str
+) -> None:
+    """What the process left was gone before anybody looked: either is possible."""
+    write(path, make_entry(), content=content, ends=Crash())
+    path.write_text("x")
+    assert story(path) == [("a-b", Status.UNKNOWN), (BY_HAND, Status.DONE)]
+    write(path, make_entry("x", "y"), content="y")
+    assert story(path) == [("a-b", Status.UNKNOWN), (BY_HAND, Status.DONE), ("x-y", Status.DONE)]
+
+
+def test_a_crash_after_the_rename_that_people_were_told_of_is_a_change_that_was_made(
+    path: Path,
+) -> None:
+    """Whoever told them had seen it in the file, before it was edited by hand."""
+    write(path, make_entry(), content="b", ends=Crash())
+    changes.append(path, {"row": "told", "id": "a-b", "at": "later", "outcome": "delivered"})
+    path.write_text("x")
+    assert story(path) == [("a-b", Status.DONE), (BY_HAND, Status.DONE)]
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (Status.INTERRUPTED, "[interrupted: nothing was changed]"),
+        (Status.CONFLICT, "[conflict: nothing was changed]"),
+        (Status.UNKNOWN, "[unknown: nobody saw whether it was in force for a while]"),
+    ],
+)
+def test_what_became_of_a_change_is_said_as_far_as_it_is_known(
+    path: Path, status: Status, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At the command line, in ``status -w`` and in the console."""
+    ends = StaleEdit("a", "x") if status is Status.CONFLICT else Crash()
+    write(path, make_entry(), ends=ends)
+    path.write_text("a" if status is Status.INTERRUPTED else "x")
+    entry = changes.read(path)[0]
+    assert entry.status is status
+
+    history(path, 20, json=False)
+    assert said in capsys.readouterr().out
+    sight = Sight(NOON, (), changes=[entry])
+    assert said in view_of(sight).changes[0].what
+    assert f"[{happenings([entry])[0].became}]" == said
 
 
 def test_a_change_tried_again_after_a_crash_counts_once(path: Path) -> None:

@@ -153,7 +153,7 @@ def test_what_comes_late_to_a_round_that_is_over_is_left_out() -> None:
 
 def test_everything_of_a_case_with_rounds_is_read_back() -> None:
     case = case_of(Crowd(6, np.full(90, 0.2)), 6)
-    again = Case.loaded(json.loads(json.dumps(case.dumped())))
+    again = Case.loaded(json.loads(json.dumps(case.dumped())), ASKED)
 
     assert again.dumped() == case.dumped()
     window = list(Crowd(7, np.full(90, 0.2)).round(6))[-1]

@@ -71,7 +71,9 @@ class Trial:
         state = State("routing.yaml", ReloadStatus(), False, self.plane.processes(), 0)
         document: Any = json.loads(json.dumps(evidence_json(gather(self.plane.archive, state))))
         self.case = self.case.grown(self.asked, windows_of([document], "iris", "v2"))
-        return judge(self.asked, Case.loaded(json.loads(json.dumps(self.case.dumped()))))
+        return judge(
+            self.asked, Case.loaded(json.loads(json.dumps(self.case.dumped())), self.asked)
+        )
 
     def until(self, looks: int = 8) -> Verdict:
         """The first verdict that decides, or the last one."""
@@ -169,4 +171,4 @@ def test_a_case_from_before_values_were_counted_is_read() -> None:
     for counts in (document["candidate"], document["stable"], document["past"]):
         del counts["values"]
 
-    assert Case.loaded(document).dumped() == case.dumped()
+    assert Case.loaded(document, question()).dumped() == case.dumped()

@@ -400,7 +400,7 @@ def test_what_is_remembered_of_a_signal_is_small_and_read_back_to_the_last_bit()
     for signal in EVERYTHING.every:
         track = tracks[signal.name]
         text = json.dumps(track.dumped())
-        again = Track.loaded(json.loads(text))
+        again = Track.loaded(json.loads(text), signal)
         next_window = Model(4).counts(10), Model(5).counts(90)
 
         assert len(text) < 4096, signal.name

@@ -16,6 +16,7 @@ from gateway.config import parse
 from gateway.edit import SetPaused
 from gateway.errors import ConfigError
 from gateway.metrics.collector import GatewayMetrics
+from gateway.model import generation_of
 from monitoring.controller.leader import Leadership, lock_path
 from monitoring.readings.live import Traffic
 from monitoring.readings.sources import GatewaySource, GatewaySources, SourceError
@@ -25,6 +26,7 @@ from monitoring.terminal.plain import changes
 from monitoring.terminal.rows import view_of
 from monitoring.terminal.sight import Sight
 from monitoring.terminal.view import CandidateRow, View
+from monitoring.terminal.watch import document
 from tests.builders import make_report
 from tests.monitoring.test_ramp import BAD, TEXT, Stage
 
@@ -40,6 +42,7 @@ class Gateway:
     why: str = ""
     problems: list[str] = field(default_factory=list)
     status_as: Any = None
+    takes: bool = True
 
     def __post_init__(self) -> None:
         self._served = self.stage.file.read_bytes()
@@ -49,7 +52,7 @@ class Gateway:
             raise SourceError(self.why)
         self.problems = []
         try:
-            content = self.stage.file.read_bytes()
+            content = self.stage.file.read_bytes() if self.takes else self._served
             parse(content)
             self._served = content
         except ConfigError as error:
@@ -266,6 +269,27 @@ def test_without_the_file_here_what_the_gateway_says_is_shown(stage: Stage) -> N
     assert [one.weight for one in view.routes[0].versions] == [95.0, 5.0]
     assert view.routes[0].candidates == ()
     assert view.is_led  # nobody can tell
+
+
+def test_that_another_file_is_served_is_told_if_it_lasts_and_when_it_is_over(
+    stage: Stage, led: Leadership
+) -> None:
+    """A gateway takes a file a moment after it was saved: that is not worth a word."""
+    gateway = Gateway(stage)
+    desk = Desk(stage, gateway)
+    desk.look()
+    gateway.takes = False
+    stage.rewrite("weight: 5}   #", "weight: 7}   #")
+    assert not [line for line in desk.news() if "is generation" in line]
+    desk.look()
+    (line,) = [line for line in desk.news() if "is generation" in line]
+    assert line.startswith(f"{stage.file} is generation {generation_of(stage.file.read_bytes())}, ")
+    assert line.endswith("; name its file with --file")
+    sight = desk.lookout.look()
+    assert view_of(sight).disagreement == document(sight, view_of(sight))["disagreement"] == line
+    assert not [line for line in desk.news() if "is generation" in line]
+    gateway.takes = True
+    assert "the gateway serves this file again" in desk.news()
 
 
 def test_a_rate_is_of_the_last_seconds_so_that_who_gets_no_more_is_seen_to() -> None:

@@ -189,10 +189,12 @@ def test_a_refused_file_and_nobody_who_watches_are_said() -> None:
     problem = "routing.yaml:8:51: routes.iris.versions.v2.weight: 'ten' is not a percentage"
     told = {"controller": "no controller: nobody watches", "is_led": False}
 
-    lines = drawn(make_view(refused=True, problems=(problem,), **told))
+    other = "here.yaml is generation 1, the gateway serves 2; name its file"
+    lines = drawn(make_view(refused=True, problems=(problem,), disagreement=other, **told))
 
     assert line_with("the file as it stands is refused; an older one serves:", lines)
     assert line_with(problem, lines)
+    assert line_with(other, lines)
     assert line_with("no controller: nobody watches", lines)
 
 
