@@ -150,9 +150,8 @@ class Exchange:
             self._observe(self._streaming.head.status, reason)
             self._client.cut()
             return
-        stale = False
+        stale = connection is not None and connection.served > 0
         if connection is not None:
-            stale = connection.served > 0
             self._ours_from += self.clock() - self._sent_at
         if not self._recovers(reason, sent=connection is not None, began=began, stale=stale):
             self._fail(reason)

@@ -28,8 +28,8 @@ from gateway.counting.grid import (
 )
 from gateway.counting.ledger import Ledger
 from gateway.errors import Reason
-from gateway.model import Assignment, Role, Route, in_place_of
-from gateway.protocols import NAMING
+from gateway.model import Assignment, Role, Route
+from gateway.routing.decision import ways_to
 
 # Labels taken from traffic when the file declares none; the rest is counted as OTHER_LABEL.
 LEARNED_LABELS: Final = 20
@@ -78,7 +78,7 @@ class VersionCounts:
         self._sums = ledger.sums
         self._key = key = (route.name, version, role.value)
         self._answered: dict[tuple[str, int], int] = {}
-        for way in _ways(route, role):
+        for way in ways_to(route, role):
             for code in KNOWN_CODES:
                 self._first_answer(way, code)
         self._errors = {one: ledger.cell("errors", *key, one.value) for one in Reason}
@@ -286,15 +286,3 @@ class VersionCounts:
         if learns and len(label) <= MAX_LABEL and label.isprintable():
             return self._first_label(label)
         return self._labels.get(OTHER_LABEL) or self._first_label(OTHER_LABEL)
-
-
-def _ways(route: Route, role: Role) -> list[str]:
-    """The ways a request can come to a version in this role."""
-    ways: list[str] = [Assignment.WEIGHTED]
-    if route.sticky:
-        ways.append(Assignment.STICKY)
-    if route.override or route.protocol in NAMING:
-        ways.append(Assignment.FORCED)
-    if role is Role.STABLE and route.fallback:
-        ways += [in_place_of(version.name) for version in route.candidates]
-    return ways

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway import protocols
-from gateway.model import Assignment, Role, Route
+from gateway.model import Assignment, Role, Route, in_place_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,3 +55,15 @@ def decision_of(
         headers += f"{protocols.INVOKED_VARIANT}: {version}\r\n"
     told, way = headers.encode(), way or assignment
     return Decision(route, version, role, assignment, index, told, fallback, drawn, way, container)
+
+
+def ways_to(route: Route, role: Role) -> list[str]:
+    """The ways a request can come to a version in this role."""
+    ways: list[str] = [Assignment.WEIGHTED]
+    if route.sticky:
+        ways.append(Assignment.STICKY)
+    if route.override or route.protocol in protocols.NAMING:
+        ways.append(Assignment.FORCED)
+    if role is Role.STABLE and route.fallback:
+        ways += [in_place_of(version.name) for version in route.candidates]
+    return ways

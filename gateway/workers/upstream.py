@@ -262,8 +262,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._receiver.on_stream_data(chunk)
 
     def _finish(self, reusable: bool) -> None:
-        receiver, head, chunks = self._receiver, self._head, self._chunks
-        streamed = self._streaming
+        receiver, head, chunks, streamed = self._receiver, self._head, self._chunks, self._streaming
         if self._size > LARGE:
             self._owner.gathering.discard(self._owner, self)
             chunks = [b"".join(chunks)]  # and no more in memory twice
