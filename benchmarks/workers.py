@@ -26,6 +26,7 @@ from benchmarks.timed_worker import TIMINGS
 from model_workers.models.catalogue import MODELS, data, find
 from model_workers.models.model import DUMMY
 from model_workers.predictors.rules import RulesPredictor
+from model_workers.training.artefact import ArtefactError
 from model_workers.training.supply import supply
 
 START_S, ROW_MS = 2.0, 1.0
@@ -79,7 +80,10 @@ def main(words: Sequence[str]) -> int:
     print(HEAD, flush=True)
     for model in options.model or MODELS:
         for recipe in (*MODELS[model].recipes, find(model, DUMMY)):
-            measured = _measured(model, recipe.name, options)
+            try:
+                measured = _measured(model, recipe.name, options)
+            except ArtefactError as error:
+                sys.exit(str(error))
             print(measured, flush=True)
             problems += measured.problems()
     print(
