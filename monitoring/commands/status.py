@@ -75,6 +75,10 @@ def status(
     told = [Text(shown(line)) for line in summary(file)]
     if other:
         told.insert(0, Text(shown(f"{other}; of {file} is what follows:"), style="red"))
+    elif not file.exists():
+        told.append(
+            Text(shown(f"{file} is not here, so no rollout is told of; name it with --file"))
+        )
     Console().print(Group(render(document), *told))
 
 

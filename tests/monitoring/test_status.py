@@ -165,3 +165,12 @@ def test_where_the_gateway_refused_the_file_or_there_is_none_here_nobody_is_accu
         file.write_text(TEXT.replace("10}", "ten}"))
     told = json.loads(asked(file, capsys, served(TEXT, refused=case != "not here"), as_json=True))
     assert told["disagreement"] == ""
+
+
+def test_that_no_rollout_is_told_of_as_the_file_is_not_here_is_said(
+    file: Path, capsys: Any
+) -> None:
+    sentence = f"{file} is not here, so no rollout is told of; name it with --file"
+    assert sentence not in asked(file, capsys, served(TEXT))
+    file.unlink()
+    assert asked(file, capsys, served(TEXT)).endswith(f"{sentence}\n")
