@@ -42,7 +42,8 @@ def check(file: FileArgument = DEFAULT_FILE, json: Json = False) -> None:
         return
     for remark in remarks:
         typer.echo(f"warning: {remark.render(str(file))}", err=True)
-    typer.echo(f"{file}: good, generation {config.generation}, {len(config.routes)} routes")
+    routes = "1 route" if len(config.routes) == 1 else f"{len(config.routes)} routes"
+    typer.echo(f"{file}: good, generation {config.generation}, {routes}")
 
 
 def schema(
