@@ -14,6 +14,7 @@ from monitoring.commands.options import (
     DEFAULT_ADMIN,
     DEFAULT_FILE,
     FileArgument,
+    Gateways,
     JsonLogs,
     TokenFile,
     address,
@@ -33,13 +34,7 @@ def command_of(file: Path, admin_token_file: Path | None, *more: str, json: bool
 
 def console(
     file: FileArgument = DEFAULT_FILE,
-    gateway: Annotated[
-        str,
-        typer.Option(
-            help="The admin port of the gateway; of several, with commas between them.",
-            envvar="CANARY_ADMIN",
-        ),
-    ] = DEFAULT_ADMIN,
+    gateway: Gateways = DEFAULT_ADMIN,
     listen: Annotated[
         str, typer.Option(help="Where browsers connect, HOST:PORT.")
     ] = "127.0.0.1:8084",

@@ -18,6 +18,7 @@ from monitoring.commands.options import (
     DEFAULT_ADMIN,
     DEFAULT_FILE,
     FileArgument,
+    Gateways,
     JsonLogs,
     TokenFile,
     address,
@@ -39,13 +40,7 @@ log = Log()
 
 def controller(
     file: FileArgument = DEFAULT_FILE,
-    gateway: Annotated[
-        str,
-        typer.Option(
-            help="The admin port of the gateway; of several, with commas between them.",
-            envvar="CANARY_ADMIN",
-        ),
-    ] = DEFAULT_ADMIN,
+    gateway: Gateways = DEFAULT_ADMIN,
     metrics: Annotated[
         str, typer.Option(help="Where Prometheus may ask the controller; 'none': nowhere.")
     ] = "127.0.0.1:8082",

@@ -22,6 +22,14 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would c
 Admin = Annotated[
     str, typer.Option("--admin", help="The admin port of the gateway.", envvar="CANARY_ADMIN")
 ]
+Gateways = Annotated[
+    str,
+    typer.Option(
+        "--gateway",
+        help="The admin port of the gateway; of several, with commas between them.",
+        envvar="CANARY_ADMIN",
+    ),
+]
 TokenFile = Annotated[
     Path | None,
     typer.Option(
